@@ -1,0 +1,1 @@
+"""What runs the work: hand-offs between Arrow and data frames, and executors behind one seam."""

@@ -1,0 +1,1 @@
+"""The performance core: object store <-> Arrow, Iceberg metadata <-> plans and commits."""
