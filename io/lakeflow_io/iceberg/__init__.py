@@ -1,0 +1,1 @@
+"""Iceberg: catalogs, predicates, plans, shards, staged files, commits."""

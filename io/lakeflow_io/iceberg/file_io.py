@@ -1,0 +1,104 @@
+"""pyiceberg's file seam over our transport: metadata, manifests and data all travel one way.
+
+pyiceberg's own implementations ask for an object's size before they read it. Metadata files are
+read whole, so one GET is enough.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from pyiceberg.io import FileIO, InputFile, OutputFile
+
+from lakeflow_io.errors import ObjectNotFoundError
+from lakeflow_io.storage import open_transport
+from lakeflow_io.storage.properties import store_properties
+
+if TYPE_CHECKING:
+    from pyiceberg.typedef import Properties
+
+    from lakeflow_io.storage import Transport
+
+__all__ = ["TransportFileIO"]
+
+
+class _Upload(io.BytesIO):
+    """Collects a small file and puts it in one atomic request when closed without an error."""
+
+    def __init__(self, transport: Transport, location: str, *, overwrite: bool) -> None:
+        super().__init__()
+        self._transport = transport
+        self._location = location
+        self._overwrite = overwrite
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if kind is None:
+            self.close()
+        else:
+            super().close()
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        data = self.getvalue()
+        super().close()
+        if self._overwrite:
+            self._transport.put(self._location, data)
+        elif not self._transport.put_if_absent(self._location, data):
+            raise FileExistsError(f"{self._location} exists already.")
+
+
+class _TransportFile(InputFile, OutputFile):
+    """One object; its bytes are fetched once."""
+
+    def __init__(self, transport: Transport, location: str) -> None:
+        super().__init__(location)
+        self._transport = transport
+        self._data: memoryview | None = None
+
+    def _bytes(self) -> memoryview:
+        if self._data is None:
+            try:
+                self._data = self._transport.get(self.location)
+            except ObjectNotFoundError as error:
+                # pyiceberg tells a missing file by this type.
+                raise FileNotFoundError(str(error)) from error
+        return self._data
+
+    def __len__(self) -> int:
+        return len(self._bytes())
+
+    def exists(self) -> bool:
+        try:
+            self._bytes()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def open(self, seekable: bool = True) -> Any:  # noqa: ARG002, FBT001, FBT002  (pyiceberg's signature)
+        return io.BytesIO(self._bytes())
+
+    def to_input_file(self) -> InputFile:
+        return self
+
+    def create(self, overwrite: bool = False) -> Any:  # noqa: FBT001, FBT002  (pyiceberg's signature)
+        self._data = None
+        return _Upload(self._transport, self.location, overwrite=overwrite)
+
+
+class TransportFileIO(FileIO):
+    """What the catalog property `py-io-impl` names."""
+
+    def __init__(self, properties: Properties | None = None) -> None:
+        super().__init__(properties or {})
+        self.transport = open_transport(store_properties(self.properties))
+
+    def new_input(self, location: str) -> InputFile:
+        return _TransportFile(self.transport, location)
+
+    def new_output(self, location: str) -> OutputFile:
+        return _TransportFile(self.transport, location)
+
+    def delete(self, location: str | InputFile | OutputFile) -> None:
+        self.transport.delete(location if isinstance(location, str) else location.location)

@@ -1,0 +1,108 @@
+"""Every name of pyiceberg that its documentation doesn't promise, in one place.
+
+They exist in the releases that pyproject.toml admits; `tests/lakeflow_io/test_internals.py` holds
+what we rely on. Nothing else in lakeflow imports from `pyiceberg.io.pyarrow`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyiceberg.io.pyarrow import (
+    _to_requested_schema,
+    compute_statistics_plan,
+    data_file_statistics_from_parquet_metadata,
+    expression_to_pyarrow,
+    parquet_path_to_id_mapping,
+    pyarrow_to_schema,
+    schema_to_pyarrow,
+)
+from pyiceberg.schema import Schema, assign_fresh_schema_ids
+
+if TYPE_CHECKING:
+    from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.table.name_mapping import NameMapping
+
+__all__ = [
+    "arrow_filter",
+    "arrow_schema",
+    "data_file_statistics",
+    "file_schema",
+    "fresh_schema",
+    "project",
+]
+
+
+def arrow_schema(schema: Schema, *, field_ids: bool = False) -> pa.Schema:
+    """The Arrow schema of an Iceberg schema: 32-bit offsets for strings, bytes and lists."""
+    large = schema_to_pyarrow(schema, include_field_ids=field_ids)
+    return pa.schema([_with_small_offsets(field) for field in large])
+
+
+def _with_small_offsets(field: pa.Field) -> pa.Field:
+    # pyiceberg asks for 64-bit offsets; files decode to 32-bit ones, and a batch is one row group.
+    kind = field.type
+    if pa.types.is_large_string(kind):
+        return field.with_type(pa.string())
+    if pa.types.is_large_binary(kind):
+        return field.with_type(pa.binary())
+    if pa.types.is_struct(kind):
+        return field.with_type(pa.struct([_with_small_offsets(kind.field(i)) for i in range(kind.num_fields)]))
+    if pa.types.is_map(kind):
+        return field.with_type(pa.map_(_with_small_offsets(kind.key_field), _with_small_offsets(kind.item_field)))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return field.with_type(pa.list_(_with_small_offsets(kind.value_field)))
+    return field
+
+
+def fresh_schema(schema: pa.Schema, format_version: int) -> Schema:
+    """The Iceberg schema of a new table, ids from 1 in the order of the columns."""
+    from pyiceberg.catalog import Catalog
+
+    # Catalogs convert an Arrow schema in just this way when they are handed one.
+    return assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema, format_version))  # noqa: SLF001
+
+
+def file_schema(schema: pa.Schema, name_mapping: NameMapping | None, format_version: int) -> Schema:
+    """The Iceberg schema of a data file: ids from the file, else from the table's name mapping.
+
+    Raises:
+        ValueError: the file has neither.
+    """
+    return pyarrow_to_schema(
+        schema, name_mapping=name_mapping, downcast_ns_timestamp_to_us=False, format_version=format_version
+    )
+
+
+def project(
+    requested: Schema, present: Schema, batch: pa.RecordBatch, constants: dict[int, Any]
+) -> pa.RecordBatch:
+    """A file's batch in the table's shape: by field id, promoted, with defaults for missing columns.
+
+    Args:
+        requested: The wanted columns.
+        present: The file's columns that are in `batch`.
+        batch: As decoded.
+        constants: Values, by field id, of columns that the file leaves to its partition.
+    """
+    return _to_requested_schema(
+        requested, present, batch, projected_missing_fields=constants, allow_timestamp_tz_mismatch=True
+    )
+
+
+def arrow_filter(bound: BooleanExpression, schema: Schema) -> Any:
+    """A bound Iceberg predicate as a `pyarrow.compute.Expression`."""
+    return expression_to_pyarrow(bound, schema)
+
+
+def data_file_statistics(metadata: Any, schema: Schema, properties: dict[str, str]) -> dict[str, Any]:
+    """Column sizes, counts, bounds and split offsets of a written file, as arguments for a DataFile."""
+    statistics = data_file_statistics_from_parquet_metadata(
+        parquet_metadata=metadata,
+        stats_columns=compute_statistics_plan(schema, properties),
+        parquet_column_mapping=parquet_path_to_id_mapping(schema),
+    )
+    return statistics.to_serialized_dict()
+
+

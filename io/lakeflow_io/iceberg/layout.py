@@ -1,0 +1,93 @@
+"""How a new table is laid out: `partition_by` and `sort_by` in words -> Iceberg's spec and order."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from lakeflow_io.errors import InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyiceberg.partitioning import PartitionSpec
+    from pyiceberg.schema import Schema
+    from pyiceberg.table.sorting import SortOrder
+
+__all__ = ["partition_spec", "sort_order"]
+
+# `bucket(16, alias_id)`, `day(ts)`, `country`: the transforms of the spec, section "Partition Transforms".
+_TERM = re.compile(r"\s*(?:(?P<name>\w+)\s*\(\s*(?:(?P<width>\d+)\s*,\s*)?(?P<inner>[^()]+?)\s*\)|(?P<column>[^()]+?))\s*")
+_WITH_WIDTH = ("bucket", "truncate")
+_PLAIN = ("identity", "year", "month", "day", "hour", "void")
+_FIRST_PARTITION_ID = 1000  # the spec's convention, so that partition ids never meet column ids
+
+
+def _parse(term: str, schema: Schema, what: str) -> tuple[Any, int, str, str]:
+    """A term's transform, source field id, column name and transform name."""
+    from pyiceberg.transforms import parse_transform
+
+    match = _TERM.fullmatch(term)
+    if match is None:
+        raise InputError(f"{what} {term!r} is no column and no transform.", _hint())
+    name = (match["name"] or "identity").lower().rstrip("s") if match["name"] != "days" else "day"
+    column = match["inner"] or match["column"]
+    if column not in schema.column_names:
+        raise NotFoundError.among("column", column, f"the schema (named in {what} {term!r})", list(schema.column_names))
+    if name in _WITH_WIDTH and match["width"]:
+        transform = parse_transform(f"{name}[{match['width']}]")
+    elif name in _PLAIN and not match["width"]:
+        transform = parse_transform(name)
+    else:
+        raise InputError(f"{what} {term!r} is no transform of the Iceberg spec.", _hint())
+    field = schema.find_field(column)
+    if not transform.can_transform(field.field_type):
+        raise InputError(f"{what} {term!r}: {name} does not take a column of type {field.field_type}.", _hint())
+    return transform, field.field_id, column, name
+
+
+def _hint() -> str:
+    return "write a column, or bucket(n, column), truncate(n, column), year(column), month(), day() or hour()."
+
+
+def partition_spec(schema: Schema, terms: Sequence[str]) -> PartitionSpec:
+    """The partition spec of a new table.
+
+    Args:
+        schema: With its final field ids.
+        terms: Columns and transforms, such as `["country", "bucket(16, id)"]`.
+
+    Raises:
+        InputError: a term is no transform, or doesn't take the column's type.
+        NotFoundError: a column isn't in the schema.
+    """
+    from pyiceberg.partitioning import PartitionField, PartitionSpec
+
+    fields = []
+    for number, term in enumerate(terms):
+        transform, source, column, name = _parse(term, schema, "partition_by")
+        suffix = {"identity": "", "truncate": "_trunc"}.get(name, f"_{name}")
+        fields.append(PartitionField(source, _FIRST_PARTITION_ID + number, transform, column + suffix))
+    return PartitionSpec(*fields)
+
+
+def sort_order(schema: Schema, terms: Sequence[str]) -> SortOrder:
+    """The sort order of a new table: ascending, nulls first; `"column desc"` turns one around.
+
+    Raises:
+        InputError: a term is no transform.
+        NotFoundError: a column isn't in the schema.
+    """
+    from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, NullOrder, SortDirection, SortField, SortOrder
+
+    fields = []
+    for term in terms:
+        column, _, direction = term.strip().rpartition(" ")
+        descending = bool(column) and direction.lower() == "desc"
+        plain = column if column and direction.lower() in ("asc", "desc") else term
+        transform, source, _, _ = _parse(plain, schema, "sort_by")
+        direction_and_nulls = (
+            (SortDirection.DESC, NullOrder.NULLS_LAST) if descending else (SortDirection.ASC, NullOrder.NULLS_FIRST)
+        )
+        fields.append(SortField(source, transform, *direction_and_nulls))
+    return SortOrder(*fields) if fields else UNSORTED_SORT_ORDER

@@ -1,0 +1,158 @@
+"""A snapshot and a predicate -> the pieces of data files to read, and how to read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lakeflow_io.errors import UnsupportedError
+from lakeflow_io.iceberg.translate import translated
+from lakeflow_io.storage.properties import store_properties
+
+if TYPE_CHECKING:
+    from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.partitioning import PartitionSpec
+    from pyiceberg.schema import Schema
+    from pyiceberg.table import Table
+    from pyiceberg.table.name_mapping import NameMapping
+
+__all__ = ["Piece", "ReadSpec", "plan_pieces", "read_spec"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The part of one data file that belongs to one shard: the row groups that start in a range."""
+
+    path: str
+    file_size: int
+    """Bytes of the whole file, from the manifest."""
+    start: int
+    """Row groups that begin at or behind this byte ..."""
+    end: int
+    """... and before this one."""
+    rows: int
+    """Exact where the piece is a whole file, else its share by bytes."""
+    partition: str
+    """The partition as `name=value/...`, empty in an unpartitioned table."""
+    splits: tuple[int, ...] = ()
+    """Where row groups begin in this piece, ascending, as far as the manifest knows."""
+    constants: tuple[tuple[int, Any], ...] = ()
+    """Values by field id for columns that a file may leave to its identity partition."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the file in this piece."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSpec:
+    """How to read any piece of one scan; the same for all its shards, and small."""
+
+    table: str
+    snapshot_id: int | None
+    columns: Schema
+    """What leaves the reader, in order."""
+    filter_columns: Schema
+    """`columns` and what the predicate needs besides."""
+    filter: BooleanExpression | None
+    name_mapping: NameMapping | None
+    format_version: int
+    store: dict[str, str] = field(repr=False)
+    """Storage properties, with credentials."""
+
+    @property
+    def source(self) -> str:
+        """`table@snapshot`."""
+        return f"{self.table}@{self.snapshot_id}"
+
+
+def read_spec(
+    table: Table, name: str, snapshot_id: int | None, columns: list[str], predicate: BooleanExpression | None, schema: Schema
+) -> ReadSpec:
+    """Collect what workers need to read `columns` of a pinned snapshot; every column is known to exist."""
+    from lakeflow_io.iceberg.predicate import referenced_columns
+
+    extra = [c for c in (referenced_columns(predicate) if predicate else []) if c not in columns]
+    return ReadSpec(
+        table=name,
+        snapshot_id=snapshot_id,
+        columns=_select(schema, columns),
+        filter_columns=_select(schema, columns + extra),
+        filter=predicate,
+        name_mapping=table.metadata.name_mapping(),
+        format_version=table.metadata.format_version,
+        store=store_properties(table.io.properties),
+    )
+
+
+def _select(schema: Schema, columns: list[str]) -> Schema:
+    from pyiceberg.schema import Schema
+
+    # A predicate on a field of a struct ("address.city") needs the struct.
+    tops = list(dict.fromkeys(c if c in {f.name for f in schema.fields} else c.partition(".")[0] for c in columns))
+    by_name = {f.name: f for f in schema.fields}
+    return Schema(*(by_name[name] for name in tops), schema_id=schema.schema_id)
+
+
+def plan_pieces(table: Table, spec: ReadSpec) -> list[Piece]:
+    """The data files that can hold rows of the scan, pruned by partition and by column bounds.
+
+    Returns:
+        One piece a file, sorted by path: the same for the same snapshot, wherever it is planned.
+
+    Raises:
+        UnsupportedError: a file has deletes, or isn't Parquet.
+    """
+    from pyiceberg.expressions import AlwaysTrue
+
+    if spec.snapshot_id is None:
+        return []
+    with translated(f"plan a scan of {spec.source}"):
+        scan = table.scan(row_filter=spec.filter or AlwaysTrue(), snapshot_id=spec.snapshot_id)
+        tasks = list(scan.plan_files())
+    specs = table.metadata.specs()
+    pieces = []
+    for task in tasks:
+        file = task.file
+        _refuse_unreadable(file, task.delete_files, spec.source)
+        partition_spec = specs[file.spec_id]
+        pieces.append(
+            Piece(
+                path=file.file_path,
+                file_size=file.file_size_in_bytes,
+                start=0,
+                end=file.file_size_in_bytes,
+                rows=file.record_count,
+                partition=partition_spec.partition_to_path(file.partition, table.schema()),
+                splits=tuple(sorted(file.split_offsets or ())),
+                constants=_identity_values(partition_spec, file),
+            )
+        )
+    return sorted(pieces, key=lambda piece: piece.path)
+
+
+def _refuse_unreadable(file: DataFile, deletes: Any, source: str) -> None:
+    if file.file_format != "PARQUET":
+        raise UnsupportedError(
+            f"{source}: {file.file_path} is {file.file_format}, not Parquet.",
+            "rewrite the table's data files as Parquet.",
+        )
+    if deletes:
+        delete = next(iter(deletes))
+        raise UnsupportedError(
+            f"{source}: {file.file_path} has row-level deletes ({delete.content.name} in {delete.file_path}), "
+            "which this version does not apply.",
+            "compact the table with the engine that wrote it (rewrite_data_files), then scan again.",
+        )
+
+
+def _identity_values(spec: PartitionSpec, file: DataFile) -> tuple[tuple[int, Any], ...]:
+    from pyiceberg.transforms import IdentityTransform
+
+    return tuple(
+        (part.source_id, file.partition[position])
+        for position, part in enumerate(spec.fields)
+        if isinstance(part.transform, IdentityTransform)
+    )

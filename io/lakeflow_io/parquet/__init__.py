@@ -1,0 +1,1 @@
+"""Parquet in memory: footers, byte ranges, decoding, encoding."""

@@ -1,0 +1,9 @@
+"""URIs and credentials -> a store; whole-object and ranged reads, atomic writes."""
+
+from __future__ import annotations
+
+from lakeflow_io.storage.memory import MemoryTransport
+from lakeflow_io.storage.object_store import ObjectStoreTransport, open_transport
+from lakeflow_io.storage.transport import ObjectInfo, Transport
+
+__all__ = ["MemoryTransport", "ObjectInfo", "ObjectStoreTransport", "Transport", "open_transport"]

@@ -1,0 +1,73 @@
+"""A transport over a dict: for tests, and for anyone who wants a lake that leaves no trace."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
+from lakeflow_io.storage.transport import ObjectInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["MemoryTransport"]
+
+
+class MemoryTransport:
+    """Keeps objects in memory and counts requests by verb, so that a test can claim how many were made."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.requests: dict[str, int] = {}
+        self._lock = Lock()
+
+    def get(self, uri: str) -> memoryview:
+        """The whole object."""
+        self._count("get")
+        return memoryview(self._read(uri))
+
+    def get_range(self, uri: str, start: int, length: int) -> memoryview:
+        """Bytes `[start, start + length)`."""
+        self._count("get_range")
+        data = memoryview(self._read(uri))[start : start + length]
+        if len(data) != length:
+            raise CorruptFileError(f"{uri} ends too early: {length} bytes were asked for, {len(data)} came.")
+        return data
+
+    def put(self, uri: str, data: bytes | memoryview) -> None:
+        """Write an object."""
+        self._count("put")
+        self.objects[uri] = bytes(data)
+
+    def put_if_absent(self, uri: str, data: bytes | memoryview) -> bool:
+        """Write an object unless one is there; tell whether this call wrote it."""
+        self._count("put_if_absent")
+        with self._lock:
+            if uri in self.objects:
+                return False
+            self.objects[uri] = bytes(data)
+            return True
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """All objects under the folder `prefix`."""
+        self._count("list")
+        folder = prefix.rstrip("/") + "/"
+        for uri, data in list(self.objects.items()):
+            if uri.startswith(folder):
+                yield ObjectInfo(uri, len(data))
+
+    def delete(self, uri: str) -> None:
+        """Delete an object; one that is gone already is no error."""
+        self._count("delete")
+        self.objects.pop(uri, None)
+
+    def _read(self, uri: str) -> bytes:
+        try:
+            return self.objects[uri]
+        except KeyError:
+            raise ObjectNotFoundError(f"{uri} does not exist.") from None
+
+    def _count(self, verb: str) -> None:
+        with self._lock:
+            self.requests[verb] = self.requests.get(verb, 0) + 1
