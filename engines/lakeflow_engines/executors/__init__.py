@@ -1,0 +1,8 @@
+"""One seam, three executors: serial, threads, Dask."""
+
+from __future__ import annotations
+
+from lakeflow_engines.executors.choose import open_executor
+from lakeflow_engines.executors.seam import Completion, Executor
+
+__all__ = ["Completion", "Executor", "open_executor"]

@@ -1,0 +1,46 @@
+"""`engine=` in words, as an address or as a client -> an executor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lakeflow_engines.executors.serial import SerialExecutor
+from lakeflow_engines.executors.threads import ThreadExecutor
+from lakeflow_io.budget import available_cpus
+from lakeflow_io.errors import InputError
+
+if TYPE_CHECKING:
+    from lakeflow_engines.executors.seam import Executor
+
+__all__ = ["open_executor"]
+
+
+def open_executor(engine: Any = "threads", slots: int | None = None) -> Executor:
+    """Open an executor.
+
+    Args:
+        engine: `"serial"`, `"threads"`, `"dask"` (worker processes on this machine), a scheduler's
+            address such as `"tcp://10.0.0.1:8786"`, a `distributed.Client`, or an Executor.
+        slots: Calls at one time, where this call decides it; default one a core.
+
+    Raises:
+        InputError: the engine isn't known.
+        ConfigError: the engine's package isn't installed.
+        RunError: the scheduler can't be reached.
+    """
+    count = slots or available_cpus()
+    if engine == "serial":
+        return SerialExecutor()
+    if engine == "threads":
+        return ThreadExecutor(count)
+    is_address = isinstance(engine, str) and "://" in engine
+    if engine == "dask" or is_address or type(engine).__module__.startswith("distributed"):
+        from lakeflow_engines.executors.dask import DaskExecutor
+
+        return DaskExecutor(None if engine == "dask" else engine, count)
+    if all(hasattr(engine, name) for name in ("submit", "next", "close", "slots")):
+        executor: Executor = engine
+        return executor
+    raise InputError(
+        f"No engine {engine!r}.", 'use "serial", "threads", "dask", a scheduler\'s address or a distributed.Client.'
+    )

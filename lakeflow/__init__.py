@@ -1,0 +1,78 @@
+"""lakeflow: a batch engine for the data lakehouse.
+
+    import lakeflow as lf
+
+    lake = lf.connect()                          # a lakehouse in ./lakehouse
+    titles = lake.table("kg.titles")
+    titles.scan(where="year >= 2000").read().to_polars()
+    lf.foreach(titles.scan().shards(n=8), score, into=lake.table("kg.scores"))
+    lf.Cache("scores").get(42)
+
+Names are imported when they are first used, so that `import lakeflow` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lakeflow.cache.cache import Cache, CacheVersion
+    from lakeflow.cache.precompute import precompute
+    from lakeflow.dataframe import DataFrame
+    from lakeflow.foreach.run import Run, foreach
+    from lakeflow.lake import Lake, connect
+    from lakeflow.scan import Scan
+    from lakeflow.table import Snapshot, Table
+    from lakeflow_io import errors
+    from lakeflow_io.errors import LakeflowError
+    from lakeflow_io.iceberg.shards import Shard
+
+__version__ = "0.1.0"
+__all__ = [
+    "Cache",
+    "CacheVersion",
+    "DataFrame",
+    "Lake",
+    "LakeflowError",
+    "Run",
+    "Scan",
+    "Shard",
+    "Snapshot",
+    "Table",
+    "connect",
+    "errors",
+    "foreach",
+    "precompute",
+]
+
+_HOMES = {
+    "Cache": "lakeflow.cache.cache",
+    "CacheVersion": "lakeflow.cache.cache",
+    "DataFrame": "lakeflow.dataframe",
+    "Lake": "lakeflow.lake",
+    "LakeflowError": "lakeflow_io.errors",
+    "Run": "lakeflow.foreach.run",
+    "Scan": "lakeflow.scan",
+    "Shard": "lakeflow_io.iceberg.shards",
+    "Snapshot": "lakeflow.table",
+    "Table": "lakeflow.table",
+    "connect": "lakeflow.lake",
+    "foreach": "lakeflow.foreach.run",
+    "precompute": "lakeflow.cache.precompute",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module("lakeflow_io.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lakeflow' has no attribute {name!r}")
+    # The package lakeflow.foreach and the function foreach share a name; the function wins.
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,157 @@
+"""A lakehouse: one catalog, and the tables it names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from lakeflow.table import Table
+from lakeflow_io.errors import ConfigError, InputError, NotFoundError
+from lakeflow_io.iceberg.catalog import embedded_catalog, named_catalog, open_catalog
+from lakeflow_io.iceberg.internals import fresh_schema
+from lakeflow_io.iceberg.layout import partition_spec, sort_order
+from lakeflow_io.iceberg.translate import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pyiceberg.catalog import Catalog
+
+__all__ = ["Lake", "connect"]
+
+_IDENTIFIER_PARTS = 2  # the least: a namespace and a table
+
+
+def connect(catalog: str | None = None, **properties: Any) -> Lake:
+    """Open a lakehouse.
+
+    Args:
+        catalog: The name of a catalog in `.pyiceberg.yaml` or in `PYICEBERG_CATALOG__<NAME>__*`.
+        properties: Or a catalog's properties, as pyiceberg names them: `uri`, `warehouse`, `type`,
+            and dotted ones as `**{"s3.endpoint": ...}`. With neither: an embedded catalog (SQLite and
+            local files) in `$LAKEFLOW_HOME`, else in `./lakehouse`.
+
+    Raises:
+        NotFoundError: no catalog of that name is configured.
+        ConfigError: the properties don't describe a catalog.
+        CatalogError: it can't be reached.
+        AccessDeniedError: it refuses the credentials.
+
+    Example:
+        >>> lake = connect(type="sql", uri="sqlite:///lake.db", warehouse="file:///tmp/lake")  # doctest: +SKIP
+    """
+    if catalog is not None and properties:
+        raise ConfigError(
+            "connect() was given both a catalog's name and properties.",
+            "give a name for a configured catalog, or properties for one that isn't.",
+        )
+    if catalog is not None:
+        return Lake(named_catalog(catalog))
+    return Lake(open_catalog("lakeflow", properties) if properties else embedded_catalog())
+
+
+class Lake:
+    """One catalog. Made by `connect`."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def __repr__(self) -> str:
+        return f"Lake({self._catalog.name!r}, {self._catalog.properties.get('uri', '')!r})"
+
+    @property
+    def catalog(self) -> Catalog:
+        """The pyiceberg catalog beneath, for what lakeflow doesn't do."""
+        return self._catalog
+
+    def namespaces(self) -> list[str]:
+        """All top-level namespaces, sorted."""
+        with translated("list namespaces"):
+            return sorted(".".join(name) for name in self._catalog.list_namespaces())
+
+    def tables(self, namespace: str | None = None) -> list[str]:
+        """The tables of one namespace, or of all, as `namespace.table`, sorted.
+
+        Raises:
+            NotFoundError: there is no such namespace.
+        """
+        found: list[str] = []
+        for each in [namespace] if namespace else self.namespaces():
+            with translated(f"list the tables of {each}"):
+                found += [".".join(name) for name in self._catalog.list_tables(each)]
+        return sorted(found)
+
+    def table(self, name: str) -> Table:
+        """Open a table by `namespace.table`.
+
+        Raises:
+            NotFoundError: there is no such table; names the closest.
+        """
+        _check_identifier(name)
+        from pyiceberg.exceptions import NoSuchIdentifierError, NoSuchNamespaceError, NoSuchTableError
+
+        with translated(f"open table {name}"):
+            try:
+                return Table(name, self._catalog.load_table(name))
+            except (NoSuchTableError, NoSuchNamespaceError, NoSuchIdentifierError):
+                known = self.tables()
+        raise NotFoundError.among("table", name, repr(self), known)
+
+    def has_table(self, name: str) -> bool:
+        """Tell whether a table is there."""
+        _check_identifier(name)
+        with translated(f"look for table {name}"):
+            return bool(self._catalog.table_exists(name))
+
+    def create_table(
+        self,
+        name: str,
+        schema: pa.Schema,
+        *,
+        partition_by: Sequence[str] = (),
+        sort_by: Sequence[str] = (),
+        properties: Mapping[str, str] | None = None,
+    ) -> Table:
+        """Create an empty table, and its namespace where it is missing.
+
+        Args:
+            name: `namespace.table`.
+            schema: Columns in order; a non-nullable field becomes a required column.
+            partition_by: Columns and transforms: `["country", "bucket(16, id)", "day(ts)"]`.
+            sort_by: Columns each data file is sorted by: `["id", "score desc"]`.
+            properties: Iceberg table properties, such as `write.parquet.compression-codec`.
+
+        Raises:
+            AlreadyExistsError: the name is taken.
+            NotFoundError: `partition_by` or `sort_by` names a column that isn't in the schema.
+            InputError: a transform doesn't exist or doesn't take its column's type.
+        """
+        _check_identifier(name)
+        if not isinstance(schema, pa.Schema):
+            raise InputError(f"The schema of {name} is a {type(schema).__name__}.", "give a pyarrow.Schema.")
+        options = {"write.parquet.compression-codec": "zstd", **(properties or {})}
+        with translated(f"create table {name}"):
+            fresh = fresh_schema(schema, int(options.get("format-version", "2")))
+            spec = partition_spec(fresh, partition_by)
+            order = sort_order(fresh, sort_by)
+            self._catalog.create_namespace_if_not_exists(name.rpartition(".")[0])
+            created = self._catalog.create_table(
+                name, schema=fresh, partition_spec=spec, sort_order=order, properties=options
+            )
+        return Table(name, created)
+
+    def drop_table(self, name: str) -> None:
+        """Take a table out of the catalog; its files stay.
+
+        Raises:
+            NotFoundError: there is no such table.
+        """
+        with translated(f"drop table {name}"):
+            self._catalog.drop_table(name)
+
+
+def _check_identifier(name: str) -> None:
+    parts = name.split(".") if isinstance(name, str) else []
+    if len(parts) < _IDENTIFIER_PARTS or not all(parts):
+        raise InputError(f"{name!r} names no table.", "write namespace.table, such as kg.titles.")

@@ -1,0 +1,1 @@
+"""A foreach run: plan, attempts, markers, one publication."""

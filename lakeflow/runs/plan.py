@@ -1,0 +1,147 @@
+"""What a run is going to do, written down before it begins, so that a second driver can tell."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+
+from lakeflow_io.errors import CorruptFileError, FunctionError, InputError, PlanChangedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from lakeflow_io.iceberg.shards import Shard
+
+__all__ = ["RunPlan", "check_same", "code_hash", "pickle_function", "shards_digest"]
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """Everything that decides what a run writes; equal plans write equal rows."""
+
+    run_id: str
+    source: str | None
+    """`table@snapshot`."""
+    shards: int
+    shards_digest: str
+    """Over every shard's files and offsets, in order."""
+    function: str
+    """`module:qualified name`."""
+    code: str
+    """Hash of the function's source."""
+    params: dict[str, Any]
+    shared: dict[str, str]
+    """Digest of each shared table's bytes, by name."""
+    output: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all of it but the run id, as canonical JSON."""
+        facts = asdict(self)
+        del facts["run_id"]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> bytes:
+        """For `plan.json`."""
+        return json.dumps({"format": _FORMAT, "digest": self.digest, **asdict(self)}, indent=1).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes | memoryview, uri: str) -> RunPlan:
+        """From `plan.json`.
+
+        Raises:
+            CorruptFileError: it isn't one, or is of a later format.
+        """
+        try:
+            facts = json.loads(bytes(data))
+            if facts.pop("format") != _FORMAT:
+                raise ValueError("its format is not 1")  # noqa: TRY301
+            del facts["digest"]
+            return cls(**facts)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CorruptFileError(
+                f"{uri} is no plan of a run: {error}.", "use another run id, or the lakeflow version that wrote it."
+            ) from error
+
+
+def check_same(old: RunPlan, new: RunPlan) -> None:
+    """Refuse to go on with a run whose plan has changed.
+
+    Raises:
+        PlanChangedError: says what changed, from what to what.
+    """
+    if old.digest == new.digest:
+        return
+    before, after = asdict(old), asdict(new)
+    changes = [f"{key}: {before[key]!r} -> {after[key]!r}" for key in before if before[key] != after[key]]
+    raise PlanChangedError(
+        f"Run {new.run_id!r} was planned otherwise before: " + "; ".join(changes) + ".",
+        "use another run id, or undo the change to resume.",
+    )
+
+
+def shards_digest(shards: Sequence[Shard]) -> str:
+    """A digest of what the shards read: snapshot, filter, columns, files and offsets."""
+    digest = hashlib.sha256()
+    for shard in shards:
+        if shard.index == 0:
+            digest.update(f"{shard.spec.source} {shard.spec.filter} {shard.spec.columns}".encode())
+        for piece in shard.pieces:
+            digest.update(f"{shard.index} {piece.path} {piece.start} {piece.end}\n".encode())
+    return digest.hexdigest()
+
+
+def pickle_function(function: Callable[..., Any]) -> bytes:
+    """The function as workers get it: by value where they can't import it.
+
+    Raises:
+        FunctionError: it holds what can't be pickled, such as an open connection.
+    """
+    try:
+        return cloudpickle.dumps(function)
+    except Exception as error:
+        raise FunctionError(
+            f"{_name(function)} can't be sent to workers: {error}",
+            "open connections and files inside the function, not around it.",
+        ) from error
+
+
+def code_hash(function: Callable[..., Any]) -> str:
+    """A hash of the function's source; of its bytecode where there is no source."""
+    try:
+        text = inspect.getsource(inspect.unwrap(function)).encode()
+    except (OSError, TypeError):
+        code = getattr(function, "__code__", None)
+        text = code.co_code + repr(code.co_consts).encode() if code else pickle_function(function)
+    return hashlib.sha256(text).hexdigest()[:32]
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """`module:qualified name`."""
+    return f"{getattr(function, '__module__', '?')}:{_name(function)}"
+
+
+def check_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Parameters as the plan can hold them.
+
+    Raises:
+        InputError: one isn't JSON.
+    """
+    try:
+        checked: dict[str, Any] = json.loads(json.dumps(dict(params or {})))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"The run's params are not JSON: {error}.", "pass numbers, text, lists and dicts; tables go into shared=."
+        ) from error
+    return checked

@@ -1,0 +1,88 @@
+"""A table as a run's output: workers stage data files, the driver commits one snapshot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lakeflow.runs.sink import Publication, RunLabel
+from lakeflow_io.errors import CatalogError
+from lakeflow_io.iceberg.commit import RUN_ID, append_staged, find_snapshot
+from lakeflow_io.iceberg.stage import Stager
+from lakeflow_io.iceberg.translate import translated
+from lakeflow_io.storage.properties import store_properties
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyiceberg.table.snapshots import Snapshot
+
+    from lakeflow.table import Table
+
+__all__ = ["TableSink"]
+
+_PLAN_DIGEST = "lakeflow.plan-digest"
+_ROWS = "lakeflow.rows"
+
+
+class TableSink:
+    """Appends what a run made to a table, once."""
+
+    def __init__(self, table: Table) -> None:
+        self._name = table.name
+        self._table = table.iceberg
+
+    @property
+    def location(self) -> str:
+        """The table's folder."""
+        return str(self._table.location())
+
+    @property
+    def store_properties(self) -> dict[str, str]:
+        """How to reach it."""
+        return store_properties(self._table.io.properties)
+
+    def describe(self) -> dict[str, Any]:
+        """The table and how it was laid out."""
+        return {
+            "table": self._name,
+            "uuid": str(self._table.metadata.table_uuid),
+            "schema_id": self._table.schema().schema_id,
+            "spec_id": self._table.spec().spec_id,
+        }
+
+    def writer(self) -> Stager:
+        """The worker's side."""
+        return Stager.for_table(self._table, self._name)
+
+    def find(self, run_id: str) -> Publication | None:
+        """The snapshot of this run among the ancestors of the current one, read anew."""
+        with translated(f"refresh {self._name}"):
+            self._table.refresh()
+        snapshot = find_snapshot(self._table, run_id)
+        return None if snapshot is None else _publication(snapshot)
+
+    def publish(self, label: RunLabel, staged: Sequence[dict[str, Any]]) -> Publication:
+        """Commit all files as one APPEND snapshot."""
+        rows = sum(file["rows"] for file in staged)
+        summary = {
+            RUN_ID: label.run_id,
+            _PLAN_DIGEST: label.plan_digest,
+            "lakeflow.source": label.source or "",
+            "lakeflow.shards": str(label.shards),
+            _ROWS: str(rows),
+        }
+        try:
+            snapshot = append_staged(self._table, self._name, staged, summary)
+        except CatalogError:
+            # The answer was lost, perhaps not the commit: look before anyone tries again.
+            landed = self.find(label.run_id)
+            if landed is None:
+                raise
+            return landed
+        self._table.refresh()
+        return _publication(snapshot)
+
+
+def _publication(snapshot: Snapshot) -> Publication:
+    facts = snapshot.summary.additional_properties if snapshot.summary else {}
+    return Publication(str(snapshot.snapshot_id), facts.get(_PLAN_DIGEST, ""), int(facts.get(_ROWS, 0)))
