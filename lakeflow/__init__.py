@@ -17,10 +17,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lakeflow.cache.cache import Cache, CacheVersion
+    from lakeflow.cache.cache import Cache
     from lakeflow.cache.precompute import precompute
+    from lakeflow.cache.version import CacheVersion
     from lakeflow.dataframe import DataFrame
-    from lakeflow.foreach.run import Run, foreach
+    from lakeflow.runs.run import Run, foreach
     from lakeflow.lake import Lake, connect
     from lakeflow.scan import Scan
     from lakeflow.table import Snapshot, Table
@@ -48,17 +49,17 @@ __all__ = [
 
 _HOMES = {
     "Cache": "lakeflow.cache.cache",
-    "CacheVersion": "lakeflow.cache.cache",
+    "CacheVersion": "lakeflow.cache.version",
     "DataFrame": "lakeflow.dataframe",
     "Lake": "lakeflow.lake",
     "LakeflowError": "lakeflow_io.errors",
-    "Run": "lakeflow.foreach.run",
+    "Run": "lakeflow.runs.run",
     "Scan": "lakeflow.scan",
     "Shard": "lakeflow_io.iceberg.shards",
     "Snapshot": "lakeflow.table",
     "Table": "lakeflow.table",
     "connect": "lakeflow.lake",
-    "foreach": "lakeflow.foreach.run",
+    "foreach": "lakeflow.runs.run",
     "precompute": "lakeflow.cache.precompute",
 }
 
@@ -68,7 +69,6 @@ def __getattr__(name: str) -> Any:
         return import_module("lakeflow_io.errors")
     if name not in _HOMES:
         raise AttributeError(f"module 'lakeflow' has no attribute {name!r}")
-    # The package lakeflow.foreach and the function foreach share a name; the function wins.
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

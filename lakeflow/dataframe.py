@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from lakeflow_engines.frames import from_arrow
 from lakeflow_io.errors import ConfigError, FilterError
 
@@ -13,6 +11,7 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
     import polars as pl
+    import pyarrow as pa
 
 __all__ = ["DataFrame"]
 

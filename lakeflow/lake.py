@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pyiceberg.catalog import Catalog
+    from pyiceberg.typedef import TableVersion
 
 __all__ = ["Lake", "connect"]
 
@@ -132,7 +133,7 @@ class Lake:
             raise InputError(f"The schema of {name} is a {type(schema).__name__}.", "give a pyarrow.Schema.")
         options = {"write.parquet.compression-codec": "zstd", **(properties or {})}
         with translated(f"create table {name}"):
-            fresh = fresh_schema(schema, int(options.get("format-version", "2")))
+            fresh = fresh_schema(schema, _format_version(options))
             spec = partition_spec(fresh, partition_by)
             order = sort_order(fresh, sort_by)
             self._catalog.create_namespace_if_not_exists(name.rpartition(".")[0])
@@ -149,6 +150,13 @@ class Lake:
         """
         with translated(f"drop table {name}"):
             self._catalog.drop_table(name)
+
+
+def _format_version(properties: Mapping[str, str]) -> TableVersion:
+    asked = str(properties.get("format-version", "2"))
+    if asked not in ("1", "2"):
+        raise InputError(f"Tables of format version {asked} are not written by this version.", "use 1 or 2.")
+    return 1 if asked == "1" else 2
 
 
 def _check_identifier(name: str) -> None:

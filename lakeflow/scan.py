@@ -87,9 +87,7 @@ class Scan:
         """The same as a `pyarrow.RecordBatchReader`."""
         return pa.RecordBatchReader.from_batches(self.schema, self.batches(memory=memory))
 
-    def shards(
-        self, n: int | None = None, *, target_size: int | str | None = None, by: str = "bytes"
-    ) -> list[Shard]:
+    def shards(self, n: int | None = None, *, target_size: int | str | None = None, by: str = "bytes") -> list[Shard]:
         """What tasks read: parts of the scan, the same for the same snapshot.
 
         Args:

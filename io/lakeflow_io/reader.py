@@ -14,8 +14,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from lakeflow_io.budget import available_cpus, default_budget
 from lakeflow_io.iceberg.projection import FileProjection, OutputShape
 from lakeflow_io.parquet.decode import decode_row_group, leaf_indices
@@ -24,7 +22,9 @@ from lakeflow_io.parquet.ranges import ByteRange, coalesce, column_chunks, row_g
 from lakeflow_io.storage import Transport, open_transport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
+
+    import pyarrow as pa
 
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
 
@@ -100,7 +100,7 @@ class _Pipeline:
         self._fetchers.shutdown(wait=True)
         self._decoders.shutdown(wait=True)
 
-    def tables(self, pieces: Sequence[Piece]) -> Iterator[pa.Table]:
+    def tables(self, pieces: Sequence[Piece]) -> Generator[pa.Table]:
         """Decoded row groups, in order."""
         units = self._row_groups(pieces)
         upcoming = next(units, None)
@@ -118,9 +118,7 @@ class _Pipeline:
     def _footers(self, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Footer]]:
         asked: deque[tuple[Piece, Future[Footer]]] = deque()
         for piece in pieces:
-            asked.append(
-                (piece, self._fetchers.submit(read_footer, self._transport, piece.path, piece.file_size))
-            )
+            asked.append((piece, self._fetchers.submit(read_footer, self._transport, piece.path, piece.file_size)))
             if len(asked) >= _FOOTER_LOOKAHEAD:
                 first, footer = asked.popleft()
                 yield first, footer.result()
@@ -146,9 +144,7 @@ class _Pipeline:
             if in_tail >= 0:
                 parts.append((request, unit.footer.tail[in_tail : in_tail + request.length]))
             else:
-                fetch = self._fetchers.submit(
-                    self._transport.get_range, unit.piece.path, request.start, request.length
-                )
+                fetch = self._fetchers.submit(self._transport.get_range, unit.piece.path, request.start, request.length)
                 parts.append((request, fetch))
         return self._decoders.submit(self._decode, unit, parts)
 

@@ -119,7 +119,8 @@ def _write(attempt: Attempt, result: pa.Table) -> list[dict[str, Any]]:
         return writer.write(attempt.key, result)
     except SchemaError as error:
         raise SchemaError(
-            f"{attempt.shard.id}: what {attempt.job.function_name} returned can't be written. {error.message}", error.hint
+            f"{attempt.shard.id}: what {attempt.job.function_name} returned can't be written. {error.message}",
+            error.hint,
         ) from error
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import pyarrow as pa
-
 from lakeflow.progress import progress_bar
 from lakeflow.runs.attempt import Attempt, Job
 from lakeflow.runs.journal import Journal, check_run_id
@@ -36,6 +34,8 @@ from lakeflow_io.storage import open_transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    import pyarrow as pa
 
     from lakeflow_engines.shared import SharedTable
 
@@ -66,6 +66,17 @@ class Run:
         if self.publication is None or not self.publication.id.isdigit():
             raise InputError(f"Run {self.run_id} wrote into no table.", "give foreach a table as into=.")
         return int(self.publication.id)
+
+    @property
+    def version_id(self) -> str:
+        """The cache version that holds the run's rows.
+
+        Raises:
+            InputError: the run wrote into no cache.
+        """
+        if self.publication is None or self.publication.id.isdigit():
+            raise InputError(f"Run {self.run_id} wrote into no cache.", "use precompute.")
+        return self.publication.id
 
     @property
     def rows(self) -> int:
@@ -219,7 +230,9 @@ def _write(
         )  # fmt: skip
     staged = [file for shard in shards for file in markers[shard.id]["files"]]
     publication = sink.publish(RunLabel(call.run_id, plan.digest, plan.source, len(shards)), staged)
-    journal.mark_committed({"format": 1, "publication": publication.id, "rows": publication.rows, "digest": plan.digest})
+    journal.mark_committed(
+        {"format": 1, "publication": publication.id, "rows": publication.rows, "digest": plan.digest}
+    )
     return publication, len(todo)
 
 

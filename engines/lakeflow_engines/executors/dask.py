@@ -53,12 +53,17 @@ class DaskExecutor:
             target = self._cluster
         try:
             self._client = (
-                distributed.Client(target, timeout=_CONNECT_SECONDS, set_as_default=False) if self._own_client else target
+                distributed.Client(  # type: ignore[no-untyped-call]
+                    target, timeout=_CONNECT_SECONDS, set_as_default=False
+                )
+                if self._own_client
+                else target
             )
         except (OSError, ValueError, TimeoutError) as error:
             self.close()
             raise RunError(
-                f"No Dask scheduler answers at {target}: {error}", "check the address, and that `dask scheduler` runs there."
+                f"No Dask scheduler answers at {target}: {error}",
+                "check the address, and that `dask scheduler` runs there.",
             ) from error
         threads = self._client.nthreads()
         self.slots = sum(threads.values()) or slots
@@ -74,7 +79,7 @@ class DaskExecutor:
                 'put the script\'s code under `if __name__ == "__main__":`.',
             )
         self._folder = tempfile.TemporaryDirectory(prefix="lakeflow-dask-")
-        self._cluster = distributed.LocalCluster(
+        self._cluster = distributed.LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=slots,
             threads_per_worker=1,
             processes=True,

@@ -16,10 +16,10 @@ __all__ = ["FRAME_KINDS", "from_arrow", "to_arrow"]
 
 def _to_polars(data: pa.Table) -> Any:
     try:
-        import polars
+        import polars as pl
     except ImportError:
         raise ConfigError.missing_extra("Polars", "polars", "A Polars hand-off") from None
-    return polars.from_arrow(data)
+    return pl.from_arrow(data)
 
 
 def _to_polars_lazy(data: pa.Table) -> Any:
@@ -28,11 +28,11 @@ def _to_polars_lazy(data: pa.Table) -> Any:
 
 def _to_pandas(data: pa.Table) -> Any:
     try:
-        import pandas
+        import pandas as pd
     except ImportError:
         raise ConfigError.missing_extra("pandas", "pandas", "A pandas hand-off") from None
     # Arrow-backed columns: nulls stay nulls, integers stay integers, and most columns stay uncopied.
-    return data.to_pandas(types_mapper=pandas.ArrowDtype)
+    return data.to_pandas(types_mapper=pd.ArrowDtype)
 
 
 def _to_duckdb(data: pa.Table) -> Any:
@@ -109,7 +109,9 @@ def to_arrow(value: Any, what: str) -> pa.Table:
 
 def _from_batches(value: Any, what: str) -> pa.Table:
     parts = [part for part in value if part is not None]
-    if not parts or not all(hasattr(part, "__arrow_c_array__") or hasattr(part, "__arrow_c_stream__") for part in parts):
+    if not parts or not all(
+        hasattr(part, "__arrow_c_array__") or hasattr(part, "__arrow_c_stream__") for part in parts
+    ):
         raise _unusable(parts[0] if parts else value, what)
     return pa.concat_tables([to_arrow(part, what) for part in parts])
 

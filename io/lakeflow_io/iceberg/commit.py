@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lakeflow_io.iceberg.translate import translated
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
+    from pyiceberg.types import PrimitiveType
 
 __all__ = ["RUN_ID", "append_staged", "find_snapshot"]
 
@@ -66,7 +67,7 @@ def _data_file(table: Table, file: dict[str, Any]) -> DataFile:
     spec = table.metadata.specs()[file["spec_id"]]
     kinds = [field.field_type for field in spec.partition_type(table.schema()).fields]
     values = [
-        None if value is None else from_bytes(kind, base64.b64decode(value))
+        None if value is None else from_bytes(cast("PrimitiveType", kind), base64.b64decode(value))
         for kind, value in zip(kinds, file["partition"], strict=True)
     ]
     by_id = {

@@ -32,7 +32,7 @@ class _Upload(io.BytesIO):
         self._location = location
         self._overwrite = overwrite
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is None:
             self.close()
         else:
@@ -95,10 +95,13 @@ class TransportFileIO(FileIO):
         self.transport = open_transport(store_properties(self.properties))
 
     def new_input(self, location: str) -> InputFile:
+        """A file to read."""
         return _TransportFile(self.transport, location)
 
     def new_output(self, location: str) -> OutputFile:
+        """A file to write, all at once."""
         return _TransportFile(self.transport, location)
 
     def delete(self, location: str | InputFile | OutputFile) -> None:
+        """Delete a file; one that is gone already is no error."""
         self.transport.delete(location if isinstance(location, str) else location.location)

@@ -23,6 +23,7 @@ from pyiceberg.schema import Schema, assign_fresh_schema_ids
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.table.name_mapping import NameMapping
+    from pyiceberg.typedef import TableVersion
 
 __all__ = [
     "arrow_filter",
@@ -56,7 +57,7 @@ def _with_small_offsets(field: pa.Field) -> pa.Field:
     return field
 
 
-def fresh_schema(schema: pa.Schema, format_version: int) -> Schema:
+def fresh_schema(schema: pa.Schema, format_version: TableVersion) -> Schema:
     """The Iceberg schema of a new table, ids from 1 in the order of the columns."""
     from pyiceberg.catalog import Catalog
 
@@ -64,7 +65,7 @@ def fresh_schema(schema: pa.Schema, format_version: int) -> Schema:
     return assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema, format_version))  # noqa: SLF001
 
 
-def file_schema(schema: pa.Schema, name_mapping: NameMapping | None, format_version: int) -> Schema:
+def file_schema(schema: pa.Schema, name_mapping: NameMapping | None, format_version: TableVersion) -> Schema:
     """The Iceberg schema of a data file: ids from the file, else from the table's name mapping.
 
     Raises:
@@ -75,9 +76,7 @@ def file_schema(schema: pa.Schema, name_mapping: NameMapping | None, format_vers
     )
 
 
-def project(
-    requested: Schema, present: Schema, batch: pa.RecordBatch, constants: dict[int, Any]
-) -> pa.RecordBatch:
+def project(requested: Schema, present: Schema, batch: pa.RecordBatch, constants: dict[int, Any]) -> pa.RecordBatch:
     """A file's batch in the table's shape: by field id, promoted, with defaults for missing columns.
 
     Args:
@@ -104,5 +103,3 @@ def data_file_statistics(metadata: Any, schema: Schema, properties: dict[str, st
         parquet_column_mapping=parquet_path_to_id_mapping(schema),
     )
     return statistics.to_serialized_dict()
-
-

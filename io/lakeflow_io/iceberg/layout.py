@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["partition_spec", "sort_order"]
 
 # `bucket(16, alias_id)`, `day(ts)`, `country`: the transforms of the spec, section "Partition Transforms".
-_TERM = re.compile(r"\s*(?:(?P<name>\w+)\s*\(\s*(?:(?P<width>\d+)\s*,\s*)?(?P<inner>[^()]+?)\s*\)|(?P<column>[^()]+?))\s*")
+_TERM = re.compile(
+    r"\s*(?:(?P<name>\w+)\s*\(\s*(?:(?P<width>\d+)\s*,\s*)?(?P<inner>[^()]+?)\s*\)|(?P<column>[^()]+?))\s*"
+)
 _WITH_WIDTH = ("bucket", "truncate")
 _PLAIN = ("identity", "year", "month", "day", "hour", "void")
 _FIRST_PARTITION_ID = 1000  # the spec's convention, so that partition ids never meet column ids

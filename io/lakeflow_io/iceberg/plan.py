@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
     from pyiceberg.table.name_mapping import NameMapping
+    from pyiceberg.typedef import TableVersion
 
 __all__ = ["Piece", "ReadSpec", "plan_pieces", "read_spec"]
 
@@ -58,7 +59,7 @@ class ReadSpec:
     """`columns` and what the predicate needs besides."""
     filter: BooleanExpression | None
     name_mapping: NameMapping | None
-    format_version: int
+    format_version: TableVersion
     store: dict[str, str] = field(repr=False)
     """Storage properties, with credentials."""
 
@@ -69,7 +70,12 @@ class ReadSpec:
 
 
 def read_spec(
-    table: Table, name: str, snapshot_id: int | None, columns: list[str], predicate: BooleanExpression | None, schema: Schema
+    table: Table,
+    name: str,
+    snapshot_id: int | None,
+    columns: list[str],
+    predicate: BooleanExpression | None,
+    schema: Schema,
 ) -> ReadSpec:
     """Collect what workers need to read `columns` of a pinned snapshot; every column is known to exist."""
     from lakeflow_io.iceberg.predicate import referenced_columns

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["parse_filter", "referenced_columns"]
 
-_SYNTAX = "comparisons (=, !=, <, <=, >, >=), in (...), between, like 'a%', is [not] null, and, or, not; text in 'quotes'."
+_SYNTAX = (
+    "comparisons (=, !=, <, <=, >, >=), in (...), between, like 'a%', is [not] null, and, or, not; text in 'quotes'."
+)
 
 
 def parse_filter(where: str | BooleanExpression, schema: Schema, table: str) -> BooleanExpression:
@@ -36,10 +38,13 @@ def parse_filter(where: str | BooleanExpression, schema: Schema, table: str) -> 
         except ParseBaseException as error:
             mark = " " * error.loc + "^"
             raise FilterError(
-                f"The filter on {table} does not parse at character {error.loc + 1}:\n  {where}\n  {mark}", f"it takes {_SYNTAX}"
+                f"The filter on {table} does not parse at character {error.loc + 1}:\n  {where}\n  {mark}",
+                f"it takes {_SYNTAX}",
             ) from error
         except (ValueError, TypeError) as error:
-            raise FilterError(f"The filter on {table} does not parse: {where!r}: {error}", f"it takes {_SYNTAX}") from error
+            raise FilterError(
+                f"The filter on {table} does not parse: {where!r}: {error}", f"it takes {_SYNTAX}"
+            ) from error
     known = list(schema.column_names)
     for column in referenced_columns(expression):
         if column not in known:
@@ -47,7 +52,9 @@ def parse_filter(where: str | BooleanExpression, schema: Schema, table: str) -> 
     try:
         bind(schema, expression, case_sensitive=True)
     except (ValueError, TypeError) as error:
-        raise FilterError(f"The filter {where!s} does not fit {table}: {error}", "compare values of the column's own type.") from error
+        raise FilterError(
+            f"The filter {where!s} does not fit {table}: {error}", "compare values of the column's own type."
+        ) from error
     return expression
 
 
@@ -64,5 +71,5 @@ def referenced_columns(expression: BooleanExpression) -> list[str]:
         elif isinstance(part, Not):
             queue.append(part.child)
         elif isinstance(part, UnboundPredicate):
-            found.add(part.term.name)
+            found.add(str(part.term.name))  # type: ignore[attr-defined]  # every term that parses is a Reference
     return sorted(found)

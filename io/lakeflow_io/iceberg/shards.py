@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
-
-from lakeflow_io.iceberg.plan import Piece, ReadSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from lakeflow_io.iceberg.plan import Piece, ReadSpec
 
 __all__ = ["Shard", "balance", "group_by_partition"]
 
@@ -100,5 +101,5 @@ def _split(piece: Piece, target: int) -> list[Piece]:
             rows=piece.rows * (end - start) // piece.bytes,
             splits=tuple(offset for offset in piece.splits if start <= offset < end),
         )
-        for start, end in zip(edges[:-1], edges[1:], strict=True)
+        for start, end in pairwise(edges)
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 import pyarrow as pa
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
     from pyiceberg.table.sorting import SortOrder
+    from pyiceberg.types import PrimitiveType
 
 __all__ = ["Stager"]
 
@@ -82,7 +83,8 @@ class Stager:
         try:
             for values, part in self._partitions(rows):
                 for chunk in _chunks(part):
-                    staged.append(self._put(join(self.folder, f"{name}-{uuid4()}.parquet"), values, chunk))
+                    path = join(self.folder, f"{name}-{uuid4()}.parquet")
+                    staged.append(self._put(path, values, chunk))
         except BaseException:
             self.discard(staged)
             raise
@@ -170,7 +172,7 @@ class Stager:
         part = self.spec.fields[number]
         kind = part.transform.result_type(self.schema.find_field(part.source_id).field_type)
         plain = partition_record_value(part, value, self.schema) if str(part.transform) == "identity" else value
-        return base64.b64encode(to_bytes(kind, plain)).decode()
+        return base64.b64encode(to_bytes(cast("PrimitiveType", kind), plain)).decode()
 
 
 def _chunks(data: pa.Table) -> Iterator[pa.Table]:

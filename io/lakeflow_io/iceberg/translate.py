@@ -58,7 +58,9 @@ def _translate(error: Exception, action: str) -> LakeflowError | None:
     if kind in _EXISTS:
         return AlreadyExistsError(said, "choose another name, or open the one that is there.")
     if kind in _CONFLICT:
-        return CommitConflictError(said, "another writer committed first; nothing of this commit is visible. Run again.")
+        return CommitConflictError(
+            said, "another writer committed first; nothing of this commit is visible. Run again."
+        )
     if kind in _DENIED:
         return AccessDeniedError(said, "check the credentials in the catalog's properties or the AWS profile.")
     if kind == "NotInstalledError" or isinstance(error, ImportError):

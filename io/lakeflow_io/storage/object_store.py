@@ -70,9 +70,7 @@ class ObjectStoreTransport:
         multipart = len(data) > _MULTIPART_BYTES
         self._call(
             uri,
-            lambda store, key: obstore.put(
-                store, key, data, use_multipart=multipart, chunk_size=_MULTIPART_BYTES // 2
-            ),
+            lambda store, key: obstore.put(store, key, data, use_multipart=multipart, chunk_size=_MULTIPART_BYTES // 2),
         )
 
     def put_if_absent(self, uri: str, data: bytes | memoryview) -> bool:
@@ -157,15 +155,21 @@ def _translate(error: Exception, uri: str) -> StoreError | ConfigError:
             "check the credentials (s3.access-key-id, s3.secret-access-key or the AWS profile) and their rights.",
         )
     if f"os error {errno.ENOSPC}" in text or f"os error {errno.EDQUOT}" in text:
-        return StoreFullError(f"No space left to write {uri}.", "free space or choose another warehouse, then run again.")
+        return StoreFullError(
+            f"No space left to write {uri}.", "free space or choose another warehouse, then run again."
+        )
     if f"os error {errno.EACCES}" in text or f"os error {errno.EROFS}" in text:
-        return AccessDeniedError(f"{uri} is not writable or readable: {_first_line(text)}", "check the folder's rights.")
+        return AccessDeniedError(
+            f"{uri} is not writable or readable: {_first_line(text)}", "check the folder's rights."
+        )
     if "credential" in text.lower():
         return AccessDeniedError(
             f"No usable credentials for {uri}: {_first_line(text)}",
             "set s3.access-key-id and s3.secret-access-key, or configure an AWS profile.",
         )
-    return StoreError(f"The store failed on {uri}: {_first_line(text)}", "check the endpoint and the network, then retry.")
+    return StoreError(
+        f"The store failed on {uri}: {_first_line(text)}", "check the endpoint and the network, then retry."
+    )
 
 
 def _first_line(text: str) -> str:

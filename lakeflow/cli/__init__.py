@@ -1,0 +1,7 @@
+"""The command line: `lakeflow tables | describe | head | cache | demo`."""
+
+from __future__ import annotations
+
+from lakeflow.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,114 @@
+"""`lakeflow cache get | versions | rollback | verify`: look-ups and versions from a shell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lakeflow.cli.output import print_json, print_rows
+from lakeflow_io.errors import InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from lakeflow.cache.cache import Cache
+
+__all__ = ["cache_group"]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group("cache")
+@click.option("--root", metavar="FOLDER", help="The folder of caches; default $LAKEFLOW_HOME/caches, else ./caches.")
+@click.pass_context
+def cache_group(context: click.Context, root: str | None) -> None:
+    """Look keys up, list versions, roll back."""
+    context.obj = {"root": root}
+
+
+def _cache(context: click.Context, name: str) -> Cache:
+    from lakeflow.cache.cache import Cache
+
+    return Cache(name, context.obj["root"])
+
+
+@cache_group.command("get")
+@click.argument("name")
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@json_option
+@click.pass_context
+def get_command(context: click.Context, name: str, keys: tuple[str, ...], *, as_json: bool) -> None:
+    """Show the row of each KEY in the cache NAME."""
+    cache = _cache(context, name)
+    rows = [(key, cache.get(_as_key(cache, key))) for key in keys]
+    for _, row in rows:
+        if row is not None and as_json:
+            print_json(row)
+        elif row is not None:
+            width = max(map(len, row)) + 2
+            click.echo("\n".join(f"{column:{width}}{value}" for column, value in row.items()))
+    missing = [key for key, row in rows if row is None]
+    if missing:
+        raise NotFoundError(
+            f"No row with key {', '.join(map(repr, missing))} in cache {name!r} (version {cache.version.id}).",
+            "keys are exact: case and accents count.",
+        )
+
+
+@cache_group.command("versions")
+@click.argument("name")
+@json_option
+@click.pass_context
+def versions_command(context: click.Context, name: str, *, as_json: bool) -> None:
+    """List the versions of the cache NAME, oldest first."""
+    versions = _cache(context, name).versions()
+    rows = [
+        {
+            "version": version.id,
+            "current": version.current,
+            "rows": version.rows,
+            "bytes": version.bytes,
+            "created": str(version.created),
+            "source": version.source,
+            "run_id": version.run_id,
+        }
+        for version in versions
+    ]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_rows(list(rows[0]), [list(row.values()) for row in rows])
+    else:
+        click.echo(f"Cache {name!r} has no versions.", err=True)
+
+
+@cache_group.command("rollback")
+@click.argument("name")
+@click.argument("version", required=False)
+@click.pass_context
+def rollback_command(context: click.Context, name: str, version: str | None) -> None:
+    """Make an earlier VERSION current again; default the one before the current one."""
+    current = _cache(context, name).rollback(version)
+    click.echo(f"{name}: {current.id} is current, {current.rows:,} rows.")
+
+
+@cache_group.command("verify")
+@click.argument("name")
+@click.pass_context
+def verify_command(context: click.Context, name: str) -> None:
+    """Read every file of the current version and compare checksums."""
+    current = _cache(context, name).verify()
+    click.echo(f"{name}: {current.id} is whole, {current.rows:,} rows.")
+
+
+def _as_key(cache: Cache, text: str) -> Any:
+    import pyarrow as pa
+
+    kind = cache.schema.field(cache.key).type
+    if pa.types.is_integer(kind):
+        try:
+            return int(text)
+        except ValueError:
+            raise InputError(
+                f"Cache {cache.name!r} has integer keys, and {text!r} is none.", "give a number."
+            ) from None
+    return text if pa.types.is_string(kind) or pa.types.is_large_string(kind) else text.encode()
