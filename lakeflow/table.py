@@ -13,7 +13,7 @@ from lakeflow.dataframe import DataFrame
 from lakeflow.scan import Scan
 from lakeflow_engines.frames import to_arrow
 from lakeflow_io.errors import NotFoundError
-from lakeflow_io.iceberg.commit import append_staged
+from lakeflow_io.iceberg.commit import append_staged, find_snapshot
 from lakeflow_io.iceberg.internals import arrow_schema
 from lakeflow_io.iceberg.plan import read_spec
 from lakeflow_io.iceberg.predicate import parse_filter
@@ -159,17 +159,22 @@ class Table:
                 break
         return DataFrame(pa.Table.from_batches(taken, scan.schema))
 
-    def append(self, data: Any) -> Snapshot:
+    def append(self, data: Any, *, run_id: str | None = None) -> Snapshot:
         """Add rows in one snapshot.
 
         Args:
             data: Anything with an Arrow stream (a table, a Polars frame, a scan, a reader of any
                 length), a pandas frame, a DuckDB relation, or a dict of columns.
+            run_id: Makes it safe to repeat: once a snapshot carries this id, a call with it writes
+                nothing and returns that snapshot.
 
         Raises:
             SchemaError: it doesn't fit; nothing is written.
             StoreError: the store or the catalog refused; nothing is visible.
         """
+        found = self.refresh().find_run(run_id) if run_id else None
+        if found is not None:
+            return found
         stager = Stager.for_table(self._table, self.name)
         staged: list[dict[str, Any]] = []
         name = f"append-{uuid4().hex[:8]}"
@@ -179,9 +184,12 @@ class Table:
         except BaseException:
             stager.discard(staged)
             raise
-        committed = append_staged(self._table, self.name, staged, {})
-        self._table.refresh()
-        return Snapshot.of(committed)
+        return Snapshot.of(append_staged(self._table, self.name, staged, {}, run_id))
+
+    def find_run(self, run_id: str) -> Snapshot | None:
+        """The snapshot that a run committed, among those that led to the current one."""
+        found = find_snapshot(self._table, run_id)
+        return None if found is None else Snapshot.of(found)
 
 
 def _term(table: IcebergTable, part: Any) -> str:

@@ -28,6 +28,8 @@ _HOST = "127.0.0.1"
 _START_SECONDS = 60
 _STOP_SECONDS = 10
 _TRIES = 3  # a port that was free may be taken before the server binds it
+# The last line of its start: buckets are made after the ports are open.
+_READY = b"Press Ctrl+C to stop all components"
 _SERVICES = ("master", "volume", "filer", "s3", "admin")
 _TABLE_BUCKET = "tables"
 _BUCKET = "plain"
@@ -85,15 +87,16 @@ def run_seaweed(folder: Path) -> Iterator[Seaweed]:
         raise ConfigError.missing_extra("SeaweedFS", "demo", "The S3 server")
     (folder / "data").mkdir(parents=True, exist_ok=True)
     access_key, secret_key = _credentials(folder / "credentials.json")
+    log = folder / "server.log"
     for attempt in range(_TRIES):
         ports = _free_ports()
+        behind = log.stat().st_size if log.exists() else 0
         process = _start(binary, folder, ports, access_key, secret_key)
         try:
-            if _wait_ready(process, ports) or attempt == _TRIES - 1:
-                if process.poll() is not None:
-                    raise StoreError(
-                        f"SeaweedFS ended with code {process.returncode}:\n{_log_tail(folder)}", "see the log."
-                    )
+            ready = _wait_ready(process, log, behind)
+            if not ready and attempt == _TRIES - 1:
+                raise StoreError(f"SeaweedFS doesn't come up:\n{_log_tail(log)}", f"see {log}.")
+            if ready:
                 s3, catalog = f"http://{_HOST}:{ports['s3']}", f"http://{_HOST}:{ports['iceberg']}"
                 yield Seaweed(s3, catalog, access_key, secret_key, process.pid)
                 return
@@ -143,16 +146,14 @@ def _start(
         )  # fmt: skip
 
 
-def _wait_ready(process: subprocess.Popen[bytes], ports: dict[str, int]) -> bool:
+def _wait_ready(process: subprocess.Popen[bytes], log: Path, behind: int) -> bool:
+    """Tell whether it came up; `behind` is where this start's part of the log begins."""
     deadline = time.monotonic() + _START_SECONDS
-    waiting = [ports["s3"], ports["iceberg"], ports["admin"]]  # the admin service is the last to come up
-    while waiting and time.monotonic() < deadline and process.poll() is None:
-        try:
-            with socket.create_connection((_HOST, waiting[0]), timeout=1):
-                waiting.pop(0)
-        except OSError:
-            time.sleep(0.05)
-    return not waiting
+    while time.monotonic() < deadline and process.poll() is None:
+        if _READY in log.read_bytes()[behind:]:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _stop(process: subprocess.Popen[bytes], ports: dict[str, int]) -> None:
@@ -168,5 +169,5 @@ def _stop(process: subprocess.Popen[bytes], ports: dict[str, int]) -> None:
             leftover.unlink(missing_ok=True)
 
 
-def _log_tail(folder: Path) -> str:
-    return "\n".join((folder / "server.log").read_text(errors="replace").splitlines()[-10:])
+def _log_tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-10:])

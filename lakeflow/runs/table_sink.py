@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.runs.sink import Publication, RunLabel
-from lakeflow_io.errors import CatalogError
-from lakeflow_io.iceberg.commit import RUN_ID, append_staged, find_snapshot
+from lakeflow_io.iceberg.commit import append_staged, find_snapshot
 from lakeflow_io.iceberg.stage import Stager
 from lakeflow_io.iceberg.translate import translated
 from lakeflow_io.storage.properties import store_properties
@@ -63,24 +62,13 @@ class TableSink:
 
     def publish(self, label: RunLabel, staged: Sequence[dict[str, Any]]) -> Publication:
         """Commit all files as one APPEND snapshot."""
-        rows = sum(file["rows"] for file in staged)
         summary = {
-            RUN_ID: label.run_id,
             _PLAN_DIGEST: label.plan_digest,
             "lakeflow.source": label.source or "",
             "lakeflow.shards": str(label.shards),
-            _ROWS: str(rows),
+            _ROWS: str(sum(file["rows"] for file in staged)),
         }
-        try:
-            snapshot = append_staged(self._table, self._name, staged, summary)
-        except CatalogError:
-            # The answer was lost, perhaps not the commit: look before anyone tries again.
-            landed = self.find(label.run_id)
-            if landed is None:
-                raise
-            return landed
-        self._table.refresh()
-        return _publication(snapshot)
+        return _publication(append_staged(self._table, self._name, staged, summary, label.run_id))
 
 
 def _publication(snapshot: Snapshot) -> Publication:

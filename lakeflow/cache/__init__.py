@@ -1,0 +1,17 @@
+"""A versioned key-value cache in local folders: immutable Arrow shards, verified, then one pointer swap.
+
+In a few lines:
+
+    cache = Cache("scores", "./caches")
+    cache.load(table, key="title_id")        # a new version, published when it is complete
+    cache.get(42)                            # {"title_id": 42, "score": 0.7}, or None
+    cache.get_many([42, 43, 42])             # a pyarrow.Table, in the order asked
+    cache.rollback()                         # the version before
+"""
+
+from __future__ import annotations
+
+from lakeflow.cache.cache import Cache
+from lakeflow.cache.version import CacheVersion
+
+__all__ = ["Cache", "CacheVersion"]

@@ -1,0 +1,140 @@
+"""Merges segments into the shards of a version, one range of key hashes at a time.
+
+Segments are sorted by hash and mapped, so the rows of a range are one slice of each: a build holds
+one shard in memory, whatever the size of the cache. Ranges halve until they fit a shard; as hashes
+are uniform, the shards come out within a factor of two of each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from lakeflow.cache.columns import common_schema, one_batch
+from lakeflow.cache.failures import writing
+from lakeflow.cache.segment import Segment, open_segment
+from lakeflow.cache.shard import write_shard
+from lakeflow_io.errors import DuplicateKeyError, SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from lakeflow.cache.manifest import ShardFacts
+
+__all__ = ["Built", "build"]
+
+SHARD_ROWS = 4_000_000
+"""An index of 32 MB: a look-up reads it in 22 steps, of which the first dozen stay in the cache."""
+SHARD_BYTES = 256 << 20
+"""What a build holds in memory about three times over: the slices, their order, the sorted rows."""
+
+_ALL_HASHES = 1 << 64
+_SAMPLE_ROWS = 256  # enough to see a shard that is missing or shifted, read in a few milliseconds
+_NAMED_KEYS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """Finished files that no manifest names yet."""
+
+    schema: pa.Schema
+    key: str
+    shards: tuple[ShardFacts, ...]
+    rows: int
+    """Rows of the segments."""
+    sample: pa.Table
+    """Some rows of the segments, to compare with what the finished files say."""
+
+
+def build(folder: Path, segments: Sequence[Path], key: str) -> Built:
+    """Write the shards of a version into `folder`.
+
+    Args:
+        folder: An empty folder.
+        segments: Files that `CacheWriter` wrote, at least one.
+        key: The key column.
+
+    Raises:
+        SchemaError: the segments differ in their columns, or there are none.
+        DuplicateKeyError: two rows have one key.
+        StoreError: a file can't be read or written.
+    """
+    if not segments:
+        message = "There is no data to build a cache version from, so its columns aren't known."
+        raise SchemaError(message, "for an empty version, give an empty table that has the columns.")
+    opened = [open_segment(path) for path in segments]
+    schema = common_schema([segment.rows.schema for segment in opened])
+    shards: list[ShardFacts] = []
+    for least, end in _ranges(opened, 0, _ALL_HASHES):
+        rows, hashes = _merge(folder, opened, least, end, schema)
+        _refuse_duplicates(rows.column(key), hashes)
+        shards.append(write_shard(folder, f"shard-{len(shards):04d}", rows, hashes))
+    total = sum(len(segment.hashes) for segment in opened)
+    return Built(schema, key, tuple(shards), total, _sample(opened, schema, total))
+
+
+def _ranges(segments: list[Segment], least: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield hash ranges [least, end) that hold rows, each small enough for a shard."""
+    slices = [_slice(segment, least, end).rows for segment in segments]
+    rows = sum(part.num_rows for part in slices)
+    if not rows:
+        return
+    if end - least == 1 or (rows <= SHARD_ROWS and sum(part.nbytes for part in slices) <= SHARD_BYTES):
+        yield least, end
+        return
+    middle = (least + end) // 2
+    yield from _ranges(segments, least, middle)
+    yield from _ranges(segments, middle, end)
+
+
+def _slice(segment: Segment, least: int, end: int) -> Segment:
+    start = int(np.searchsorted(segment.hashes, np.uint64(least), side="left"))
+    stop = int(np.searchsorted(segment.hashes, np.uint64(end - 1), side="right"))
+    return Segment(segment.hashes[start:stop], segment.rows.slice(start, stop - start))
+
+
+def _merge(
+    folder: Path, segments: list[Segment], least: int, end: int, schema: pa.Schema
+) -> tuple[pa.RecordBatch, NDArray[np.uint64]]:
+    parts = [part for segment in segments if (part := _slice(segment, least, end)).rows.num_rows]
+    hashes = np.concatenate([part.hashes for part in parts])
+    order = np.argsort(hashes, kind="stable")  # merges the runs that the segments already are
+    with writing(folder):
+        rows = one_batch(_joined([part.rows for part in parts], schema))
+        return rows.take(pa.array(order)), hashes[order]
+
+
+def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    tables = [pa.Table.from_batches([batch]).select(schema.names).cast(schema) for batch in batches]
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def _refuse_duplicates(keys: pa.Array, hashes: NDArray[np.uint64]) -> None:
+    """Compare the keys of rows with equal hashes, which are few."""
+    same = np.flatnonzero(hashes[1:] == hashes[:-1])
+    suspects = np.union1d(same, same + 1)
+    counted = keys.take(pa.array(suspects)).value_counts()
+    repeated = [entry["values"] for entry in counted.to_pylist() if entry["counts"] > 1]
+    if repeated:
+        named = ", ".join(repr(key) for key in sorted(repeated)[:_NAMED_KEYS])
+        more = ", ..." if len(repeated) > _NAMED_KEYS else ""
+        message = f"More than one row has the key {named}{more}"
+        raise DuplicateKeyError(message, "keep one row for each key; nothing was published.")
+
+
+def _sample(segments: list[Segment], schema: pa.Schema, total: int) -> pa.Table:
+    """Take rows at even distances over all segments: the same ones every time."""
+    wanted = np.unique(np.linspace(0, max(total - 1, 0), min(_SAMPLE_ROWS, total), dtype=np.int64))
+    starts = np.cumsum([0, *(len(segment.hashes) for segment in segments)])
+    taken = []
+    for segment, start, end in zip(segments, starts[:-1], starts[1:], strict=True):
+        rows = wanted[(wanted >= start) & (wanted < end)] - start
+        if len(rows):
+            taken.append(segment.rows.take(pa.array(rows)))
+    return _joined(taken, schema)

@@ -1,0 +1,70 @@
+"""Claims the folder of a new version for as long as it is being built, and removes folders nobody builds."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from lakeflow.cache.durable import exclusive, sync_folder
+from lakeflow.cache.failures import writing
+from lakeflow.cache.pointer import read_pointer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lakeflow.cache.layout import CacheFolder
+
+__all__ = ["claimed", "sweep"]
+
+_CLAIM_NAME = "building"
+
+
+@contextmanager
+def claimed(cache: CacheFolder) -> Iterator[Path]:
+    """Make a folder for a new version; remove it where the block ends without publishing it.
+
+    The claim is a locked file in the folder. The kernel unlocks it when the builder dies, which
+    tells `sweep` that the folder is abandoned.
+    """
+    folder = cache.versions / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
+    with writing(folder):
+        cache.versions.mkdir(parents=True, exist_ok=True)
+        sync_folder(cache.root)
+    with exclusive(cache.lock), writing(folder):
+        folder.mkdir()
+        claim = (folder / _CLAIM_NAME).open("wb")
+        fcntl.flock(claim, fcntl.LOCK_EX)
+    with claim:
+        try:
+            yield folder
+        finally:
+            pointer = read_pointer(cache.pointer)
+            if pointer is None or folder.name not in pointer.published:
+                shutil.rmtree(folder, ignore_errors=True)
+            else:
+                (folder / _CLAIM_NAME).unlink(missing_ok=True)
+
+
+def sweep(cache: CacheFolder) -> None:
+    """Remove folders that aren't published and that no living process builds; the caller holds the lock."""
+    pointer = read_pointer(cache.pointer)
+    published = pointer.published if pointer else ()
+    for folder in cache.versions.iterdir():
+        if folder.name not in published and _abandoned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _abandoned(folder: Path) -> bool:
+    try:
+        with (folder / _CLAIM_NAME).open("rb") as claim:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True

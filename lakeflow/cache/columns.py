@@ -1,0 +1,115 @@
+"""The columns a cache stores: what it accepts, and the plain form in which they lie on disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from lakeflow.cache.keys import KeyColumn
+from lakeflow_io.errors import SchemaError, UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["FOUND", "common_schema", "one_batch", "pieces", "stored"]
+
+FOUND = "found"
+"""The column that `get_many` adds."""
+
+# Arrow 26 casts a list view that has a null to an invalid list, and can't sort the others.
+_UNSUPPORTED = (
+    pa.types.is_union,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+    pa.types.is_run_end_encoded,
+)
+_WITHOUT_VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+
+
+def stored(table: pa.Table, key: str) -> pa.Table:
+    """Check a table and bring its columns into stored form.
+
+    String and binary views become large strings and binaries, a dictionary becomes its values:
+    rows of those types share buffers, which can't be cut into segments and shards by size.
+
+    Raises:
+        SchemaError: no usable key column, a null key, or a column name that is taken.
+        UnsupportedError: a union, a list view or a run-end encoded column.
+    """
+    names = table.schema.names
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        message = f"Column {repeated[0]!r} is there more than once."
+        raise SchemaError(message, "give every column its own name.")
+    if FOUND in names:
+        message = f"A column can't be named {FOUND!r}: get_many() adds one of that name."
+        raise SchemaError(message, "rename it.")
+    fields = [field.with_type(_stored_type(field.type)) for field in table.schema]
+    schema = pa.schema(fields)
+    KeyColumn.of(schema, key)
+    nulls = table[key].null_count
+    if nulls:
+        message = f"{nulls} of {table.num_rows} rows have no key: column {key!r} is null there."
+        raise SchemaError(message, "drop those rows, or fill the column.")
+    try:
+        return table.replace_schema_metadata(None).cast(schema)
+    except (pa.ArrowException, ValueError) as error:
+        raise SchemaError(f"The columns don't fit their own types: {error}") from error
+
+
+def common_schema(schemas: list[pa.Schema]) -> pa.Schema:
+    """Return the one schema that all segments have; a column of only nulls takes the type it has elsewhere.
+
+    Raises:
+        SchemaError: they differ.
+    """
+    first = schemas[0]
+    for schema in schemas[1:]:
+        if sorted(schema.names) != sorted(first.names):
+            message = f"Two parts of the data have other columns: {first.names} and {schema.names}."
+            raise SchemaError(message, "return the same columns from every shard.")
+    try:
+        return pa.unify_schemas(schemas)
+    except pa.ArrowException as error:
+        message = f"Two parts of the data have other types: {error}"
+        raise SchemaError(message, "return the same column types from every shard.") from error
+
+
+def pieces(table: pa.Table, most_bytes: int) -> Iterator[pa.Table]:
+    """Cut a table into runs of rows of at most `most_bytes` each, or of one row."""
+    if table.num_rows <= 1 or table.nbytes <= most_bytes:
+        yield table
+        return
+    half = table.num_rows // 2
+    yield from pieces(table.slice(0, half), most_bytes)
+    yield from pieces(table.slice(half), most_bytes)
+
+
+def one_batch(table: pa.Table) -> pa.RecordBatch:
+    """Join the chunks of a table that is small enough for it."""
+    columns = [c.chunk(0) if c.num_chunks == 1 else c.combine_chunks() for c in table.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=table.schema)
+
+
+def _stored_type(kind: pa.DataType) -> pa.DataType:
+    types = pa.types
+    if types.is_dictionary(kind):
+        value = kind.value_type
+        return pa.large_string() if types.is_string(value) else _stored_type(value)
+    if any(test(kind) for test in _UNSUPPORTED):
+        raise UnsupportedError(f"A cache can't hold a column of type {kind}.", "cast it to a plain type.")
+    if types.is_struct(kind):
+        return pa.struct([field.with_type(_stored_type(field.type)) for field in kind])
+    if types.is_map(kind):
+        return pa.map_(_stored_type(kind.key_type), _stored_type(kind.item_type), kind.keys_sorted)
+    if types.is_nested(kind):
+        return _stored_list(kind)
+    return _WITHOUT_VIEWS.get(kind, kind)
+
+
+def _stored_list(kind: pa.DataType) -> pa.DataType:
+    item = kind.value_field.with_type(_stored_type(kind.value_type))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(item, kind.list_size)
+    return pa.large_list(item) if pa.types.is_large_list(kind) else pa.list_(item)

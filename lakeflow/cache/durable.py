@@ -1,0 +1,87 @@
+"""Files that survive a power cut: written, flushed to the disk, and in place under one name or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lakeflow.cache.failures import reading, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+__all__ = ["checksum", "exclusive", "new_file", "replace", "sync_folder"]
+
+_CHUNK_BYTES = 4 << 20  # large enough that the read call costs nothing beside the checksum
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Open `path` for writing; its bytes are on the disk when the block ends.
+
+    Raises:
+        StoreError: as `failures.writing` says.
+    """
+    with writing(path), path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's list of names, which fsync of a file doesn't."""
+    with writing(folder):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def replace(path: Path, content: bytes, *, mtime_ns: int | None = None) -> None:
+    """Put `content` at `path` in one step: a reader sees the old bytes or the new, never a mixture.
+
+    Args:
+        path: The name; its folder exists, and the caller is the only writer.
+        content: All of the bytes.
+        mtime_ns: The modification time to give the file; now where None.
+    """
+    draft = path.with_name(path.name + ".draft")
+    with new_file(draft) as file:
+        file.write(content)
+    with writing(path):
+        if mtime_ns is not None:
+            os.utime(draft, ns=(mtime_ns, mtime_ns))
+        draft.replace(path)
+    sync_folder(path.parent)
+
+
+def checksum(path: Path) -> int:
+    """Return the CRC-32 of a file.
+
+    CRC-32 finds every flipped bit and every burst of up to 32, which is what disks and copies do, and
+    costs a quarter of a cryptographic digest. It isn't there to find forgery.
+    """
+    value = 0
+    with reading(path), path.open("rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            value = zlib.crc32(chunk, value)
+    return value
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock file at `path`; the kernel lets go of it if this process dies.
+
+    Between processes of one machine, and between machines where the file system carries `flock`.
+    """
+    with writing(path):
+        file = path.open("ab")
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,77 @@
+"""Turns what the operating system and Arrow raise into lakeflow's own errors, with the path in them."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from lakeflow_io.errors import (
+    AccessDeniedError,
+    CorruptFileError,
+    ObjectNotFoundError,
+    StoreError,
+    StoreFullError,
+    UnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["reading", "writing"]
+
+# EFBIG: a file over the process's size limit (RLIMIT_FSIZE) has no room either.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Explain a failure to write at `path`.
+
+    Raises:
+        StoreFullError: there is no space left.
+        AccessDeniedError: the folder isn't writable.
+        StoreError: any other failure of the file system.
+        UnsupportedError: a column whose type Arrow can't sort, join or write.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _of_system("write", path, error) from error
+    except pa.ArrowException as error:
+        message = f"Can't write {path}: {error}"
+        raise UnsupportedError(message, "cast the column to another type first.") from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Explain a failure to read `path`, which a manifest or the pointer names.
+
+    Raises:
+        ObjectNotFoundError: the file isn't there.
+        CorruptFileError: the file isn't what its name says.
+        AccessDeniedError, StoreError: the file system refused.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        message = f"{path} is gone, though the cache says that it exists."
+        raise ObjectNotFoundError(message, "roll back to another version, or build it again.") from error
+    except OSError as error:
+        raise _of_system("read", path, error) from error
+    except (pa.ArrowException, ValueError, KeyError, TypeError) as error:
+        message = f"{path} can't be decoded: {error}"
+        raise CorruptFileError(message, "roll back to another version, or build it again.") from error
+
+
+def _of_system(action: str, path: Path, error: OSError) -> StoreError:
+    if error.errno in _FULL:
+        return StoreFullError(f"No space left to {action} {path}.", "free some space, then run it again.")
+    message = f"Can't {action} {path}: {error.strerror or error}"
+    if error.errno in _DENIED:
+        return AccessDeniedError(message, "check the owner and mode of the folder.")
+    return StoreError(message)

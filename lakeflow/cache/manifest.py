@@ -1,0 +1,146 @@
+"""`manifest.json`: what a version holds, where it came from, and the checksums of its files."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from lakeflow.cache.failures import reading
+from lakeflow.cache.hashing import HASH_NAME
+from lakeflow_io.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["MANIFEST_NAME", "FileFacts", "Manifest", "Origin", "ShardFacts", "read_manifest"]
+
+MANIFEST_NAME = "manifest.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """One file of a version."""
+
+    name: str
+    bytes: int
+    crc32: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFacts:
+    """One shard: a contiguous range of key hashes."""
+
+    rows: int
+    first_hash: int
+    last_hash: int
+    payload: FileFacts
+    index: FileFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a version was made from."""
+
+    run_id: str | None = None
+    plan_digest: str = ""
+    source: str | None = None
+    """The input: `table@snapshot`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One version."""
+
+    version: str
+    created: datetime
+    key: str
+    """The key column."""
+    schema: pa.Schema
+    shards: tuple[ShardFacts, ...]
+    """By hash range, ascending; none where the version is empty."""
+    origin: Origin
+
+    @property
+    def rows(self) -> int:
+        """Rows of all shards."""
+        return sum(shard.rows for shard in self.shards)
+
+    @property
+    def files(self) -> list[FileFacts]:
+        """Every file but the manifest."""
+        return [file for shard in self.shards for file in (shard.payload, shard.index)]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files but the manifest."""
+        return sum(file.bytes for file in self.files)
+
+    def to_json(self) -> bytes:
+        """Return indented JSON; hashes as 16 hexadecimal digits, as JSON readers round large numbers."""
+        content = {
+            "format": _FORMAT,
+            "version": self.version,
+            "created": self.created.isoformat(),
+            "rows": self.rows,
+            "bytes": self.size_bytes,
+            "key": self.key,
+            "hash": HASH_NAME,
+            "checksum": "crc32",
+            "columns": {field.name: str(field.type) for field in self.schema},
+            "schema": base64.b64encode(self.schema.serialize().to_pybytes()).decode(),
+            **asdict(self.origin),
+            "shards": [_shard_to_json(shard) for shard in self.shards],
+        }
+        return json.dumps(content, indent=1).encode() + b"\n"
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a version's folder.
+
+    Raises:
+        ObjectNotFoundError: there is none.
+        CorruptFileError: it can't be decoded.
+        UnsupportedError: another version of lakeflow wrote it.
+    """
+    path = folder / MANIFEST_NAME
+    with reading(path):
+        content = json.loads(path.read_bytes())
+        known = (_FORMAT, HASH_NAME)
+        seen = (content["format"], content["hash"])
+        if seen != known:
+            message = f"{path} has format and hash {seen}; this version of lakeflow reads {known}."
+            raise UnsupportedError(message, "upgrade lakeflow, or build the cache again.")
+        return Manifest(
+            version=content["version"],
+            created=datetime.fromisoformat(content["created"]),
+            key=content["key"],
+            schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(content["schema"]))),
+            shards=tuple(_shard_of_json(shard) for shard in content["shards"]),
+            origin=Origin(content["run_id"], content["plan_digest"], content["source"]),
+        )
+
+
+def _shard_to_json(shard: ShardFacts) -> dict[str, Any]:
+    return {
+        "rows": shard.rows,
+        "first_hash": f"{shard.first_hash:016x}",
+        "last_hash": f"{shard.last_hash:016x}",
+        "payload": asdict(shard.payload),
+        "index": asdict(shard.index),
+    }
+
+
+def _shard_of_json(content: dict[str, Any]) -> ShardFacts:
+    return ShardFacts(
+        rows=content["rows"],
+        first_hash=int(content["first_hash"], 16),
+        last_hash=int(content["last_hash"], 16),
+        payload=FileFacts(**content["payload"]),
+        index=FileFacts(**content["index"]),
+    )

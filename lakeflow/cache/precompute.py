@@ -1,0 +1,41 @@
+"""`precompute`: a foreach whose output is a new version of a cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lakeflow.runs.run import Run, foreach
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lakeflow.cache.cache import Cache
+    from lakeflow.scan import Scan
+    from lakeflow_io.iceberg.shards import Shard
+
+__all__ = ["precompute"]
+
+
+def precompute(
+    shards: Sequence[Shard] | Scan, function: Callable[..., Any], *, cache: Cache, key: str, **options: Any
+) -> Run:
+    """Run a function over shards and publish what it returns as one version of a cache.
+
+    Args:
+        shards: From `Scan.shards`; a scan stands for its default shards.
+        function: As in `foreach`; returns the key column and the values, each key once in all shards.
+        cache: Where the version goes. Readers see the old one until all of the new one is there.
+        key: The key column: integers, strings or binary, without nulls.
+        options: `run_id`, `engine`, `slots`, `retries`, `params`, `shared`, `progress`, as in `foreach`.
+
+    Returns:
+        The run; `run.version_id` names the version.
+
+    Raises:
+        DuplicateKeyError: two rows have one key; names the first few. The old version stays current.
+        FunctionError, SchemaError, PlanChangedError, RunError, StoreError: as in `foreach`.
+
+    Example:
+        >>> run = precompute(titles.scan(), predict, cache=Cache("scores"), key="title_id")  # doctest: +SKIP
+    """
+    return foreach(shards, function, into=cache.sink(key), **options)

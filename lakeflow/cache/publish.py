@@ -1,0 +1,145 @@
+"""Makes a built version the current one, and an earlier version current again: one pointer swap each."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from lakeflow.cache.claim import sweep
+from lakeflow.cache.durable import exclusive, replace, sync_folder
+from lakeflow.cache.failures import writing
+from lakeflow.cache.manifest import MANIFEST_NAME, Manifest, read_manifest
+from lakeflow.cache.pointer import read_consistently, read_pointer, write_pointer
+from lakeflow.cache.version import OpenVersion
+from lakeflow_io.errors import InternalError, NotFoundError, PlanChangedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from lakeflow.cache.build import Built
+    from lakeflow.cache.layout import CacheFolder
+    from lakeflow.cache.manifest import Origin
+    from lakeflow.cache.pointer import Pointer
+
+__all__ = ["KEEP_VERSIONS", "find_run", "publish", "published", "rollback"]
+
+KEEP_VERSIONS = 3
+"""The current version, the one to roll back to, and one for readers that are still at work on it."""
+
+
+def publish(cache: CacheFolder, folder: Path, built: Built, origin: Origin, keep: int) -> Manifest:
+    """Check finished files, write their manifest, and switch readers to them.
+
+    A run publishes once: where another process published the same run meanwhile, that version is
+    returned and `folder` is left out.
+
+    Args:
+        cache: Where.
+        folder: The claimed folder with the files of `built`.
+        built: What `build` returned.
+        origin: The run and its input.
+        keep: How many versions stay, with this one.
+
+    Raises:
+        PlanChangedError: the run id was used with another plan.
+        StoreError: the manifest or pointer can't be written; the old version stays current.
+    """
+    with exclusive(cache.lock):
+        earlier = find_run(cache, origin)
+        if earlier:
+            return earlier
+        manifest = Manifest(folder.name, datetime.now(UTC), built.key, built.schema, built.shards, origin)
+        _check(folder, manifest, built)
+        replace(folder / MANIFEST_NAME, manifest.to_json())
+        sync_folder(cache.versions)
+        pointer = read_pointer(cache.pointer)
+        kept = (*(pointer.published if pointer else ()), manifest.version)[-keep:]
+        write_pointer(cache.pointer, manifest.version, kept)
+        with writing(cache.versions):
+            sweep(cache)
+        return manifest
+
+
+def rollback(cache: CacheFolder, version: str | None) -> Manifest:
+    """Make an earlier version current again.
+
+    Args:
+        cache: Where.
+        version: A published version; the one published before the current where None.
+
+    Raises:
+        NotFoundError: there is no such version.
+        CorruptFileError, ObjectNotFoundError: its files aren't whole; the current version stays.
+    """
+    _need_pointer(cache)  # before the lock, whose folder a mistyped name doesn't have
+    with exclusive(cache.lock):
+        pointer = _need_pointer(cache)
+        if version is None:
+            place = pointer.published.index(pointer.version)
+            if place == 0:
+                message = f"{cache.path} has no version before the current one, {pointer.version}."
+                raise NotFoundError(message, "publish a new version; name a newer one to go forward.")
+            version = pointer.published[place - 1]
+        elif version not in pointer.published:
+            raise NotFoundError.among("version", version, str(cache.path), list(pointer.published))
+        folder = cache.versions / version
+        manifest = read_manifest(folder)
+        OpenVersion.open(folder, manifest)
+        write_pointer(cache.pointer, version, pointer.published)
+        return manifest
+
+
+def published(cache: CacheFolder) -> tuple[list[Manifest], str]:
+    """Return every published version, oldest first, and the id of the current one."""
+
+    def read(pointer: Pointer | None) -> tuple[list[Manifest], str]:
+        if pointer is None:
+            return [], ""
+        return [read_manifest(cache.versions / name) for name in pointer.published], pointer.version
+
+    return read_consistently(cache.pointer, read)
+
+
+def find_run(cache: CacheFolder, origin: Origin) -> Manifest | None:
+    """Return the version that a run published, if it did and it is still kept.
+
+    Raises:
+        PlanChangedError: the run id was used with another plan.
+    """
+    if origin.run_id is None:
+        return None
+    for manifest in published(cache)[0]:
+        if manifest.origin.run_id == origin.run_id:
+            if manifest.origin.plan_digest != origin.plan_digest:
+                message = f"Run {origin.run_id!r} published version {manifest.version} from another plan."
+                raise PlanChangedError(message, "use a new run id.")
+            return manifest
+    return None
+
+
+def _need_pointer(cache: CacheFolder) -> Pointer:
+    pointer = read_pointer(cache.pointer)
+    if pointer is None:
+        raise NotFoundError(f"{cache.path} has no version yet.", "publish one with Cache.load().")
+    return pointer
+
+
+def _check(folder: Path, manifest: Manifest, built: Built) -> None:
+    """Compare counts, and read a sample back through both read paths."""
+    if manifest.rows != built.rows:
+        message = f"{folder} has {manifest.rows} rows of the {built.rows} it was built from."
+        raise InternalError(message, "please report it; nothing was published.")
+    version = OpenVersion.open(folder, manifest)
+    keys = built.sample[built.key].combine_chunks()
+    seen = version.get_many(keys)
+    wrong = [name for name in built.schema.names if not _same(built.sample[name], seen[name])]
+    if wrong or not all(version.find(key) for key in keys.to_pylist()):
+        message = f"A sample of {folder} doesn't read back as it was written; columns: {wrong}."
+        raise InternalError(message, "please report it; nothing was published.")
+
+
+def _same(expected: pa.ChunkedArray, seen: pa.ChunkedArray) -> bool:
+    """Compare two columns; those with NaN by the text of their values, in which it equals itself."""
+    return expected.equals(seen) or repr(expected.to_pylist()) == repr(seen.to_pylist())

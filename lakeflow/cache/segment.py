@@ -1,0 +1,114 @@
+"""Segments: what tasks of a run write, each an Arrow IPC file sorted by key hash, for `build` to merge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+
+from lakeflow.cache.columns import one_batch, pieces, stored
+from lakeflow.cache.durable import new_file, sync_folder
+from lakeflow.cache.failures import reading, writing
+from lakeflow.cache.hashing import hash_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["SEGMENT_BYTES", "CacheWriter", "Segment", "open_segment", "segment_path"]
+
+SEGMENT_BYTES = 256 << 20
+"""The most that is sorted in memory at once; string columns with 32-bit offsets stay far from 2 GiB."""
+
+_HASH_FIELD = pa.field("__lakeflow_hash", pa.uint64(), nullable=False)  # known by its place: the first
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment, mapped."""
+
+    hashes: NDArray[np.uint64]
+    """Sorted; one per row."""
+    rows: pa.RecordBatch
+
+
+@dataclass(frozen=True, slots=True)
+class CacheWriter:
+    """The worker's side of a cache: a `ShardWriter` that writes segments."""
+
+    folder: str
+    """Where segments go; every worker and the driver must see the same folder."""
+    key: str
+
+    def write(self, name: str, data: pa.Table) -> list[dict[str, Any]]:
+        """Write `data` into one segment, or into several where it is large.
+
+        Args:
+            name: How the file names begin.
+            data: Any columns, with the key among them.
+
+        Returns:
+            For each file `path` (a file URI), `rows` and `bytes`.
+
+        Raises:
+            SchemaError: no usable key column, or a null key.
+            StoreError: the file can't be written; nothing is left behind.
+        """
+        folder = Path(self.folder)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        facts: list[dict[str, Any]] = []
+        try:
+            for piece in pieces(stored(data, self.key), SEGMENT_BYTES):
+                path = folder / f"{name}-{uuid4().hex}.arrow"
+                facts.append({"path": path.as_uri(), "rows": piece.num_rows, "bytes": 0})
+                facts[-1]["bytes"] = _write_segment(path, piece, self.key)
+            sync_folder(folder)
+        except BaseException:
+            self.discard(facts)
+            raise
+        return facts
+
+    def discard(self, staged: Sequence[dict[str, Any]]) -> None:
+        """Delete segments; one that is gone already is no error."""
+        for fact in staged:
+            path = segment_path(Path(self.folder), fact)
+            with writing(path):
+                path.unlink(missing_ok=True)
+
+
+def segment_path(folder: Path, fact: dict[str, Any]) -> Path:
+    """Return where a segment lies: its name in this folder, so that no fact can name another file."""
+    return folder / Path(unquote(urlsplit(fact["path"]).path)).name
+
+
+def open_segment(path: Path) -> Segment:
+    """Map a segment.
+
+    Raises:
+        ObjectNotFoundError: it isn't there.
+        CorruptFileError: it isn't a segment.
+    """
+    with reading(path), pa.memory_map(str(path)) as source:
+        batch = pa.ipc.open_file(source).get_batch(0)
+        hashes = batch.column(0).to_numpy()
+        return Segment(hashes, batch.select(batch.schema.names[1:]))
+
+
+def _write_segment(path: Path, table: pa.Table, key: str) -> int:
+    with writing(path):
+        batch = one_batch(table)
+        hashes = hash_keys(batch.column(key))
+        order = np.argsort(hashes, kind="stable")
+        columns = [pa.array(hashes[order]), *batch.take(pa.array(order)).columns]
+        schema = pa.schema([_HASH_FIELD, *table.schema])
+        batch = pa.RecordBatch.from_arrays(columns, schema=schema)
+        with new_file(path) as file, pa.ipc.new_file(file, schema) as writer:
+            writer.write_batch(batch)
+        return path.stat().st_size

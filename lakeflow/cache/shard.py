@@ -1,0 +1,169 @@
+"""A shard: an Arrow IPC file of rows sorted by key hash, and beside it the hashes alone as a numpy file.
+
+The payload is plain: any Arrow tool can read it. The index repeats what can be computed from it, so
+that a look-up touches a few pages of hashes and one row; it can be rebuilt at any time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakeflow.cache.durable import checksum, new_file, replace
+from lakeflow.cache.failures import reading, writing
+from lakeflow.cache.hashing import hash_keys
+from lakeflow.cache.manifest import FileFacts, ShardFacts
+from lakeflow_io.errors import CorruptFileError, UnsupportedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from lakeflow.cache.keys import Key
+
+__all__ = ["Shard", "open_shard", "rebuild_index", "write_shard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard, mapped; it outlives its files' names."""
+
+    rows: pa.RecordBatch
+    keys: pa.Array
+    hashes: NDArray[np.uint64]
+    """Sorted; one per row."""
+    bisectable: memoryview[int]
+    """The same hashes: `bisect` reads a memoryview three times as fast as numpy's scalars."""
+    columns: tuple[tuple[str, pa.Array], ...]
+
+    def row_of(self, key: Key, key_hash: int) -> int:
+        """Return the row of one key, or -1."""
+        row = bisect_left(self.bisectable, key_hash)
+        while row < len(self.bisectable) and self.bisectable[row] == key_hash:
+            if self.keys[row].as_py() == key:
+                return row
+            row += 1
+        return -1
+
+    def rows_of(self, keys: pa.Array, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Return the row of each key, or -1, as int64.
+
+        Each round compares the keys that are still open with the next row of equal hash; without
+        collisions there is one round.
+        """
+        found = np.full(len(keys), -1, dtype=np.int64)
+        rows = np.searchsorted(self.hashes, hashes)
+        open_ = np.arange(len(keys))
+        while True:
+            inside = rows < len(self.hashes)
+            open_, rows = open_[inside], rows[inside]
+            same_hash = self.hashes[rows] == hashes[open_]
+            open_, rows = open_[same_hash], rows[same_hash]
+            if not len(open_):
+                return found
+            equal = pc.equal(self.keys.take(pa.array(rows)), keys.take(pa.array(open_)))
+            hit = equal.to_numpy(zero_copy_only=False)
+            found[open_[hit]] = rows[hit]
+            open_, rows = open_[~hit], rows[~hit] + 1
+
+    def row(self, number: int) -> dict[str, Any]:
+        """Return one row as Python values.
+
+        Raises:
+            UnsupportedError: a value, such as a date past the year 9999, has no Python form.
+        """
+        try:
+            return {name: column[number].as_py() for name, column in self.columns}
+        except (ValueError, OverflowError) as error:
+            message = f"The row of key {self.keys[number]} has a value without a Python form: {error}"
+            raise UnsupportedError(message, "read it as Arrow, with get_many().") from error
+
+
+def write_shard(folder: Path, name: str, rows: pa.RecordBatch, hashes: NDArray[np.uint64]) -> ShardFacts:
+    """Write rows that are sorted by hash, and their index.
+
+    Raises:
+        StoreError: as `failures.writing` says.
+    """
+    payload, index = folder / f"{name}.arrow", folder / f"{name}.idx"
+    with new_file(payload) as file, pa.ipc.new_file(file, rows.schema) as writer:
+        writer.write_batch(rows)
+    with new_file(index) as file:
+        np.save(file, hashes)
+    return ShardFacts(
+        rows=len(hashes),
+        first_hash=int(hashes[0]),
+        last_hash=int(hashes[-1]),
+        payload=_facts(payload),
+        index=_facts(index),
+    )
+
+
+def open_shard(folder: Path, facts: ShardFacts, key: str) -> Shard:
+    """Map a shard and close its files: the mappings stay, and cost no file descriptors.
+
+    Raises:
+        ObjectNotFoundError: a file is gone.
+        CorruptFileError: a file has another size than the manifest says, or can't be decoded.
+    """
+    rows = _map_payload(folder, facts.payload)
+    hashes = _map_index(folder, facts.index)
+    if not rows.num_rows == len(hashes) == facts.rows:
+        counts = f"{rows.num_rows} rows, its index {len(hashes)}, the manifest {facts.rows}"
+        message = f"{folder / facts.payload.name} has {counts}."
+        raise CorruptFileError(message, "roll back to another version, or build it again.")
+    with reading(folder / facts.payload.name):
+        columns = tuple(zip(rows.schema.names, rows.columns, strict=True))
+        return Shard(rows, rows.column(key), hashes, hashes.data, columns)
+
+
+def rebuild_index(folder: Path, facts: ShardFacts, key: str) -> None:
+    """Compute the index from the payload and put it in place in one step.
+
+    Raises:
+        CorruptFileError, ObjectNotFoundError: the payload can't be read.
+    """
+    hashes = hash_keys(_map_payload(folder, facts.payload).column(key))
+    path = folder / facts.index.name
+    draft = pa.BufferOutputStream()
+    np.save(draft, hashes)
+    replace(path, draft.getvalue().to_pybytes())
+
+
+def _facts(path: Path) -> FileFacts:
+    with writing(path):
+        size = path.stat().st_size
+    return FileFacts(path.name, size, checksum(path))
+
+
+def _map_payload(folder: Path, facts: FileFacts) -> pa.RecordBatch:
+    path = folder / facts.name
+    _check_size(path, facts)
+    with reading(path), pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).get_batch(0)
+
+
+def _map_index(folder: Path, facts: FileFacts) -> NDArray[np.uint64]:
+    path = folder / facts.name
+    _check_size(path, facts)
+    with reading(path), pa.memory_map(str(path)) as source:
+        mapped = source.read_buffer()
+        header = pa.BufferReader(mapped)
+        np.lib.format.read_magic(header)
+        shape, _, _ = np.lib.format.read_array_header_1_0(header)
+        return np.frombuffer(mapped, dtype=np.uint64, count=shape[0], offset=header.tell())
+
+
+def _check_size(path: Path, facts: FileFacts) -> None:
+    with reading(path):
+        size = path.stat().st_size
+    if size != facts.bytes:
+        message = f"{path} has {size} bytes; the manifest says {facts.bytes}."
+        raise CorruptFileError(message, "roll back to another version, or build it again.")

@@ -1,0 +1,88 @@
+"""`CacheSink`: a foreach run's output that becomes one new version of a cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lakeflow.cache.build import build
+from lakeflow.cache.claim import claimed
+from lakeflow.cache.manifest import Manifest, Origin
+from lakeflow.cache.publish import KEEP_VERSIONS, find_run, publish, published
+from lakeflow.cache.segment import CacheWriter, segment_path
+from lakeflow.runs.sink import Publication, Sink
+from lakeflow_io.errors import ObjectNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lakeflow.cache.layout import CacheFolder
+    from lakeflow.runs.sink import RunLabel
+
+__all__ = ["CacheSink"]
+
+
+@dataclass(frozen=True)
+class CacheSink(Sink):
+    """The driver's side of a cache."""
+
+    cache: CacheFolder
+    key: str
+    keep: int = KEEP_VERSIONS
+
+    @property
+    def location(self) -> str:
+        """The folder of the cache, as a file URI."""
+        return self.cache.path.as_uri()
+
+    @property
+    def store_properties(self) -> dict[str, str]:
+        """Nothing: a local folder needs no credentials."""
+        return {}
+
+    def describe(self) -> dict[str, Any]:
+        """Which cache, and by which key."""
+        return {"cache": self.cache.name, "root": str(self.cache.root), "key": self.key}
+
+    def writer(self) -> CacheWriter:
+        """Return the worker's side; workers must see the cache's folder under the same path."""
+        return CacheWriter(str(self.cache.staging), self.key)
+
+    def find(self, run_id: str) -> Publication | None:
+        """Return the version that a run published, if it is still kept."""
+        for manifest in published(self.cache)[0]:
+            if manifest.origin.run_id == run_id:
+                return _publication(manifest)
+        return None
+
+    def publish(self, label: RunLabel, staged: Sequence[dict[str, Any]]) -> Publication:
+        """Merge segments into a version, make it current, and delete the segments.
+
+        A run that published before gets the version it published, whether or not it is current.
+
+        Raises:
+            PlanChangedError: the run id was used with another plan.
+            DuplicateKeyError: two rows have one key.
+            SchemaError: the segments differ in their columns, or there are none.
+            StoreError: a file can't be read or written; the old version stays current.
+        """
+        origin = Origin(label.run_id, label.plan_digest, label.source)
+        manifest = find_run(self.cache, origin) or self._build(origin, staged)
+        self.writer().discard(staged)
+        return _publication(manifest)
+
+    def _build(self, origin: Origin, staged: Sequence[dict[str, Any]]) -> Manifest:
+        segments = [segment_path(self.cache.staging, fact) for fact in staged]
+        with claimed(self.cache) as folder:
+            try:
+                built = build(folder, segments, self.key)
+            except ObjectNotFoundError:
+                earlier = find_run(self.cache, origin)  # a twin driver published, and deleted the segments
+                if earlier is None:
+                    raise
+                return earlier
+            return publish(self.cache, folder, built, origin, self.keep)
+
+
+def _publication(manifest: Manifest) -> Publication:
+    return Publication(manifest.version, manifest.origin.plan_digest, manifest.rows)

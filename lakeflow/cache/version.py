@@ -1,0 +1,144 @@
+"""One version, open for reading: every shard is mapped, so a request sees it whole even if it is removed."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from lakeflow.cache.columns import FOUND
+from lakeflow.cache.hashing import hash_key, hash_keys
+from lakeflow.cache.keys import KeyColumn
+from lakeflow.cache.shard import open_shard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from lakeflow.cache.keys import Key
+    from lakeflow.cache.manifest import Manifest
+    from lakeflow.cache.shard import Shard
+
+__all__ = ["CacheVersion", "OpenVersion"]
+
+_BLOCK_KEYS = 65_536  # hashes, order and rows of a block stay in the L2 cache
+
+
+@dataclass(frozen=True, slots=True)
+class CacheVersion:
+    """A published version of a cache."""
+
+    id: str
+    rows: int
+    bytes: int
+    """Of payloads and indexes."""
+    created: datetime
+    """In UTC."""
+    source: str | None
+    """The input of the run that made it: `table@snapshot`."""
+    run_id: str | None
+    current: bool
+    """Whether readers saw it when this was asked."""
+
+    @classmethod
+    def of(cls, manifest: Manifest, current: str) -> CacheVersion:
+        """Summarise a manifest."""
+        return cls(
+            id=manifest.version,
+            rows=manifest.rows,
+            bytes=manifest.size_bytes,
+            created=manifest.created,
+            source=manifest.origin.source,
+            run_id=manifest.origin.run_id,
+            current=manifest.version == current,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVersion:
+    """A version, mapped."""
+
+    manifest: Manifest
+    key: KeyColumn
+    shards: list[Shard]
+    bounds: list[int]
+    """The first hash of each shard, ascending."""
+
+    @classmethod
+    def open(cls, folder: Path, manifest: Manifest) -> OpenVersion:
+        """Map every shard of a version.
+
+        Raises:
+            ObjectNotFoundError: a file is gone.
+            CorruptFileError: a file isn't what the manifest says.
+        """
+        key = KeyColumn.of(manifest.schema, manifest.key)
+        shards = [open_shard(folder, facts, manifest.key) for facts in manifest.shards]
+        return cls(manifest, key, shards, [facts.first_hash for facts in manifest.shards])
+
+    def find(self, key: Key) -> tuple[Shard, int] | None:
+        """Return the shard and row of one key, or None."""
+        checked = self.key.check(key)
+        key_hash = hash_key(checked)
+        number = bisect_right(self.bounds, key_hash) - 1
+        if number < 0:
+            return None
+        row = self.shards[number].row_of(checked, key_hash)
+        return None if row < 0 else (self.shards[number], row)
+
+    def get(self, key: Key) -> dict[str, Any] | None:
+        """Return the row of one key as Python values, or None."""
+        found = self.find(key)
+        return found[0].row(found[1]) if found else None
+
+    def get_many(self, keys: Iterable[Key] | pa.Array | pa.ChunkedArray) -> pa.Table:
+        """Return one row per key, in order, and whether it was found."""
+        asked = self.key.array(keys)
+        starts = range(0, max(len(asked), 1), _BLOCK_KEYS)
+        blocks = [self._get_block(asked.slice(start, _BLOCK_KEYS)) for start in starts]
+        return pa.concat_tables([table for tables in blocks for table in tables])
+
+    def _get_block(self, asked: pa.Array) -> list[pa.Table]:
+        """Look keys up; in halves where a column would outgrow the 2 GiB that 32-bit offsets reach."""
+        try:
+            return [self._look_up(asked)]
+        except pa.ArrowInvalid:
+            half = len(asked) // 2
+            if not half:
+                raise
+            return [*self._get_block(asked[:half]), *self._get_block(asked[half:])]
+
+    def _look_up(self, asked: pa.Array) -> pa.Table:
+        """Look keys up in hash order, which reads hashes and rows in the order they lie on disk."""
+        hashes = hash_keys(asked)
+        order = np.argsort(hashes)
+        bounds = np.array(self.bounds, dtype=np.uint64)
+        cuts = [*np.searchsorted(hashes[order], bounds).tolist(), len(order)]
+        places = np.full(len(asked), -1, dtype=np.int64)
+        parts: list[pa.RecordBatch] = []
+        found = 0
+        for shard, start, end in zip(self.shards, cuts[:-1], cuts[1:], strict=True):
+            if start == end:
+                continue
+            numbers = order[start:end]
+            rows = shard.rows_of(asked.take(pa.array(numbers)), hashes[numbers])
+            hit = rows >= 0
+            parts.append(shard.rows.take(pa.array(rows[hit])))
+            places[numbers[hit]] = np.arange(found, found + parts[-1].num_rows)
+            found += parts[-1].num_rows
+        return self._arranged(asked, parts, places)
+
+    def _arranged(self, asked: pa.Array, parts: list[pa.RecordBatch], places: NDArray[np.int64]) -> pa.Table:
+        """Put found rows in the order asked, with the keys asked for and nulls where there is no row."""
+        rows = pa.Table.from_batches(parts, schema=self.manifest.schema).combine_chunks()
+        rows = rows.take(pa.array(places, mask=places < 0))
+        fields = [field.with_nullable(nullable=True) for field in rows.schema]
+        columns = [asked if field.name == self.key.name else rows[field.name] for field in fields]
+        fields.append(pa.field(FOUND, pa.bool_(), nullable=False))
+        return pa.Table.from_arrays([*columns, pa.array(places >= 0)], schema=pa.schema(fields))
