@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from lakeflow.cache.precompute import precompute
     from lakeflow.cache.version import CacheVersion
     from lakeflow.dataframe import DataFrame
-    from lakeflow.runs.run import Run, foreach
     from lakeflow.lake import Lake, connect
+    from lakeflow.runs.foreach import foreach
+    from lakeflow.runs.run import Run
     from lakeflow.scan import Scan
     from lakeflow.table import Snapshot, Table
     from lakeflow_io import errors
@@ -59,7 +60,7 @@ _HOMES = {
     "Snapshot": "lakeflow.table",
     "Table": "lakeflow.table",
     "connect": "lakeflow.lake",
-    "foreach": "lakeflow.runs.run",
+    "foreach": "lakeflow.runs.foreach",
     "precompute": "lakeflow.cache.precompute",
 }
 

@@ -12,6 +12,8 @@ from lakeflow_io.iceberg.catalog import embedded_catalog, named_catalog, open_ca
 from lakeflow_io.iceberg.internals import fresh_schema
 from lakeflow_io.iceberg.layout import partition_spec, sort_order
 from lakeflow_io.iceberg.translate import translated
+from lakeflow_io.storage import open_transport
+from lakeflow_io.storage.properties import store_properties
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -142,14 +144,23 @@ class Lake:
             )
         return Table(name, created)
 
-    def drop_table(self, name: str) -> None:
-        """Take a table out of the catalog; its files stay.
+    def drop_table(self, name: str, *, purge: bool = False) -> None:
+        """Take a table out of the catalog.
+
+        Args:
+            name: `namespace.table`.
+            purge: Delete everything in the table's folder too, once the catalog has let go of it.
 
         Raises:
             NotFoundError: there is no such table.
         """
+        table = self.table(name)
         with translated(f"drop table {name}"):
             self._catalog.drop_table(name)
+        if purge:
+            transport = open_transport(store_properties(table.iceberg.io.properties))
+            for found in list(transport.list(table.location)):
+                transport.delete(found.uri)
 
 
 def _format_version(properties: Mapping[str, str]) -> TableVersion:

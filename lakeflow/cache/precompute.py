@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.runs.run import Run, foreach
+from lakeflow.runs.foreach import foreach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lakeflow.cache.cache import Cache
+    from lakeflow.runs.run import Run
     from lakeflow.scan import Scan
     from lakeflow_io.iceberg.shards import Shard
 

@@ -6,15 +6,17 @@ that share most. Nothing here knows the truth.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from lakeflow.demo import normal_forms as forms
 from lakeflow.demo.index import Index, key_weights
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["block", "prepare"]
 

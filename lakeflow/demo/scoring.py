@@ -7,17 +7,20 @@ scores the candidates of an alias against each other and against "none".
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from lakeflow.demo import blocking
 from lakeflow.demo.index import SCALE, Index
-from lakeflow.demo.network import Network
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakeflow.demo.network import Network
 
 # Their sum is the overall similarity of a pair.
 BLEND = ("winkler", "edits", "skeleton_edits", "overlap")

@@ -27,6 +27,10 @@ class RunLabel:
     source: str | None
     """The input: `table@snapshot`, or None where the items were no table shards."""
     shards: int
+    rows_in: int
+    """Rows that the function got, over all shards."""
+    seconds: float
+    """From the beginning of the driver that publishes to the moment before it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,11 @@ class Publication:
     """The snapshot id of a table, or the version id of a cache."""
     plan_digest: str
     rows: int
+    """Rows written."""
+    rows_in: int = 0
+    """Rows that the function got; 0 where the output doesn't keep it."""
+    seconds: float = 0.0
+    """What the run took; 0 where the output doesn't keep it."""
 
 
 class ShardWriter(Protocol):

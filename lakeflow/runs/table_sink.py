@@ -21,6 +21,8 @@ __all__ = ["TableSink"]
 
 _PLAN_DIGEST = "lakeflow.plan-digest"
 _ROWS = "lakeflow.rows"
+_ROWS_IN = "lakeflow.rows-in"
+_SECONDS = "lakeflow.seconds"
 
 
 class TableSink:
@@ -67,10 +69,18 @@ class TableSink:
             "lakeflow.source": label.source or "",
             "lakeflow.shards": str(label.shards),
             _ROWS: str(sum(file["rows"] for file in staged)),
+            _ROWS_IN: str(label.rows_in),
+            _SECONDS: str(label.seconds),
         }
         return _publication(append_staged(self._table, self._name, staged, summary, label.run_id))
 
 
 def _publication(snapshot: Snapshot) -> Publication:
     facts = snapshot.summary.additional_properties if snapshot.summary else {}
-    return Publication(str(snapshot.snapshot_id), facts.get(_PLAN_DIGEST, ""), int(facts.get(_ROWS, 0)))
+    return Publication(
+        id=str(snapshot.snapshot_id),
+        plan_digest=facts.get(_PLAN_DIGEST, ""),
+        rows=int(facts.get(_ROWS, 0)),
+        rows_in=int(facts.get(_ROWS_IN, 0)),
+        seconds=float(facts.get(_SECONDS, 0)),
+    )

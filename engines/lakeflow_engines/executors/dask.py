@@ -6,12 +6,11 @@ be found on the dashboard; `pure=False`, since a task writes files.
 
 from __future__ import annotations
 
-import logging
-import multiprocessing
-import tempfile
+from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from lakeflow_engines.executors.local_cluster import local_cluster
 from lakeflow_engines.executors.seam import Completion
 from lakeflow_io.errors import ConfigError, RunError, WorkerLostError
 
@@ -39,55 +38,16 @@ class DaskExecutor:
     name = "dask"
 
     def __init__(self, target: Any, slots: int) -> None:
-        try:
-            import distributed
-        except ImportError:
-            raise ConfigError.missing_extra("Dask", "dask", "The Dask engine") from None
         self._ended: SimpleQueue[Completion] = SimpleQueue()
         self._futures: dict[str, Any] = {}
-        self._cluster: Any = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._own_client = not isinstance(target, distributed.Client)
+        self._opened = ExitStack()
         if target is None:
-            self._start_local(slots)
-            target = self._cluster
-        try:
-            self._client = (
-                distributed.Client(  # type: ignore[no-untyped-call]
-                    target, timeout=_CONNECT_SECONDS, set_as_default=False
-                )
-                if self._own_client
-                else target
-            )
-        except (OSError, ValueError, TimeoutError) as error:
-            self.close()
-            raise RunError(
-                f"No Dask scheduler answers at {target}: {error}",
-                "check the address, and that `dask scheduler` runs there.",
-            ) from error
-        threads = self._client.nthreads()
-        self.slots = sum(threads.values()) or slots
-
-    def _start_local(self, slots: int) -> None:
-        import distributed
-
-        if multiprocessing.current_process().name != "MainProcess" or getattr(
-            multiprocessing.current_process(), "_inheriting", False
-        ):
-            raise ConfigError(
-                "A worker process tried to start workers of its own: it has run the main script again.",
-                'put the script\'s code under `if __name__ == "__main__":`.',
-            )
-        self._folder = tempfile.TemporaryDirectory(prefix="lakeflow-dask-")
-        self._cluster = distributed.LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=slots,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=None,
-            local_directory=self._folder.name,
-            silence_logs=logging.CRITICAL,
-        )
+            self._client = self._opened.enter_context(local_cluster(slots))
+        elif isinstance(target, str):
+            self._client = self._opened.enter_context(_connect(target))
+        else:
+            self._client = target
+        self.slots = sum(self._client.nthreads().values()) or slots
 
     def submit(self, key: str, call: Callable[[Any], Any], argument: Any) -> None:
         """Send a call to the cluster."""
@@ -103,17 +63,24 @@ class DaskExecutor:
 
     def close(self) -> None:
         """Cancel what is left, and stop the workers this executor started."""
-        client = getattr(self, "_client", None)
-        if client is not None:
+        with self._opened:
             if self._futures:
-                client.cancel(list(self._futures.values()), force=True)
+                self._client.cancel(list(self._futures.values()), force=True)
                 self._futures.clear()
-            if self._own_client:
-                client.close()
-        if self._cluster is not None:
-            self._cluster.close()
-        if self._folder is not None:
-            self._folder.cleanup()
+
+
+def _connect(address: str) -> Any:
+    try:
+        import distributed
+    except ImportError:
+        raise ConfigError.missing_extra("Dask", "dask", "The Dask engine") from None
+    try:
+        return distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError, TimeoutError) as error:
+        raise RunError(
+            f"No Dask scheduler answers at {address}: {error}",
+            "check the address, and that `dask scheduler` runs there.",
+        ) from error
 
 
 def _completion(key: str, done: Any) -> Completion:

@@ -1,10 +1,21 @@
-"""Staged files -> one snapshot, labelled so that a second try finds the first."""
+"""Staged files -> one snapshot, labelled so that a second try finds the first.
+
+The loop is ours, not pyiceberg's. Each try is bound to the snapshot it was checked against: no
+ancestor carries this run's id, and the catalog takes the commit only while that snapshot is the
+current one. So of two drivers that commit one run, the second conflicts, looks again and finds
+the first's. And nothing is deleted before a fresh look has shown that the commit didn't land.
+"""
 
 from __future__ import annotations
 
 import base64
+import logging
+import random
+import time
 from typing import TYPE_CHECKING, Any, cast
 
+from lakeflow_io.errors import CommitConflictError
+from lakeflow_io.iceberg.internals import staged_append
 from lakeflow_io.iceberg.translate import translated
 
 if TYPE_CHECKING:
@@ -18,34 +29,76 @@ if TYPE_CHECKING:
 __all__ = ["RUN_ID", "append_staged", "find_snapshot"]
 
 RUN_ID = "lakeflow.run-id"
+_log = logging.getLogger("lakeflow.commit")
+
+# With full jitter, twenty writers that commit at the same moment all get through within these.
+_TRIES = 20
+_BACKOFF_BASE_SECONDS = 0.05
+_BACKOFF_LIMIT_SECONDS = 3.0
 
 
-def append_staged(table: Table, name: str, staged: Sequence[dict[str, Any]], summary: Mapping[str, str]) -> Snapshot:
-    """Commit files written by `Stager.write` as one APPEND snapshot.
+def append_staged(
+    table: Table, name: str, staged: Sequence[dict[str, Any]], summary: Mapping[str, str], run_id: str | None = None
+) -> Snapshot:
+    """Commit files written by `Stager.write` as one APPEND snapshot; once, where a run id is given.
 
     Args:
-        table: As last read; refreshed by the catalog's client when another writer was faster.
+        table: Refreshed here; the commit lies on whatever is current then.
         name: For messages.
         staged: The files' descriptions.
         summary: Extra entries of the snapshot's summary.
+        run_id: Recorded in the summary. If an ancestor has it already, that one is returned.
 
     Returns:
-        The new snapshot.
+        The snapshot that holds the files.
 
     Raises:
         CommitConflictError: other writers kept winning; nothing is visible.
-        CatalogError: the catalog failed. The commit may have landed: `find_snapshot` tells.
+        CatalogError: the catalog failed and doesn't answer now. Whether the commit landed is not
+            known; calling again with the same run id finds out.
     """
-    with translated(f"commit to {name}"):
-        transaction = table.transaction()
-        append = transaction.update_snapshot(snapshot_properties=dict(summary)).fast_append()
-        for file in staged:
-            append.append_data_file(_data_file(table, file))
-        append.commit()
-        committed = transaction.commit_transaction()
-        snapshot = committed.metadata.snapshot_by_id(append.snapshot_id)
-        assert snapshot is not None  # noqa: S101  (just committed under this id)
-        return snapshot
+    facts = {**summary, RUN_ID: run_id} if run_id else dict(summary)
+    for attempt in range(_TRIES):
+        with translated(f"commit to {name}"):
+            table.refresh()
+            found = find_snapshot(table, run_id) if run_id else None
+            if found is not None:
+                return found
+            landed = _try_append(table, staged, facts)
+        if landed is not None:
+            return landed
+        _log.info("commit %d to %s met a faster writer", attempt + 1, name)
+        limit = min(_BACKOFF_LIMIT_SECONDS, _BACKOFF_BASE_SECONDS * 2**attempt)
+        time.sleep(random.uniform(0, limit))  # noqa: S311  (spreads writers; no secret)
+    raise CommitConflictError(
+        f"Cannot commit to {name}: {_TRIES} times another writer was faster.",
+        "nothing of this commit is visible; run again when fewer writers are at work.",
+    )
+
+
+def _try_append(table: Table, staged: Sequence[dict[str, Any]], facts: dict[str, str]) -> Snapshot | None:
+    """One try; None where another writer was faster. The catalog's failure is raised as it is."""
+    from pyiceberg.exceptions import CommitFailedException
+
+    change = staged_append(table, [_data_file(table, file) for file in staged], facts)
+    try:
+        table.catalog.commit_table(table, change.requirements, change.updates)
+    except CommitFailedException:
+        # A proxy may have retried a commit that had landed: "conflict" is proof of nothing.
+        table.refresh()
+        landed = table.metadata.snapshot_by_id(change.snapshot_id)
+        if landed is None:
+            change.discard()
+        return landed
+    except Exception:
+        # Neither yes nor no. What was written stays, for it may be what readers now see.
+        table.refresh()
+        landed = table.metadata.snapshot_by_id(change.snapshot_id)
+        if landed is None:
+            raise
+        return landed
+    table.refresh()
+    return table.metadata.snapshot_by_id(change.snapshot_id)
 
 
 def find_snapshot(table: Table, run_id: str) -> Snapshot | None:

@@ -6,6 +6,7 @@ what we rely on. Nothing else in lakeflow imports from `pyiceberg.io.pyarrow`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,17 +22,23 @@ from pyiceberg.io.pyarrow import (
 from pyiceberg.schema import Schema, assign_fresh_schema_ids
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.table import Table
     from pyiceberg.table.name_mapping import NameMapping
     from pyiceberg.typedef import TableVersion
 
 __all__ = [
+    "PreparedCommit",
     "arrow_filter",
     "arrow_schema",
     "data_file_statistics",
     "file_schema",
     "fresh_schema",
     "project",
+    "staged_append",
 ]
 
 
@@ -103,3 +110,31 @@ def data_file_statistics(metadata: Any, schema: Schema, properties: dict[str, st
         parquet_column_mapping=parquet_path_to_id_mapping(schema),
     )
     return statistics.to_serialized_dict()
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCommit:
+    """A snapshot whose manifests are written and that no catalog has heard of."""
+
+    snapshot_id: int
+    updates: tuple[Any, ...]
+    requirements: tuple[Any, ...]
+    discard: Callable[[], None]
+    """Delete its manifests; only once it is known that the commit didn't land."""
+
+
+def staged_append(table: Table, files: Sequence[DataFile], summary: dict[str, str]) -> PreparedCommit:
+    """Write the manifests of an APPEND snapshot on top of the table's current one."""
+    from pyiceberg.table.update import AssertTableUUID
+
+    producer = table.transaction().update_snapshot(snapshot_properties=summary).fast_append()
+    for file in files:
+        producer.append_data_file(file)
+    updates, requirements = producer._commit()  # noqa: SLF001
+    uuid = AssertTableUUID(uuid=table.metadata.table_uuid)
+    return PreparedCommit(
+        producer.snapshot_id,
+        updates,
+        (*requirements, uuid),
+        producer._clean_all_uncommitted,  # noqa: SLF001
+    )

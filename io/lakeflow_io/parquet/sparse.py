@@ -81,3 +81,4 @@ class SparseFile:
         """Let go of the bytes."""
         self.closed = True
         self._parts = []
+        self._starts = []

@@ -1,0 +1,53 @@
+"""Worker processes on this machine, under a Dask scheduler in this process."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import tempfile
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from lakeflow_io.budget import available_cpus
+from lakeflow_io.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["local_cluster"]
+
+
+@contextmanager
+def local_cluster(workers: int | None = None) -> Iterator[Any]:
+    """A `distributed.Client` of a new cluster of one-thread processes on loopback.
+
+    Args:
+        workers: How many processes; default one a core.
+
+    Raises:
+        ConfigError: distributed isn't installed, or this is itself a worker process that runs an
+            unguarded main script again.
+    """
+    try:
+        import distributed
+    except ImportError:
+        raise ConfigError.missing_extra("Dask", "dask", "The Dask engine") from None
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise ConfigError(
+            "A worker process tried to start workers of its own: it has run the main script again.",
+            'put the script\'s code under `if __name__ == "__main__":`.',
+        )
+    with (
+        tempfile.TemporaryDirectory(prefix="lakeflow-dask-") as folder,
+        distributed.LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=workers or available_cpus(),
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            local_directory=folder,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,  # type: ignore[no-untyped-call]
+    ):
+        yield client

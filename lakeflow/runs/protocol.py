@@ -1,0 +1,114 @@
+"""The run protocol: a plan, attempts with markers, one publication.
+
+Any number of drivers may follow it for one run id at once, and any may die at any line: the plan
+and the markers are put if absent, and the publication is bound to nobody having published.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from lakeflow.progress import progress_bar
+from lakeflow.runs.attempt import Attempt
+from lakeflow.runs.journal import Journal
+from lakeflow.runs.plan import RunPlan, check_same, shards_digest
+from lakeflow.runs.schedule import run_all
+from lakeflow.runs.sink import Publication, RunLabel, Sink
+from lakeflow_engines.executors import open_executor
+from lakeflow_io.errors import PlanChangedError
+from lakeflow_io.storage import open_transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lakeflow.runs.attempt import Job
+    from lakeflow.runs.call import Call
+    from lakeflow_io.iceberg.shards import Shard
+
+__all__ = ["Workers", "execute", "run_once"]
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Where attempts run, and how often."""
+
+    engine: Any
+    slots: int | None
+    retries: int
+    progress: bool
+
+
+def run_once(shards: Sequence[Shard], call: Call, sink: Sink, workers: Workers) -> tuple[Publication, int]:
+    """Run what isn't done yet and publish it, unless it is published.
+
+    Returns:
+        The publication, and how many shards ran here.
+
+    Raises:
+        PlanChangedError: the run id belongs to another plan.
+    """
+    started = time.perf_counter()
+    journal = Journal.of(open_transport(sink.store_properties), sink.location, call.run_id)
+    shared = call.share(journal.shared_folder, sink.store_properties)
+    plan = RunPlan(
+        run_id=call.run_id,
+        source=shards[0].spec.source if shards else None,
+        shards=len(shards),
+        shards_digest=shards_digest(shards),
+        function=call.name,
+        code=call.code_hash,
+        params=call.params,
+        shared={table.name: table.digest for table in shared},
+        output=sink.describe(),
+    )
+    check_same(journal.adopt(plan), plan)
+    before = sink.find(call.run_id)
+    if before is not None:
+        if before.plan_digest != plan.digest:
+            raise PlanChangedError(f"Run {call.run_id!r} was published with another plan.", "use another run id.")
+        return before, 0
+    markers = journal.done()
+    todo = [shard for shard in shards if shard.id not in markers]
+    execute(
+        todo, call.job(shared, sink, journal.folder), workers, lambda shard, marker: markers.update({shard.id: marker})
+    )
+    counted = [markers[shard.id] for shard in shards]
+    label = RunLabel(
+        run_id=call.run_id,
+        plan_digest=plan.digest,
+        source=plan.source,
+        shards=len(shards),
+        rows_in=sum(marker["rows_in"] for marker in counted),
+        seconds=round(time.perf_counter() - started, 3),
+    )
+    publication = sink.publish(label, [file for marker in counted for file in marker["files"]])
+    journal.mark_committed(
+        {"format": 1, "publication": publication.id, "rows": publication.rows, "digest": plan.digest}
+    )
+    return publication, len(todo)
+
+
+def execute(shards: Sequence[Shard], job: Job, workers: Workers, on_value: Callable[[Shard, Any], None]) -> None:
+    """Run a job over shards, showing progress; starts nothing for no shards."""
+    if not shards:
+        return
+    title = f"foreach {job.function_name.rpartition(':')[2]}"
+    with (
+        closing(open_executor(workers.engine, workers.slots)) as executor,
+        progress_bar(title, len(shards), show=workers.progress) as advance,
+    ):
+
+        def record(attempt: Attempt, value: Any) -> None:
+            on_value(attempt.shard, value)
+            advance(1, "")
+
+        run_all(
+            executor,
+            [Attempt(job, shard, 0) for shard in shards],
+            workers.retries,
+            lambda failed: replace(failed, number=failed.number + 1),
+            record,
+        )
