@@ -124,6 +124,6 @@ def _own(table: Table) -> Table:
     if table.iceberg.properties.get(_MARK) != "1":
         raise AlreadyExistsError(
             f"{table.name} is there already and is not the demo's.",
-            "set LAKEFLOW_HOME to an empty folder for the demo.",
+            "set LAKEFLOW_HOME to an empty folder.",
         )
     return table

@@ -44,7 +44,7 @@ def local_cluster(workers: int | None = None) -> Iterator[Any]:
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # a free port: several clusters may run at once
             local_directory=folder,
             silence_logs=logging.CRITICAL,
         ) as cluster,
