@@ -2,7 +2,8 @@
 
 The driver puts each table as an uncompressed Arrow IPC file beside the run's state. A process
 opens it at its first task: in place where it is a local file, else from one copy a host in the
-temporary folder, named by its digest. Pages are shared by every process that maps it.
+temporary folder, named by its digest. Pages are shared by every process that maps it. The copy is
+deleted when nobody maps it any more.
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ import fcntl
 import hashlib
 import os
 import tempfile
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
 
+from lakeflow_io.errors import AccessDeniedError
 from lakeflow_io.storage import open_transport
 from lakeflow_io.storage.location import Location, join
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["SharedTable", "load_shared", "share"]
+__all__ = ["SharedTable", "delete_shared", "encode_shared", "load_shared", "put_shared", "sweep_copies"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,8 @@ class SharedTable:
     store: dict[str, str] = field(repr=False)
 
 
-def share(name: str, data: pa.Table, folder: str, store: Mapping[str, str]) -> SharedTable:
-    """Put `data` into `folder` unless the same bytes are there already.
+def encode_shared(name: str, data: pa.Table, folder: str, store: Mapping[str, str]) -> tuple[SharedTable, memoryview]:
+    """What tasks will carry for `data`, and the bytes to put where it says.
 
     Args:
         name: The function's parameter.
@@ -56,32 +59,71 @@ def share(name: str, data: pa.Table, folder: str, store: Mapping[str, str]) -> S
     payload = memoryview(sink.getvalue()).cast("B")
     digest = hashlib.blake2b(payload, digest_size=16).hexdigest()
     uri = join(folder, f"{name}-{digest}.arrow")
-    open_transport(store).put(uri, payload)
-    return SharedTable(name, uri, digest, data.num_rows, len(payload), dict(store))
+    return SharedTable(name, uri, digest, data.num_rows, len(payload), dict(store)), payload
+
+
+def put_shared(table: SharedTable, payload: memoryview) -> None:
+    """Put a table's bytes, unless an earlier attempt at this run did: equal names have equal bytes."""
+    open_transport(table.store).put_if_absent(table.uri, payload)
+
+
+def delete_shared(table: SharedTable) -> None:
+    """Delete a table whose run is over."""
+    open_transport(table.store).delete(table.uri)
 
 
 def load_shared(table: SharedTable) -> pa.Table:
     """The table, mapped; the same object for every task of this process."""
-    return _mapped(table.digest, table.uri, tuple(table.store.items()))
+    return _mapped(table.digest, table.uri, tuple(table.store.items())).table
 
 
-@cache
-def _mapped(digest: str, uri: str, store: tuple[tuple[str, str], ...]) -> pa.Table:
+def sweep_copies() -> None:
+    """Delete this host's copies that no process maps any more, also those of processes that were killed."""
+    with _locked_copies() as folder:
+        for path in folder.glob("*.arrow"):
+            with suppress(OSError), path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while any process holds its share
+                path.unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapping:
+    """A mapped table, and what keeps its file from being swept."""
+
+    table: pa.Table
+    held: IO[bytes] | None
+
+
+# A worker of a long-lived cluster sees many runs: the oldest tables are let go.
+@lru_cache(maxsize=32)
+def _mapped(digest: str, uri: str, store: tuple[tuple[str, str], ...]) -> _Mapping:
     location = Location.parse(uri)
-    path = Path("/" + location.key) if location.scheme == "file" else _local_copy(digest, uri, dict(store))
+    if location.scheme == "file":
+        return _Mapping(_open(Path("/" + location.key)), None)
+    with _locked_copies() as folder:  # the first process of a host fetches, the others wait for it
+        path = folder / f"{digest}.arrow"
+        if not path.exists():
+            partial = path.with_suffix(f".{os.getpid()}")
+            partial.write_bytes(open_transport(dict(store)).get(uri))
+            partial.rename(path)
+        held = path.open("rb")
+        fcntl.flock(held, fcntl.LOCK_SH)
+        return _Mapping(_open(path), held)
+
+
+def _open(path: Path) -> pa.Table:
     with pa.memory_map(str(path)) as source:
         return pa.ipc.open_file(source).read_all()
 
 
-def _local_copy(digest: str, uri: str, store: dict[str, str]) -> Path:
+@contextmanager
+def _locked_copies() -> Iterator[Path]:
+    """The folder of this host's copies, while no other process changes what is in it."""
     # One user's copies can't be read or planted by another: the folder is the user's own.
     folder = Path(tempfile.gettempdir()) / f"lakeflow-shared-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    path = folder / f"{digest}.arrow"
-    with (folder / f"{digest}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the first process of a host fetches, the others wait for it
-        if not path.exists():
-            partial = path.with_suffix(f".{os.getpid()}")
-            partial.write_bytes(open_transport(store).get(uri))
-            partial.rename(path)
-    return path
+    if folder.stat().st_uid != os.getuid():
+        raise AccessDeniedError(f"{folder} belongs to another user.", "set TMPDIR to a folder of your own.")
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder

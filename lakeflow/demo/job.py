@@ -198,7 +198,7 @@ class _Job:
         names = tables["names"].scan().read().to_arrow().sort_by("name_id")
         calibration = calibrate(names, tables["places"].scan().read().to_arrow(), index)
         self._say(
-            f"fit      threshold {calibration.threshold:.3f} from {calibration.sample:,} known names that played aliases, "
+            f"fit      threshold {calibration.threshold:.3f} from {calibration.sample:,} names in the role of aliases, "
             f"in {time.perf_counter() - began:.1f} s (F1 expected: {calibration.expected_f1:.3f})"
         )
         return calibration

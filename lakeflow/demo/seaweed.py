@@ -33,6 +33,8 @@ _READY = b"Press Ctrl+C to stop all components"
 _SERVICES = ("master", "volume", "filer", "s3", "admin")
 _TABLE_BUCKET = "tables"
 _BUCKET = "plain"
+# Soft, for Go's collector: without it the server keeps 800 MB after an upload of 150 MB.
+_MEMORY = "256MiB"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -137,7 +139,12 @@ def _start(
                 f"-tableBucket={_TABLE_BUCKET}", f"-bucket={_BUCKET}", "-master.telemetry=false",
                 f"-filer.localSocket={folder / 'filer.sock'}", f"-s3.localSocket={folder / 's3.sock'}",
             ],
-            env={**os.environ, "AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key},
+            env={
+                **os.environ,
+                "AWS_ACCESS_KEY_ID": access_key,
+                "AWS_SECRET_ACCESS_KEY": secret_key,
+                "GOMEMLIMIT": _MEMORY,
+            },
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

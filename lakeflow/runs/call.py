@@ -9,7 +9,7 @@ from lakeflow.runs.journal import check_run_id
 from lakeflow.runs.plan import check_params, code_hash, function_name, pickle_function
 from lakeflow.table import Table
 from lakeflow_engines.frames import parameter_kinds, to_arrow
-from lakeflow_engines.shared import share
+from lakeflow_engines.shared import encode_shared
 from lakeflow_io.errors import FunctionError
 
 if TYPE_CHECKING:
@@ -51,9 +51,11 @@ class Call:
         """A hash of the function's source."""
         return code_hash(self.function)
 
-    def share(self, folder: str, store: Mapping[str, str]) -> tuple[SharedTable, ...]:
-        """Put the shared tables where workers find them."""
-        return tuple(share(name, table, folder, store) for name, table in self.tables.items())
+    def encode_shared(self, folder: str, store: Mapping[str, str]) -> list[tuple[SharedTable, memoryview]]:
+        """The shared tables as tasks will carry them, with their bytes; the tables themselves are let go."""
+        encoded = [encode_shared(name, table, folder, store) for name, table in self.tables.items()]
+        self.tables.clear()
+        return encoded
 
     def job(self, shared: tuple[SharedTable, ...], sink: Sink | None, folder: str) -> Job:
         """What all attempts carry."""

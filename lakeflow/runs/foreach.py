@@ -13,6 +13,7 @@ from lakeflow.runs.run import Run
 from lakeflow.runs.table_sink import TableSink
 from lakeflow.scan import Scan
 from lakeflow.table import Table
+from lakeflow_engines.shared import put_shared
 from lakeflow_io.errors import InputError
 from lakeflow_io.iceberg.shards import Shard
 
@@ -83,6 +84,9 @@ def _collect(shards: Sequence[Shard], call: Call, workers: Workers) -> list[Any]
     """Values of a function that writes nothing, in the order of the shards."""
     values: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="lakeflow-shared-") as folder:
-        job = call.job(call.share(f"file://{folder}", {}), None, "")
+        encoded = call.encode_shared(f"file://{folder}", {})
+        for table, payload in encoded:
+            put_shared(table, payload)
+        job = call.job(tuple(table for table, _ in encoded), None, "")
         execute(shards, job, workers, lambda shard, value: values.update({shard.id: value}))
     return [values[shard.id] for shard in shards]

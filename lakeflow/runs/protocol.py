@@ -18,7 +18,8 @@ from lakeflow.runs.plan import RunPlan, check_same, shards_digest
 from lakeflow.runs.schedule import run_all
 from lakeflow.runs.sink import Publication, RunLabel, Sink
 from lakeflow_engines.executors import open_executor
-from lakeflow_io.errors import PlanChangedError
+from lakeflow_engines.shared import delete_shared, put_shared
+from lakeflow_io.errors import ObjectNotFoundError, PlanChangedError
 from lakeflow_io.storage import open_transport
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from lakeflow.runs.attempt import Job
     from lakeflow.runs.call import Call
+    from lakeflow_engines.shared import SharedTable
     from lakeflow_io.iceberg.shards import Shard
 
 __all__ = ["Workers", "execute", "run_once"]
@@ -52,8 +54,35 @@ def run_once(shards: Sequence[Shard], call: Call, sink: Sink, workers: Workers) 
     """
     started = time.perf_counter()
     journal = Journal.of(open_transport(sink.store_properties), sink.location, call.run_id)
-    shared = call.share(journal.shared_folder, sink.store_properties)
-    plan = RunPlan(
+    encoded = call.encode_shared(journal.shared_folder, sink.store_properties)
+    shared = tuple(table for table, _ in encoded)
+    plan = _plan(shards, call, sink, shared)
+    check_same(journal.adopt(plan), plan)
+    before = _published(sink, plan)
+    if before is not None:
+        return before, 0
+    markers = journal.done()
+    todo = [shard for shard in shards if shard.id not in markers]
+    if todo:
+        for table, payload in encoded:
+            put_shared(table, payload)
+    encoded.clear()  # their bytes are in the store now
+    job = call.job(shared, sink, journal.folder)
+    try:
+        execute(todo, job, workers, lambda shard, marker: markers.update({shard.id: marker}))
+    except ObjectNotFoundError:
+        twin = _published(sink, plan)  # a twin driver that was done first took the shared tables away
+        if twin is None:
+            raise
+        return twin, 0
+    publication = _publish(journal, plan, sink, [markers[shard.id] for shard in shards], started)
+    for table in shared:
+        delete_shared(table)
+    return publication, len(todo)
+
+
+def _plan(shards: Sequence[Shard], call: Call, sink: Sink, shared: Sequence[SharedTable]) -> RunPlan:
+    return RunPlan(
         run_id=call.run_id,
         source=shards[0].spec.source if shards else None,
         shards=len(shards),
@@ -64,31 +93,31 @@ def run_once(shards: Sequence[Shard], call: Call, sink: Sink, workers: Workers) 
         shared={table.name: table.digest for table in shared},
         output=sink.describe(),
     )
-    check_same(journal.adopt(plan), plan)
-    before = sink.find(call.run_id)
-    if before is not None:
-        if before.plan_digest != plan.digest:
-            raise PlanChangedError(f"Run {call.run_id!r} was published with another plan.", "use another run id.")
-        return before, 0
-    markers = journal.done()
-    todo = [shard for shard in shards if shard.id not in markers]
-    execute(
-        todo, call.job(shared, sink, journal.folder), workers, lambda shard, marker: markers.update({shard.id: marker})
-    )
-    counted = [markers[shard.id] for shard in shards]
+
+
+def _published(sink: Sink, plan: RunPlan) -> Publication | None:
+    """What this run published earlier, if it did."""
+    before = sink.find(plan.run_id)
+    if before is not None and before.plan_digest != plan.digest:
+        raise PlanChangedError(f"Run {plan.run_id!r} was published with another plan.", "use another run id.")
+    return before
+
+
+def _publish(
+    journal: Journal, plan: RunPlan, sink: Sink, markers: Sequence[dict[str, Any]], started: float
+) -> Publication:
     label = RunLabel(
-        run_id=call.run_id,
+        run_id=plan.run_id,
         plan_digest=plan.digest,
         source=plan.source,
-        shards=len(shards),
-        rows_in=sum(marker["rows_in"] for marker in counted),
+        shards=plan.shards,
+        rows_in=sum(marker["rows_in"] for marker in markers),
         seconds=round(time.perf_counter() - started, 3),
     )
-    publication = sink.publish(label, [file for marker in counted for file in marker["files"]])
-    journal.mark_committed(
-        {"format": 1, "publication": publication.id, "rows": publication.rows, "digest": plan.digest}
-    )
-    return publication, len(todo)
+    publication = sink.publish(label, [file for marker in markers for file in marker["files"]])
+    record = {"format": 1, "publication": publication.id, "rows": publication.rows, "digest": plan.digest}
+    journal.mark_committed(record)
+    return publication
 
 
 def execute(shards: Sequence[Shard], job: Job, workers: Workers, on_value: Callable[[Shard, Any], None]) -> None:

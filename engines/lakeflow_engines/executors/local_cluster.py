@@ -8,6 +8,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from lakeflow_engines.shared import sweep_copies
 from lakeflow_io.budget import available_cpus
 from lakeflow_io.errors import ConfigError
 
@@ -38,6 +39,7 @@ def local_cluster(workers: int | None = None) -> Iterator[Any]:
             'put the script\'s code under `if __name__ == "__main__":`.',
         )
     with (
+        _quiet("distributed"),
         tempfile.TemporaryDirectory(prefix="lakeflow-dask-") as folder,
         distributed.LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=workers or available_cpus(),
@@ -51,3 +53,16 @@ def local_cluster(workers: int | None = None) -> Iterator[Any]:
         distributed.Client(cluster, set_as_default=False) as client,  # type: ignore[no-untyped-call]
     ):
         yield client
+    sweep_copies()  # nobody maps what only these workers did
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep a library's accounts of its own start and end out of the caller's log."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
