@@ -45,11 +45,11 @@ def demo_command(context: click.Context, *, on_s3: bool, fresh: bool, engine: st
     say(_CREDIT)
     with ExitStack() as stack:
         lake = _lake_on_s3(stack, say, fresh=fresh) if on_s3 else _lake(context)
-        result, evaluation = run_demo(lake, Cache("demo"), engine=_engine(stack, engine), fresh=fresh, say=say)
+        result, evaluation = run_demo(lake, Cache("demo"), engine=engine, fresh=fresh, say=say)
     _explain(evaluation, say)
     say(
         f"\nDone in {result.seconds:.1f} s with {result.peak_rss_mb:,} MB at most, over all processes. Ask it:\n"
-        "  lakeflow cache get demo Monaco\n  lakeflow tables"
+        "  lakeflow cache get demo Monachium\n  lakeflow tables"
     )
     if as_json:
         print_json(asdict(result))
@@ -71,15 +71,6 @@ def _lake_on_s3(stack: ExitStack, say: Any, *, fresh: bool) -> Lake:
     server = stack.enter_context(run_seaweed(folder))
     say(f"s3       {server.s3_endpoint}, Iceberg REST catalog {server.catalog_uri}, data in {folder}")
     return connect(**server.catalog_properties)
-
-
-def _engine(stack: ExitStack, engine: str) -> Any:
-    """One cluster for all the steps, so that its processes start once."""
-    if engine != "dask":
-        return engine
-    from lakeflow_engines.executors.local_cluster import local_cluster
-
-    return stack.enter_context(local_cluster())
 
 
 def _explain(evaluation: Evaluation, say: Any) -> None:

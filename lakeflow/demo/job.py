@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from lakeflow.runs.table_sink import TableSink
 from lakeflow_io.errors import PlanChangedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from lakeflow.cache.cache import Cache
     from lakeflow.lake import Lake
@@ -110,7 +111,6 @@ class _Job:
         self._cache = cache
         self._engine = engine
         self._say = say
-        self._index: Index | None = None
 
     def ingest(self) -> dict[str, Table]:
         """GeoNames -> kg.places, kg.names, kg.aliases, kg.truth."""
@@ -137,18 +137,33 @@ class _Job:
             self._say(f"match    kg.matches is there already: {there.rows:,} rows, snapshot {there.id}")
             return there
         index = self._build_index(tables)
-        blocked = self._foreach(tables["aliases"], block_shard, pairs, _BLOCK, shared=index.tables())
-        self._say(f"block    kg.pairs: {blocked.rows:,} candidate pairs in {blocked.seconds:.1f} s")
-        calibration = self._calibrate(tables, index)
-        shared = {**index.tables(), "aliases": tables["aliases"].scan().read().to_arrow().sort_by("alias_id")}
-        del shared["postings"]
+        with _workers(self._engine) as engine:
+            self._block(tables, pairs, index, engine)
+            calibration = self._calibrate(tables, index)
+            return self._match(tables, pairs, matches, index, calibration, engine)
+
+    def _block(self, tables: dict[str, Table], pairs: Table, index: Index, engine: Any) -> None:
+        run = _foreach(tables["aliases"], block_shard, pairs, _BLOCK, engine, shared=index.tables())
+        self._say(f"block    kg.pairs: {run.rows:,} candidate pairs in {run.seconds:.1f} s")
+
+    def _match(
+        self,
+        tables: dict[str, Table],
+        pairs: Table,
+        matches: Table,
+        index: Index,
+        calibration: Calibration,
+        engine: Any,
+    ) -> Publication:
+        aliases = tables["aliases"].scan().read().to_arrow().sort_by("alias_id")
+        shared = {"aliases": aliases, "names": index.names, "places": index.places, "regions": index.regions}
         params = {"network": calibration.network.to_json(), "threshold": calibration.threshold}
-        run = self._foreach(pairs, match_shard, matches, _MATCH, shared=shared, params=params)
+        run = _foreach(pairs, match_shard, matches, _MATCH, engine, shared=shared, params=params)
         done = run.publication
         assert done is not None  # noqa: S101  (a foreach into a table publishes)
         self._say(
-            f"match    kg.matches: {run.rows:,} rows in {run.seconds:.1f} s "
-            f"({done.rows_in / done.seconds:,.0f} pairs/s), one snapshot: {run.snapshot_id}"
+            f"match    kg.matches: {done.rows:,} rows in {done.seconds:.1f} s "
+            f"({done.rows_in / done.seconds:,.0f} pairs/s), one snapshot: {done.id}"
         )
         return done
 
@@ -203,10 +218,23 @@ class _Job:
         )
         return calibration
 
-    def _foreach(self, source: Table, function: Any, into: Table, run_id: str, **options: Any) -> Run:
-        shards = source.scan().shards(by="partition")
-        try:
-            return foreach(shards, function, into=into, run_id=run_id, engine=self._engine, **options)
-        except PlanChangedError as error:
-            error.hint = "an earlier demo was interrupted or is of another version: run `lakeflow demo --fresh`."
-            raise
+
+@contextmanager
+def _workers(engine: Any) -> Iterator[Any]:
+    """One cluster for all the steps that need one, so that its processes start once."""
+    if engine != "dask":
+        yield engine
+        return
+    from lakeflow_engines.executors.local_cluster import local_cluster
+
+    with local_cluster() as client:
+        yield client
+
+
+def _foreach(source: Table, function: Any, into: Table, run_id: str, engine: Any, **options: Any) -> Run:
+    shards = source.scan().shards(by="partition")
+    try:
+        return foreach(shards, function, into=into, run_id=run_id, engine=engine, **options)
+    except PlanChangedError as error:
+        error.hint = "an earlier demo was interrupted or is of another version: run `lakeflow demo --fresh`."
+        raise

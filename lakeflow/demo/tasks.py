@@ -46,6 +46,6 @@ def answer(matches: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     return known.group_by("alias", maintain_order=True).agg(
         pl.col("name").first().alias("place"),
         pl.col("country", "admin1", "place_id", "population").first(),
-        pl.col("score").first().round(4),
+        pl.col("score").first().cast(pl.Float64).round(4),
         (pl.col("place_id").n_unique() - 1).alias("other_places"),
     )
