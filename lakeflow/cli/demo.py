@@ -24,6 +24,7 @@ _CREDIT = "Place names: GeoNames, https://www.geonames.org, CC-BY 4.0, through t
 
 @click.command("demo")
 @click.option("--s3", "on_s3", is_flag=True, help="On an S3 server and REST catalog started here (SeaweedFS).")
+@click.option("--country", "countries", multiple=True, metavar="CODE", help="Only this one (DE); may be repeated.")
 @click.option("--fresh", is_flag=True, help="Start over: drop the demo's tables first.")
 @click.option(
     "--engine",
@@ -34,7 +35,9 @@ _CREDIT = "Place names: GeoNames, https://www.geonames.org, CC-BY 4.0, through t
 )
 @click.option("--json", "as_json", is_flag=True, help="End with one line of JSON on standard output.")
 @click.pass_context
-def demo_command(context: click.Context, *, on_s3: bool, fresh: bool, engine: str, as_json: bool) -> None:
+def demo_command(
+    context: click.Context, *, on_s3: bool, countries: tuple[str, ...], fresh: bool, engine: str, as_json: bool
+) -> None:
     """Match half a million place names to places, end to end."""
     from lakeflow.cache.cache import Cache
     from lakeflow.demo.job import run_demo
@@ -45,7 +48,7 @@ def demo_command(context: click.Context, *, on_s3: bool, fresh: bool, engine: st
     say(_CREDIT)
     with ExitStack() as stack:
         lake = _lake_on_s3(stack, say, fresh=fresh) if on_s3 else _lake(context)
-        result, evaluation = run_demo(lake, Cache("demo"), engine=engine, fresh=fresh, say=say)
+        result, evaluation = run_demo(lake, Cache("demo"), engine=engine, countries=countries, fresh=fresh, say=say)
     _explain(evaluation, say)
     say(
         f"\nDone in {result.seconds:.1f} s with {result.peak_rss_mb:,} MB at most, over all processes. Ask it:\n"

