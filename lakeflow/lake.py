@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from lakeflow.table import Table
-from lakeflow_io.errors import ConfigError, InputError, NotFoundError
+from lakeflow_io.errors import AlreadyExistsError, ConfigError, InputError, NotFoundError
 from lakeflow_io.iceberg.catalog import embedded_catalog, named_catalog, open_catalog
 from lakeflow_io.iceberg.internals import fresh_schema
 from lakeflow_io.iceberg.layout import partition_spec, sort_order
@@ -138,6 +138,10 @@ class Lake:
             fresh = fresh_schema(schema, _format_version(options))
             spec = partition_spec(fresh, partition_by)
             order = sort_order(fresh, sort_by)
+            if self._catalog.table_exists(name):  # some REST servers answer with the table that is there
+                raise AlreadyExistsError(
+                    f"Cannot create table {name}: it exists already.", "choose another name, or open the one that is there."
+                )
             self._catalog.create_namespace_if_not_exists(name.rpartition(".")[0])
             created = self._catalog.create_table(
                 name, schema=fresh, partition_spec=spec, sort_order=order, properties=options

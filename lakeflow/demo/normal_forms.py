@@ -43,7 +43,8 @@ def letters(names: pl.Series, width: int) -> Bytes:
     _, offset_buffer, data_buffer = array.buffers()
     offsets = np.frombuffer(offset_buffer, kind).astype(np.int64)
     offsets = offsets[array.offset : array.offset + len(array) + 1]
-    data = np.frombuffer(data_buffer, np.uint8)
+    # One byte more, so that there is one to point at where all strings are empty.
+    data = np.append(np.frombuffer(data_buffer or b"", np.uint8), np.uint8(0))
     at = offsets[:-1, None] + np.arange(width)
     inside = at < offsets[1:, None]
     return np.where(inside, data[np.minimum(at, len(data) - 1)], 0).astype(np.uint8)

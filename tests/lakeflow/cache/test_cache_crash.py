@@ -1,0 +1,157 @@
+"""A builder that dies, at any step, or runs out of space, leaves the old version served."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pytest
+
+from lakeflow.cache import Cache
+from lakeflow_io.errors import StoreFullError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KILLED = 9
+KILLED_BUILDER = f"""
+import importlib, os, sys
+import pyarrow as pa
+from lakeflow.cache import Cache
+folder, module, name = sys.argv[1:]
+owner = importlib.import_module(module)
+for part in name.split(".")[:-1]:
+    owner = getattr(owner, part)
+setattr(owner, name.split(".")[-1], lambda *_, **__: os._exit({KILLED}))
+Cache("scores", folder).load(pa.table({{"id": [1], "version": [2]}}), key="id", run_id="new")
+"""
+STEPS = {
+    "before the first segment": ("lakeflow.cache.segment", "new_file"),
+    "after the segments": ("lakeflow.cache.load", "build"),
+    "in the middle of a shard": ("lakeflow.cache.shard", "np.save"),
+    "before the manifest": ("lakeflow.cache.publish", "_check"),
+    "while the manifest is written": ("lakeflow.cache.manifest", "Manifest.to_json"),
+    "before CURRENT is written": ("lakeflow.cache.publish", "write_pointer"),
+    "before CURRENT is replaced": ("lakeflow.cache.durable", "os.utime"),
+}
+SMALL_LIMIT = """
+import resource, sys
+import pyarrow as pa
+from lakeflow.cache import Cache
+from lakeflow_io.errors import StoreFullError
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    Cache("scores", sys.argv[1]).load(pa.table({"id": range(50_000)}), key="id")
+except StoreFullError as error:
+    print(error)
+"""
+
+
+def load(folder: Path, number: int, rows: int = 1) -> Cache:
+    """Publish rows that carry the number of their version."""
+    cache = Cache("scores", folder)
+    cache.load(pa.table({"id": range(1, rows + 1), "version": [number] * rows}), key="id")
+    return cache
+
+
+def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run code in another process that imports what this one does."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_killed_build_changes_nothing(step: str, tmp_path: Path) -> None:
+    """A process killed there leaves the old version, in full; the next build clears up and publishes."""
+    cache = load(tmp_path, 1)
+    before = cache.versions()
+
+    killed = run(KILLED_BUILDER, str(tmp_path), *STEPS[step])
+
+    assert (killed.returncode, killed.stderr) == (KILLED, "")
+    assert before == cache.versions()
+    assert cache.get(1) == {"id": 1, "version": 1}
+    again = cache.load(pa.table({"id": [1], "version": [2]}), key="id", run_id="new")
+    assert cache.get(1) == {"id": 1, "version": 2}
+    assert {before[0].id, again.id} == {path.name for path in (tmp_path / "scores" / "versions").iterdir()}
+
+
+def test_a_publish_that_died_after_the_switch_counts(tmp_path: Path) -> None:
+    """Once CURRENT is replaced the version is published: it is read, and the run isn't run again."""
+    cache = load(tmp_path, 1)
+
+    killed = run(KILLED_BUILDER, str(tmp_path), "lakeflow.cache.publish", "sweep")
+
+    assert killed.returncode == KILLED
+    assert cache.get(1) == {"id": 1, "version": 2}
+    assert cache.load(pa.table({"id": [7]}), key="id", run_id="new") == cache.version
+
+
+def test_a_first_build_that_was_killed_is_no_version(tmp_path: Path) -> None:
+    """A cache whose only build died has no version, and the next build makes one."""
+    run(KILLED_BUILDER, str(tmp_path), *STEPS["before CURRENT is written"])
+    cache = Cache("scores", tmp_path)
+
+    assert cache.versions() == []
+    assert load(tmp_path, 1).get(1) == {"id": 1, "version": 1}
+
+
+def test_a_folder_without_manifest_is_no_version(tmp_path: Path) -> None:
+    """Files that something else left among the versions are never read; the next publish removes them."""
+    cache = load(tmp_path, 1)
+    stray = tmp_path / "scores" / "versions" / "20990101T000000-00000000"
+    stray.mkdir()
+
+    assert len(cache.versions()) == 1
+    load(tmp_path, 2)
+    assert not stray.exists()
+
+
+def test_a_living_build_is_not_swept(tmp_path: Path) -> None:
+    """A publish leaves alone the folder of a build that another process is still at."""
+    cache = load(tmp_path, 1)
+    versions = tmp_path / "scores" / "versions"
+
+    def batches() -> Iterator[pa.Table]:
+        yield pa.table({"id": [1], "version": [3]})
+        building = set(versions.iterdir())
+        load(tmp_path, 2)
+        assert building < set(versions.iterdir())
+
+    cache.load(batches(), key="id")
+
+    assert [cache.at(version.id).get(1)["version"] for version in cache.versions()] == [1, 2, 3]
+
+
+def test_a_file_over_the_limit_is_a_full_store(tmp_path: Path) -> None:
+    """A file that may not grow fails the build with StoreFullError and leaves the old version alone."""
+    cache = load(tmp_path, 1)
+
+    failed = run(SMALL_LIMIT, str(tmp_path))
+
+    assert "No space left to write" in failed.stdout
+    assert len(cache.versions()) == len(list((tmp_path / "scores" / "versions").iterdir())) == 1
+
+
+def test_a_full_disk_is_a_full_store(tmp_path: Path) -> None:
+    """On a disk of 1 MiB a build that doesn't fit is removed; the old version is read, the next one fits."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], check=False)
+    if mounted.returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        cache = load(tmp_path, 1, rows=1000)
+
+        with pytest.raises(StoreFullError, match="No space left"):
+            load(tmp_path, 2, rows=100_000)
+
+        assert cache.get_many(range(1, 1001))["version"].to_pylist() == [1] * 1000
+        assert len(list((tmp_path / "scores" / "versions").iterdir())) == 1
+        assert load(tmp_path, 3, rows=1000).get(1) == {"id": 1, "version": 3}
+    finally:
+        del cache
+        subprocess.run(["umount", "--lazy", tmp_path], check=True)
