@@ -83,6 +83,9 @@ class Lake:
         for each in [namespace] if namespace else self.namespaces():
             with translated(f"list the tables of {each}"):
                 found += [".".join(name) for name in self._catalog.list_tables(each)]
+                # Some REST servers list nothing for a namespace that isn't there.
+                if namespace and not found and not self._catalog.namespace_exists(namespace):
+                    raise NotFoundError.among("namespace", namespace, repr(self), self.namespaces())
         return sorted(found)
 
     def table(self, name: str) -> Table:
@@ -139,9 +142,8 @@ class Lake:
             spec = partition_spec(fresh, partition_by)
             order = sort_order(fresh, sort_by)
             if self._catalog.table_exists(name):  # some REST servers answer with the table that is there
-                raise AlreadyExistsError(
-                    f"Cannot create table {name}: it exists already.", "choose another name, or open the one that is there."
-                )
+                hint = "choose another name, or open the one that is there."
+                raise AlreadyExistsError(f"Cannot create table {name}: it exists already.", hint)
             self._catalog.create_namespace_if_not_exists(name.rpartition(".")[0])
             created = self._catalog.create_table(
                 name, schema=fresh, partition_spec=spec, sort_order=order, properties=options

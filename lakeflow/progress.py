@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
 __all__ = ["progress_bar"]
 
 
 @contextmanager
-def progress_bar(title: str, total: int, *, show: bool = True) -> Iterator[Callable[[int, str], None]]:
+def progress_bar(title: str, total: int, *, show: bool = True) -> Generator[Callable[[int, str], None]]:
     """Show how far a long job is.
 
     Args:

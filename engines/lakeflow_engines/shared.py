@@ -25,7 +25,7 @@ from lakeflow_io.storage import open_transport
 from lakeflow_io.storage.location import Location, join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
 __all__ = ["SharedTable", "delete_shared", "encode_shared", "load_shared", "put_shared", "sweep_copies"]
 
@@ -117,7 +117,7 @@ def _open(path: Path) -> pa.Table:
 
 
 @contextmanager
-def _locked_copies() -> Iterator[Path]:
+def _locked_copies() -> Generator[Path]:
     """The folder of this host's copies, while no other process changes what is in it."""
     # One user's copies can't be read or planted by another: the folder is the user's own.
     folder = Path(tempfile.gettempdir()) / f"lakeflow-shared-{os.getuid()}"

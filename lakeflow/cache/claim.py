@@ -14,7 +14,7 @@ from lakeflow.cache.failures import writing
 from lakeflow.cache.pointer import read_pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
     from lakeflow.cache.layout import CacheFolder
@@ -25,7 +25,7 @@ _CLAIM_NAME = "building"
 
 
 @contextmanager
-def claimed(cache: CacheFolder) -> Iterator[Path]:
+def claimed(cache: CacheFolder) -> Generator[Path]:
     """Make a folder for a new version; remove it where the block ends without publishing it.
 
     The claim is a locked file in the folder. The kernel unlocks it when the builder dies, which

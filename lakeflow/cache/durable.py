@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lakeflow.cache.failures import reading, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
     from typing import BinaryIO
 
@@ -21,7 +21,7 @@ _CHUNK_BYTES = 4 << 20  # large enough that the read call costs nothing beside t
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
+def new_file(path: Path) -> Generator[BinaryIO]:
     """Open `path` for writing; its bytes are on the disk when the block ends.
 
     Raises:
@@ -75,7 +75,7 @@ def checksum(path: Path) -> int:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path) -> Generator[None]:
     """Hold the lock file at `path`; the kernel lets go of it if this process dies.
 
     Between processes of one machine, and between machines where the file system carries `flock`.

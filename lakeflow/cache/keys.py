@@ -62,7 +62,7 @@ class KeyColumn:
         """
         value: Any = key
         if self.python is int and not isinstance(key, (bool, int)) and hasattr(key, "__index__"):
-            value = operator.index(key)  # numpy's integers; its booleans and floats have no index
+            value = operator.index(value)  # numpy's integers; its booleans and floats have no index
         if not isinstance(value, self.python) or isinstance(value, bool):
             message = f"Key {key!r} is {type(key).__name__}; the cache expects {self.python.__name__}."
             raise SchemaError(message, f"its key column {self.name!r} is {self.type}.")

@@ -68,7 +68,7 @@ class Shard:
             open_, rows = open_[same_hash], rows[same_hash]
             if not len(open_):
                 return found
-            equal = pc.equal(self.keys.take(pa.array(rows)), keys.take(pa.array(open_)))
+            equal = pc.call_function("equal", [self.keys.take(pa.array(rows)), keys.take(pa.array(open_))])
             hit = equal.to_numpy(zero_copy_only=False)
             found[open_[hit]] = rows[hit]
             open_, rows = open_[~hit], rows[~hit] + 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 __all__ = ["Footprint", "watch_memory"]
 
@@ -26,7 +26,7 @@ class Footprint:
 
 
 @contextmanager
-def watch_memory() -> Iterator[Footprint]:
+def watch_memory() -> Generator[Footprint]:
     """Sample the process tree until the block ends."""
     footprint, ended = Footprint(), threading.Event()
 

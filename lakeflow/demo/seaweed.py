@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from lakeflow_io.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 __all__ = ["Seaweed", "run_seaweed"]
 
@@ -75,7 +75,7 @@ class Seaweed:
 
 
 @contextmanager
-def run_seaweed(folder: Path) -> Iterator[Seaweed]:
+def run_seaweed(folder: Path) -> Generator[Seaweed]:
     """Run a server over `folder`, which keeps its data and credentials from one start to the next.
 
     It listens on loopback only, on free ports, and ends with this process whatever happens to it.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakeflow.demo.blocking import block
 from lakeflow.demo.index import Index
@@ -34,7 +34,7 @@ def match_shard(
 ) -> pa.Table:
     """Candidate pairs -> the best place of each alias, where it is above the threshold."""
     pairs = pairs.sort_by([("alias_id", "ascending"), ("name_id", "ascending")])
-    mine = aliases.filter(pc.is_in(aliases["alias_id"], value_set=pc.unique(pairs["alias_id"])))
+    mine = aliases.filter(np.isin(aliases["alias_id"].to_numpy(), pairs["alias_id"].to_numpy()))
     best = score(mine, pairs, Index(pa.table({}), names, places, regions), Network.from_json(network))
     above = pl.DataFrame(best).filter(pl.col("score") >= threshold)
     return above.join(pl.DataFrame(mine).select("alias_id", "alias"), on="alias_id").to_arrow()

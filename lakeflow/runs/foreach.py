@@ -49,7 +49,7 @@ def foreach(
         run_id: Names the run. The same id again goes on where it stopped, and is a no-op once it
             has committed. Default a new one.
         engine: `"serial"`, `"threads"`, `"dask"` (processes of this machine), the address of a Dask
-            scheduler, or a `distributed.Client`.
+            scheduler, a `distributed.Client`, or an `Executor`, which is closed when the run ends.
         slots: Shards at one time on this machine; default one a core.
         retries: More attempts for a shard when the store fails or its worker dies.
         params: Keyword arguments for the function; JSON.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lakeflow_engines.executors.serial import SerialExecutor
 from lakeflow_engines.executors.threads import ThreadExecutor
@@ -20,7 +20,8 @@ def open_executor(engine: Any = "threads", slots: int | None = None) -> Executor
 
     Args:
         engine: `"serial"`, `"threads"`, `"dask"` (worker processes on this machine), a scheduler's
-            address such as `"tcp://10.0.0.1:8786"`, a `distributed.Client`, or an Executor.
+            address such as `"tcp://10.0.0.1:8786"`, a `distributed.Client`, or an Executor, which
+            is closed when the run ends.
         slots: Calls at one time, where this call decides it; default one a core.
 
     Raises:
@@ -39,8 +40,7 @@ def open_executor(engine: Any = "threads", slots: int | None = None) -> Executor
 
         return DaskExecutor(None if engine == "dask" else engine, count)
     if all(hasattr(engine, name) for name in ("submit", "next", "close", "slots")):
-        executor: Executor = engine
-        return executor
+        return cast("Executor", engine)
     raise InputError(
         f"No engine {engine!r}.", 'use "serial", "threads", "dask", a scheduler\'s address or a distributed.Client.'
     )

@@ -13,13 +13,13 @@ from lakeflow_io.budget import available_cpus
 from lakeflow_io.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 __all__ = ["local_cluster"]
 
 
 @contextmanager
-def local_cluster(workers: int | None = None) -> Iterator[Any]:
+def local_cluster(workers: int | None = None) -> Generator[Any]:
     """A `distributed.Client` of a new cluster of one-thread processes on loopback.
 
     Args:
@@ -57,7 +57,7 @@ def local_cluster(workers: int | None = None) -> Iterator[Any]:
 
 
 @contextmanager
-def _quiet(name: str) -> Iterator[None]:
+def _quiet(name: str) -> Generator[None]:
     """Keep a library's accounts of its own start and end out of the caller's log."""
     logger = logging.getLogger(name)
     before = logger.level

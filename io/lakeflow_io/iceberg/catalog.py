@@ -48,7 +48,8 @@ def named_catalog(name: str) -> Catalog:
         error = NotFoundError.among("catalog", name, "the pyiceberg configuration", known)
         error.hint = f"{error.hint} Describe it in ~/.pyiceberg.yaml or with PYICEBERG_CATALOG__{name.upper()}__URI."
         raise error
-    return open_catalog(name, {})
+    # Handed over, since pyiceberg itself looks only once, when it is imported.
+    return open_catalog(name, dict(config.get_catalog_config(name) or {}))
 
 
 def open_catalog(name: str, properties: dict[str, Any]) -> Catalog:

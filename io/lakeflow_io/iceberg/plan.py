@@ -112,13 +112,17 @@ def plan_pieces(table: Table, spec: ReadSpec) -> list[Piece]:
         UnsupportedError: a file has deletes, or isn't Parquet.
     """
     from pyiceberg.expressions import AlwaysTrue
+    from pyiceberg.table import DataScan
 
     if spec.snapshot_id is None:
         return []
     with translated(f"plan a scan of {spec.source}"):
-        scan = table.scan(row_filter=spec.filter or AlwaysTrue(), snapshot_id=spec.snapshot_id)
-        tasks = list(scan.plan_files())
-    specs = table.metadata.specs()
+        # pyiceberg plans with the current schema, which may lack or mean something else by a column
+        # that the filter on an older snapshot names: make the scan's own schema the current one.
+        metadata = table.metadata.model_copy(update={"current_schema_id": spec.columns.schema_id})
+        row_filter = spec.filter if spec.filter is not None else AlwaysTrue()
+        tasks = list(DataScan(metadata, table.io, row_filter, snapshot_id=spec.snapshot_id).plan_files())
+    specs = metadata.specs()
     pieces = []
     for task in tasks:
         file = task.file
@@ -131,7 +135,7 @@ def plan_pieces(table: Table, spec: ReadSpec) -> list[Piece]:
                 start=0,
                 end=file.file_size_in_bytes,
                 rows=file.record_count,
-                partition=partition_spec.partition_to_path(file.partition, table.schema()),
+                partition=partition_spec.partition_to_path(file.partition, metadata.schema()),
                 splits=tuple(sorted(file.split_offsets or ())),
                 constants=_identity_values(partition_spec, file),
             )
@@ -142,7 +146,7 @@ def plan_pieces(table: Table, spec: ReadSpec) -> list[Piece]:
 def _refuse_unreadable(file: DataFile, deletes: Any, source: str) -> None:
     if file.file_format != "PARQUET":
         raise UnsupportedError(
-            f"{source}: {file.file_path} is {file.file_format}, not Parquet.",
+            f"{source}: {file.file_path} is {file.file_format.value}, not Parquet.",
             "rewrite the table's data files as Parquet.",
         )
     if deletes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from pyiceberg.exceptions import ResolveError
 
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 from lakeflow_io.iceberg.internals import arrow_filter, arrow_schema, file_schema, project
@@ -99,7 +100,7 @@ class FileProjection:
                 batches = data.combine_chunks().to_batches()
                 shaped = [project(self.requested, self.present, batch, self.constants) for batch in batches]
             return pa.Table.from_batches([batch.cast(self.target) for batch in shaped], self.target)
-        except (pa.ArrowException, ValueError, TypeError) as error:
+        except (pa.ArrowException, ResolveError, ValueError, TypeError) as error:
             raise CorruptFileError(
                 f"{self.uri}: its columns do not fit the table's schema: {error}",
                 "the file was written with another schema; rewrite it or roll the table back.",

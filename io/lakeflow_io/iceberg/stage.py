@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakeflow_io.iceberg.conform import conform
 from lakeflow_io.iceberg.internals import arrow_schema, data_file_statistics
@@ -127,7 +126,7 @@ class Stager:
         keyed, names = self._with_partition_columns(data)
         sort_keys = [(name, "ascending", "at_start") for name in names] + self._sort_keys()
         if sort_keys:
-            keyed = keyed.take(pc.sort_indices(keyed, sort_keys=sort_keys))
+            keyed = keyed.sort_by(sort_keys)
         if not names:
             yield [], keyed
             return

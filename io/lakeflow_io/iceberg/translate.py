@@ -11,14 +11,17 @@ from lakeflow_io.errors import (
     CatalogError,
     CommitConflictError,
     ConfigError,
+    CorruptFileError,
     InputError,
+    InternalError,
     LakeflowError,
     NotFoundError,
+    ObjectNotFoundError,
     StoreFullError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 __all__ = ["translated"]
 
@@ -33,7 +36,7 @@ _DENIED = {
 
 
 @contextmanager
-def translated(action: str) -> Iterator[None]:
+def translated(action: str) -> Generator[None]:
     """Run catalog code; whatever it raises leaves as one of ours, with `action` in its message.
 
     Args:
@@ -44,13 +47,10 @@ def translated(action: str) -> Iterator[None]:
     except LakeflowError:
         raise
     except Exception as error:
-        ours = _translate(error, action)
-        if ours is None:
-            raise
-        raise ours from error
+        raise _translate(error, action) from error
 
 
-def _translate(error: Exception, action: str) -> LakeflowError | None:
+def _translate(error: Exception, action: str) -> LakeflowError:  # noqa: C901  (a table of one step a line)
     kind = type(error).__name__
     said = f"Cannot {action}: {_first_line(error)}"
     if kind in _NOT_FOUND:
@@ -69,9 +69,17 @@ def _translate(error: Exception, action: str) -> LakeflowError | None:
         return StoreFullError(said, "free space where the catalog lives, then run again.")
     if type(error).__module__.partition(".")[0] in _FOREIGN_PACKAGES:
         return CatalogError(said, "check the catalog's uri, that it is running, and the network; then retry.")
+    if isinstance(error, FileNotFoundError):
+        return ObjectNotFoundError(said, "the catalog names a metadata file that the store has lost; restore it.")
+    if isinstance(error, EOFError | SystemError | LookupError):  # what decoders of manifests raise
+        return CorruptFileError(
+            f"{said} (a metadata file does not decode)", "restore the file, or roll the table back."
+        )
+    if isinstance(error, OSError):
+        return CatalogError(said, "check the store and the network; then retry.")
     if isinstance(error, ValueError | TypeError | NotImplementedError):
         return InputError(said, "see the catalog's properties and the arguments of this call.")
-    return None
+    return InternalError(said, "please report it, with the traceback that --debug shows.")
 
 
 def _first_line(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from lakeflow_io.errors import UnsupportedError
 
@@ -42,10 +42,11 @@ class Location:
                 f"No store for {uri!r}: the scheme {parts.scheme!r} is not supported.",
                 "supported are " + ", ".join(f"{known}://" for known in _SCHEMES) + " and s3a://.",
             )
-        # A key may hold '?' and '#', which mean nothing in an object's name.
+        # A key may hold '?', '#' and '%', which mean nothing in an object's name: Iceberg's locations are
+        # not percent-encoded, of local files neither.
         key = uri.split("://", 1)[1].partition("/")[2] if "://" in uri else uri.partition(":")[2]
         if scheme == "file":
-            return cls("file", "", unquote(key).lstrip("/"))
+            return cls("file", "", key.lstrip("/"))
         return cls(scheme, parts.netloc, key)
 
 

@@ -30,6 +30,8 @@ __all__ = ["ObjectStoreTransport", "open_transport"]
 
 # Above this, a put becomes a multipart upload whose parts are sent side by side.
 _MULTIPART_BYTES = 16 * 1024 * 1024
+# What obstore says of a refused listing or deletion, which it doesn't raise as PermissionDeniedError.
+_DENIED = ("403 Forbidden", "401 Unauthorized")
 
 
 class ObjectStoreTransport:
@@ -149,7 +151,8 @@ def _translate(error: Exception, uri: str) -> StoreError | ConfigError:
     text = str(error).split("\n\nDebug source:")[0].strip()
     if isinstance(error, FileNotFoundError):
         return ObjectNotFoundError(f"{uri} does not exist.", "the table's metadata or the path is out of date.")
-    if isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError):
+    denied = isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError)
+    if denied or any(status in text for status in _DENIED):
         return AccessDeniedError(
             f"Access to {uri} was refused: {_first_line(text)}",
             "check the credentials (s3.access-key-id, s3.secret-access-key or the AWS profile) and their rights.",
