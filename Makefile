@@ -31,7 +31,6 @@ check: $(VENV)/.check  ## Lint, formatting, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pyright
-	$(BIN)/pyright --verifytypes lakeflow --ignoreexternal
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.bench  ## Read a table from S3: lakeflow beside its peers

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
-import pyarrow as pa
-
 from lakeflow_io.iceberg.conform import conform
 from lakeflow_io.iceberg.internals import arrow_schema, data_file_statistics
 from lakeflow_io.parquet.encode import encode
@@ -23,6 +21,7 @@ from lakeflow_io.storage.properties import store_properties
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import pyarrow as pa
     from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
