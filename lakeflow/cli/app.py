@@ -16,7 +16,7 @@ from lakeflow import __version__
 from lakeflow.cli.caches import cache_group
 from lakeflow.cli.demo import demo_command
 from lakeflow.cli.tables import describe_command, head_command, tables_command
-from lakeflow_io.errors import InputError, LakeflowError
+from lakeflow_io.errors import InputError, InternalError, LakeflowError
 
 __all__ = ["main"]
 
@@ -80,6 +80,11 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
     except OSError as error:
         _fail(error, debug=debug)
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001  (the last resort: a person gets a sentence, not a traceback)
+        said = f"{type(error).__name__}: {error}"
+        ours = InternalError(said, "this is a mistake in lakeflow: please report it with what --debug shows.")
+        _fail(error if debug else ours, debug=debug)
         sys.exit(1)
 
 

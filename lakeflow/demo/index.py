@@ -83,12 +83,13 @@ def _places_and_regions(names: pl.DataFrame, places: pl.DataFrame) -> tuple[pl.D
     """Count the known other names of places and of regions."""
     counts = names.group_by("place_id").agg((pl.len() - 1).cast(pl.Int32).alias("known"))
     regions = places.select("country", "admin1").unique().sort("country", "admin1")
-    regions = regions.with_row_index("region")
+    regions = regions.with_row_index("region").with_columns(pl.col("region").cast(pl.Int32))
     frame = (
         places.sort("place_id")
         .join(regions, on=["country", "admin1"], maintain_order="left")
         .join(counts, on="place_id", maintain_order="left")
         .with_row_index("place")
+        .with_columns(pl.col("place").cast(pl.Int32))
     )
     known = frame.group_by("region").agg(pl.col("known").sum(), (pl.col("known") + 1).sum().alias("names"))
     regions = regions.join(known, on="region").sort("region")
