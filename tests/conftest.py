@@ -1,0 +1,107 @@
+"""Real parts for every test: an S3 server, two kinds of catalog, a Dask cluster of processes."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+import lakeflow as lf
+from lakeflow.demo.seaweed import Seaweed, run_seaweed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# Derandomised: a red test is red again; timing belongs to the benchmarks, not here.
+settings.register_profile(
+    "lakeflow",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=60,
+    report_multiple_bugs=False,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("lakeflow")
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _no_catalog_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test sees the configuration, the credentials or the lakehouse of whoever runs it."""
+    for name in list(os.environ):
+        if name.startswith(("PYICEBERG_", "AWS_", "LAKEFLOW_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("PYICEBERG_HOME", str(tmp_path_factory.getbasetemp()))
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
+    """A real S3 server and Iceberg REST catalog, one for each process that runs tests."""
+    with run_seaweed(tmp_path_factory.mktemp("seaweed")) as server:
+        yield server
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A namespace that no other test uses."""
+    return f"ns{os.getpid()}x{next(_numbers)}"
+
+
+@pytest.fixture
+def embedded(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> lf.Lake:
+    """A lake on SQLite and local files: what `connect()` gives without arguments."""
+    monkeypatch.setenv("LAKEFLOW_HOME", str(tmp_path / "lakehouse"))
+    return lf.connect()
+
+
+@pytest.fixture(params=["embedded", "rest"])
+def lake(request: pytest.FixtureRequest) -> lf.Lake:
+    """A lake on each kind of catalog and store."""
+    if request.param == "embedded":
+        return request.getfixturevalue("embedded")
+    return lf.connect(**request.getfixturevalue("seaweed").catalog_properties)
+
+
+@pytest.fixture(scope="session")
+def dask_client() -> Iterator[Any]:
+    """A cluster of two worker processes on loopback."""
+    import distributed
+
+    with (
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def numbers() -> Callable[..., pa.Table]:
+    """A maker of rows: `id` counts up from `start`, `text` repeats it, `half` is id / 2."""
+
+    def make(rows: int, start: int = 0) -> pa.Table:
+        ids = range(start, start + rows)
+        return pa.table(
+            {
+                "id": pa.array(ids, pa.int64()),
+                "text": pa.array([f"row {each}" for each in ids], pa.string()),
+                "half": pa.array([each / 2 for each in ids], pa.float64()),
+            }
+        )
+
+    return make

@@ -1,0 +1,168 @@
+"""`lakeflow tables | describe | head`: what they print, for people and for scripts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lakeflow.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pyarrow as pa
+
+    import lakeflow as lf
+
+
+@pytest.fixture
+def table(embedded: lf.Lake, numbers: Callable[..., pa.Table]) -> lf.Table:
+    """A table of three rows in the lake that the command line opens."""
+    made = embedded.create_table("kg.titles", numbers(1).schema, partition_by=["bucket(2, id)"], sort_by=["id"])
+    made.append(numbers(3))
+    return made
+
+
+def lakeflow(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run a command; returns its exit code, standard output and standard error."""
+    code = 0
+    try:
+        main(list(arguments))
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_tables_lists_names_rows_and_layout(table: lf.Table, capsys: Any) -> None:
+    """A line for each table, cut at tabs where nobody watches."""
+    code, out, _ = lakeflow(capsys, "tables")
+
+    header, line = [each.split("\t") for each in out.splitlines()]
+    assert (0, "table", table.name, "3") == (code, header[0], line[0], line[1])
+    assert line[-1] == "bucket(2, id)"
+
+
+def test_tables_in_json(table: lf.Table, capsys: Any) -> None:
+    """One array of facts, with the snapshot's id."""
+    _, out, _ = lakeflow(capsys, "tables", "--json")
+
+    [facts] = json.loads(out)
+    assert (table.name, 3, table.snapshot.id) == (facts["table"], facts["rows"], facts["snapshot_id"])
+
+
+def test_an_empty_lake_says_so(embedded: lf.Lake, capsys: Any) -> None:
+    """No table is no error; the remark goes to standard error."""
+    del embedded
+    code, out, err = lakeflow(capsys, "tables", "--json")
+
+    assert (code, json.loads(out), err) == (0, [], "")
+    assert "No tables yet" in lakeflow(capsys, "tables")[2]
+
+
+def test_describe_shows_columns_and_snapshots(table: lf.Table, capsys: Any) -> None:
+    """Columns with their types, layout, and each snapshot's rows."""
+    _, out, _ = lakeflow(capsys, "describe", "kg.titles")
+    facts = json.loads(lakeflow(capsys, "describe", "kg.titles", "--json")[1])
+
+    assert all(word in out for word in ("id\tint64", "bucket(2, id)", str(table.snapshot.id)))
+    assert facts["columns"][:1] == [{"name": "id", "type": "int64", "required": False}]
+    assert [(table.snapshot.id, 3)] == [(each["id"], each["added_rows"]) for each in facts["snapshots"]]
+
+
+@pytest.mark.parametrize(("options", "expected"), [((), 3), (("-n", "2"), 2), (("-n", "0"), 0)])
+def test_head_shows_so_many_rows(table: lf.Table, capsys: Any, options: tuple[str, ...], expected: int) -> None:
+    """As a table with a header, and as a line of JSON for each row."""
+    _, out, _ = lakeflow(capsys, "head", table.name, *options)
+    _, lines, _ = lakeflow(capsys, "head", table.name, "--json", *options)
+
+    rows = [json.loads(line) for line in lines.splitlines()]
+    assert (expected + 1, expected) == (len(out.splitlines()), len(rows))
+    assert all(row["text"] == f"row {row['id']}" for row in rows)
+
+
+def test_a_catalog_by_its_properties(table: lf.Table, capsys: Any) -> None:
+    """`-p key=value` opens any catalog."""
+    uri, warehouse = (table.iceberg.catalog.properties[name] for name in ("uri", "warehouse"))
+    # The catalog's name is part of a SQL catalog's rows: another name sees none of them.
+    code, out, _ = lakeflow(
+        capsys, "-p", "type=sql", "-p", f"uri={uri}", "-p", f"warehouse={warehouse}", "tables", "--json"
+    )
+
+    assert (code, json.loads(out)) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["head", "kg.titels"], 2),
+        (["head", "titles"], 2),
+        (["describe", "no.where"], 2),
+        (["tables", "nowhere"], 2),
+        (["--catalog", "nope", "tables"], 2),
+        (["-p", "uri", "tables"], 2),
+        (["nonsense"], 2),
+        (["head"], 2),
+        (["head", "kg.titles", "-n", "-1"], 2),
+        (["-p", "type=rest", "-p", "uri=http://127.0.0.1:9", "tables"], 1),
+    ],
+)
+@pytest.mark.parametrize("debug", [None, "first", "last"])
+def test_a_failure_has_its_code_and_one_message(
+    table: lf.Table, capsys: Any, arguments: list[str], code: int, debug: str | None
+) -> None:
+    """2 where the call must be changed, 1 where something failed; a traceback only with --debug, wherever it stands."""
+    del table
+    usage = arguments in (["-p", "uri", "tables"], ["nonsense"], ["head"], ["head", "kg.titles", "-n", "-1"])
+    given = {None: arguments, "first": ["--debug", *arguments], "last": [*arguments, "--debug"]}[debug]
+
+    ended, out, err = lakeflow(capsys, *given)
+
+    assert (code, "") == (ended, out)
+    assert err
+    assert ("Traceback" in err) == (debug is not None and not usage)
+
+
+def test_a_hint_follows_the_message(table: lf.Table, capsys: Any) -> None:
+    """What happened, then what to do."""
+    del table
+    _, _, err = lakeflow(capsys, "head", "kg.titels")
+
+    first, second = err.splitlines()
+    assert first.startswith("Error: No table 'kg.titels'")
+    assert second == "Hint: did you mean kg.titles?"
+
+
+def test_a_missing_data_file_is_code_1(table: lf.Table, capsys: Any) -> None:
+    """Data that can't be read isn't the caller's mistake."""
+    from pathlib import Path
+
+    for piece in table.scan().pieces:
+        Path(piece.path.removeprefix("file://")).unlink()
+
+    code, _, err = lakeflow(capsys, "head", table.name)
+
+    assert (code, "Traceback" in err) == (1, False)
+    assert ".parquet does not exist" in err
+
+
+def test_the_program_itself(table: lf.Table) -> None:
+    """The installed entry point prints JSON and nothing else, in a process of its own."""
+    command = [sys.executable, "-c", "from lakeflow.cli import main; main()", "head", table.name, "--json"]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+
+    assert (done.stderr, len(done.stdout.splitlines())) == ("", 3)
+
+
+def test_a_reader_that_goes_away_is_no_traceback(table: lf.Table) -> None:
+    """`lakeflow head ... | head -0` ends quietly."""
+    command = f"{sys.executable} -c 'from lakeflow.cli import main; main()' head {table.name} --json | true"
+
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
+
+    assert done.stderr == ""

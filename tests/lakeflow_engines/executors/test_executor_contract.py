@@ -1,0 +1,154 @@
+"""One contract, every executor: what is submitted ends once, with its value or its error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lakeflow_engines.executors import open_executor
+from lakeflow_io.errors import InputError, RunError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ENGINES = ["serial", "threads", "dask-client", "dask-address"]
+
+
+@pytest.fixture(params=ENGINES)
+def executor(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Each executor; Dask over a running cluster, by its client and by its address."""
+    engine: Any = request.param
+    if engine.startswith("dask"):
+        client = request.getfixturevalue("dask_client")
+        engine = client if engine == "dask-client" else client.scheduler.address
+    with closing(open_executor(engine, slots=2)) as opened:
+        yield opened
+
+
+def test_every_call_ends_once_with_its_value(executor: Any) -> None:
+    """Twenty calls give twenty completions, each under its own key."""
+
+    def square(x: int) -> int:
+        return x * x
+
+    for number in range(20):
+        executor.submit(f"square-{executor.name}-{id(executor)}-{number}", square, number)
+
+    ended = [executor.next() for _ in range(20)]
+
+    assert {int(each.key.rpartition("-")[2]): each.value for each in ended} == {n: n * n for n in range(20)}
+    assert all(each.error is None for each in ended)
+
+
+def test_an_error_is_an_outcome(executor: Any) -> None:
+    """What a call raises comes back as it is, and calls after it still run."""
+
+    def fail(x: int) -> int:
+        if x == 1:
+            raise StoreError(f"broken {x}", "mend it")
+        return x
+
+    for number in range(3):
+        executor.submit(f"fail-{id(executor)}-{number}", fail, number)
+
+    ended = {each.key[-1]: each for each in (executor.next() for _ in range(3))}
+
+    assert isinstance(ended["1"].error, StoreError)
+    assert ended["1"].error.hint == "mend it"
+    assert [ended["0"].value, ended["2"].value] == [0, 2]
+
+
+def test_an_error_of_any_kind_is_an_outcome(executor: Any) -> None:
+    """Exceptions that are not ours travel too."""
+
+    def divide(x: int) -> float:
+        return 1 / x
+
+    executor.submit(f"divide-{id(executor)}", divide, 0)
+
+    assert isinstance(executor.next().error, ZeroDivisionError)
+
+
+def test_slots_are_known(executor: Any) -> None:
+    """A scheduler learns how many calls run at one time."""
+    assert executor.slots == (1 if executor.name == "serial" else 2)
+
+
+def test_closing_forgets_what_has_not_begun(executor: Any) -> None:
+    """An executor with calls under way closes; twice is no error."""
+    for number in range(5):
+        executor.submit(f"late-{id(executor)}-{number}", abs, -number)
+
+    executor.close()
+    executor.close()
+
+
+@pytest.mark.timeout(60)
+def test_dask_starts_workers_of_its_own() -> None:
+    """`engine="dask"` runs calls in other processes, and they are gone after close."""
+
+    def pid(_: int) -> int:
+        return os.getpid()
+
+    with closing(open_executor("dask", slots=2)) as executor:
+        for number in range(4):
+            executor.submit(f"pid-{number}", pid, number)
+        pids = {executor.next().value for _ in range(4)}
+
+    assert os.getpid() not in pids
+    assert not any(alive(each) for each in pids)
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_client_that_was_given_stays_open(dask_client: Any) -> None:
+    """Closing an executor leaves the caller's own client connected."""
+    open_executor(dask_client).close()
+
+    assert dask_client.status == "running"
+
+
+@pytest.mark.parametrize("engine", ["spark", "", 7, None, object()])
+def test_an_unknown_engine_is_refused(engine: Any) -> None:
+    """A name that is no engine is answered with those that are."""
+    with pytest.raises(InputError, match="No engine") as caught:
+        open_executor(engine)
+
+    assert "dask" in str(caught.value.hint)
+
+
+def test_an_executor_of_ones_own_is_taken() -> None:
+    """Anything that fits the seam is used as it is."""
+    own = open_executor("serial")
+
+    assert open_executor(own) is own
+
+
+SCRIPT = """
+from lakeflow_engines.executors import dask, open_executor
+from lakeflow_io.errors import LakeflowError
+dask._CONNECT_SECONDS = 1
+try:
+    open_executor("tcp://127.0.0.1:9")
+except LakeflowError as error:
+    print(type(error).__name__, "127.0.0.1:9" in error.message)
+"""
+
+
+def test_a_scheduler_that_does_not_answer_is_named() -> None:
+    """Nobody listens: a RunError names the address. In a process of its own, since Dask's client logs late."""
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60, check=True)
+
+    assert (f"{RunError.__name__} True\n") == done.stdout

@@ -1,0 +1,195 @@
+"""One contract, three stores: local files, a real S3 server, memory."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
+from lakeflow_io.storage import MemoryTransport, ObjectInfo, ObjectStoreTransport
+from lakeflow_io.storage.location import join
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lakeflow_io.storage import Transport
+
+WEIRD = ["a b", "100%", "k=v", "ü", "a#b", "a?b", "a+b", "a&b", "a%20b", "a'b", "日本", "x" * 200]
+
+
+@pytest.fixture(params=["memory", "local", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> tuple[Transport, str]:
+    """A transport, and the URI of an empty folder in it."""
+    if request.param == "memory":
+        return MemoryTransport(), "memory://tests/folder"
+    if request.param == "local":
+        return ObjectStoreTransport({}), f"file://{tmp_path}/folder"
+    server = request.getfixturevalue("seaweed")
+    return ObjectStoreTransport(server.store_properties), f"s3://plain/{namespace}"
+
+
+def test_what_was_put_is_got(store: tuple[Transport, str]) -> None:
+    """A put object is read back byte for byte, and a second put replaces all of it."""
+    transport, base = store
+    uri = join(base, "object")
+
+    transport.put(uri, b"first and longer")
+    transport.put(uri, b"second")
+
+    assert bytes(transport.get(uri)) == b"second"
+
+
+@pytest.mark.parametrize("kind", [bytes, memoryview, pa.py_buffer], ids=["bytes", "memoryview", "arrow"])
+def test_any_buffer_is_put(store: tuple[Transport, str], kind: Any) -> None:
+    """Bytes, views and Arrow buffers, whose views have signed items, are all taken; so is an empty one."""
+    transport, base = store
+    full, empty = join(base, "full"), join(base, "empty")
+
+    transport.put(full, memoryview(kind(b"some bytes")))
+    transport.put(empty, memoryview(kind(b"")))
+
+    assert (bytes(transport.get(full)), bytes(transport.get(empty))) == (b"some bytes", b"")
+
+
+def test_a_large_object_is_put_in_parts(store: tuple[Transport, str]) -> None:
+    """Beyond 16 MiB an upload is cut into parts; what arrives is whole."""
+    transport, base = store
+    data = bytes(range(256)) * (17 * 4096)
+    uri = join(base, "large")
+
+    transport.put(uri, data)
+
+    assert data == bytes(transport.get(uri))
+
+
+def test_one_of_many_writers_wins(store: tuple[Transport, str]) -> None:
+    """Of eight threads that put the same name at once, exactly one is told it won, and its bytes are there."""
+    transport, base = store
+    barrier = Barrier(8)
+
+    def write(uri: str, number: int) -> bool:
+        barrier.wait()
+        return transport.put_if_absent(uri, f"writer {number}".encode())
+
+    for attempt in range(3):
+        uri = join(base, f"contested-{attempt}")
+        with ThreadPoolExecutor(8) as pool:
+            won = list(pool.map(lambda number, uri=uri: write(uri, number), range(8)))
+
+        assert [won.index(True)] == [number for number, each in enumerate(won) if each]
+        assert f"writer {won.index(True)}".encode() == bytes(transport.get(uri))
+
+
+def test_put_if_absent_leaves_what_is_there(store: tuple[Transport, str]) -> None:
+    """The loser changes nothing; after a delete the name is free again."""
+    transport, base = store
+    uri = join(base, "once")
+
+    outcome = [transport.put_if_absent(uri, b"one"), transport.put_if_absent(uri, b"two")]
+    kept = bytes(transport.get(uri))
+    transport.delete(uri)
+    again = transport.put_if_absent(uri, b"three")
+
+    assert (outcome, kept, again) == ([True, False], b"one", True)
+
+
+@given(start=st.integers(0, 1000), length=st.integers(1, 1000))
+def test_a_range_is_exact(store: tuple[Transport, str], start: int, length: int) -> None:
+    """A range inside the object comes exactly; one that leaves it is an error, never shorter bytes."""
+    transport, base = store
+    data = bytes(number % 251 for number in range(1000))
+    uri = join(base, "ranged")
+    transport.put_if_absent(uri, data)
+
+    if start + length <= len(data):
+        assert data[start : start + length] == bytes(transport.get_range(uri, start, length))
+    else:
+        with pytest.raises(CorruptFileError, match="ends too early"):
+            transport.get_range(uri, start, length)
+
+
+def test_a_listing_has_names_and_sizes_below_the_folder(store: tuple[Transport, str]) -> None:
+    """All objects beneath a folder at any depth, none of a folder that begins with the same letters."""
+    transport, base = store
+    for name, size in {"a/1": 1, "a/b/2": 2, "ab/3": 3, "a.4": 4}.items():
+        transport.put(join(base, name), b"x" * size)
+
+    found = sorted(transport.list(join(base, "a")), key=lambda info: info.uri)
+
+    assert [ObjectInfo(join(base, "a/1"), 1), ObjectInfo(join(base, "a/b/2"), 2)] == found
+    assert found == sorted(transport.list(join(base, "a") + "/"), key=lambda info: info.uri)
+
+
+def test_an_absent_folder_lists_nothing(store: tuple[Transport, str]) -> None:
+    """A folder that nothing was put into is empty, not an error."""
+    transport, base = store
+
+    assert list(transport.list(join(base, "nothing/here"))) == []
+
+
+def test_a_long_listing_is_complete(store: tuple[Transport, str]) -> None:
+    """More objects than a page of S3 holds come all, once."""
+    transport, base = store
+    names = {join(base, f"many/{number:04d}") for number in range(1100)}
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda uri: transport.put(uri, b""), names))
+
+    found = [info.uri for info in transport.list(join(base, "many"))]
+
+    assert len(found) == 1100
+    assert names == set(found)
+
+
+def test_deleting_twice_is_no_error(store: tuple[Transport, str]) -> None:
+    """A delete whose answer was lost can be sent again."""
+    transport, base = store
+    uri = join(base, "gone")
+    transport.put(uri, b"x")
+
+    transport.delete(uri)
+    transport.delete(uri)
+
+    with pytest.raises(ObjectNotFoundError, match="gone"):
+        transport.get(uri)
+
+
+@pytest.mark.parametrize("verb", ["get", "get_range"])
+def test_an_absent_object_is_not_found(store: tuple[Transport, str], verb: str) -> None:
+    """Reading what isn't there names the whole URI."""
+    transport, base = store
+    uri = join(base, "absent")
+
+    with pytest.raises(ObjectNotFoundError) as caught:
+        getattr(transport, verb)(uri, *([0, 5] if verb == "get_range" else []))
+
+    assert uri in caught.value.message
+
+
+@pytest.mark.parametrize("name", WEIRD)
+def test_a_name_may_hold_any_character(store: tuple[Transport, str], name: str) -> None:
+    """Spaces, percent signs, equals signs, umlauts: a name is put, got, listed and deleted as it is."""
+    transport, base = store
+    uri = join(base, "names", name, "object " + name)
+
+    transport.put(uri, b"x")
+    got = bytes(transport.get(uri))
+    listed = [info.uri for info in transport.list(join(base, "names"))]
+    below = [info.uri for info in transport.list(join(base, "names", name))]
+    transport.delete(uri)
+
+    assert (b"x", [uri], [uri]) == (got, listed, below)
+    assert list(transport.list(join(base, "names"))) == []
+
+
+@pytest.mark.parametrize("name", WEIRD)
+def test_a_local_name_is_the_name_on_disk(tmp_path: Path, name: str) -> None:
+    """Iceberg's locations are not percent-encoded: `%20` in a URI is three characters of the file's name."""
+    ObjectStoreTransport({}).put(f"file://{tmp_path}/{name}", b"x")
+
+    assert [name] == [each.name for each in tmp_path.iterdir()]

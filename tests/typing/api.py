@@ -1,0 +1,91 @@
+"""The public API as users call it: checked by mypy and pyright, never run."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportUnknownParameterType=false, reportMissingTypeStubs=false
+# (pyarrow has no annotations; what lakeflow itself returns is annotated below and checked)
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+import lakeflow as lf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import duckdb
+    import pandas as pd
+    import polars as pl
+
+
+def use(*values: object) -> None:
+    """Stands for whatever a user does with a value."""
+
+
+def connect() -> lf.Lake:
+    """Every way into a lakehouse."""
+    lf.connect("prod")
+    lf.connect(uri="http://localhost:8181", warehouse="s3://tables", **{"s3.endpoint": "http://localhost:8333"})
+    return lf.connect()
+
+
+def tables(lake: lf.Lake) -> lf.Table:
+    """Names, and a new table."""
+    names: list[str] = [*lake.namespaces(), *lake.tables(), *lake.tables("kg")]
+    if lake.has_table(names[0]):
+        lake.drop_table(names[0])
+    schema = pa.schema([("id", pa.int64())])
+    return lake.create_table(
+        "kg.t", schema, partition_by=["bucket(16, id)"], sort_by=["id desc"], properties={"a": "b"}
+    )
+
+
+def reading(table: lf.Table) -> None:
+    """Scans and what they turn into."""
+    scan: lf.Scan = table.scan(columns=["id", "title"], where="year >= 2000", snapshot=None)
+    frame: lf.DataFrame = scan.read(memory="512 MiB")
+    polars_frame: pl.DataFrame = frame.to_polars()
+    pandas_frame: pd.DataFrame = frame.to_pandas()
+    relation: duckdb.DuckDBPyRelation = frame.to_duckdb()
+    rows: list[dict[str, Any]] = frame.sql("select * from df").to_pylist()
+    batches: Iterator[pa.RecordBatch] = scan.batches(memory=2**20)
+    shards: list[lf.Shard] = [*scan.shards(n=4), *scan.shards(target_size="1 GiB"), *scan.shards(by="partition")]
+    use(polars_frame, pandas_frame, relation, rows, batches, shards, len(frame), table.head(3))
+
+
+def writing(table: lf.Table) -> lf.Snapshot:
+    """Appends and snapshots."""
+    table.append({"id": [1, 2]})
+    ids: list[int] = [snapshot.id for snapshot in table.snapshots()]
+    current: lf.Snapshot | None = table.refresh().snapshot
+    use(ids, current)
+    return table.append(pa.table({"id": [1]}))
+
+
+def running(source: lf.Table, into: lf.Table) -> int:
+    """A function over shards."""
+
+    def match(rows: pl.DataFrame, names: pa.Table, limit: int) -> pl.DataFrame:
+        use(names, limit)
+        return rows
+
+    run: lf.Run = lf.foreach(
+        source.scan().shards(n=64), match, into=into, run_id="match-1", engine="dask", retries=3,
+        params={"limit": 3}, shared={"names": source},
+    )  # fmt: skip
+    values: list[Any] = lf.foreach(source.scan(), match, slots=2, progress=False).results
+    use(values, run.rows, run.seconds)
+    return run.snapshot_id
+
+
+def failing() -> str | None:
+    """One clause catches everything; a hint says what to do."""
+    try:
+        lf.connect()
+    except lf.errors.StoreError as error:
+        return error.hint
+    except lf.LakeflowError as error:
+        return error.message
+    return None
