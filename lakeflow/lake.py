@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -61,7 +62,7 @@ class Lake:
         self._catalog = catalog
 
     def __repr__(self) -> str:
-        return f"Lake({self._catalog.name!r}, {self._catalog.properties.get('uri', '')!r})"
+        return f"Lake({self._catalog.name!r}, {_without_password(str(self._catalog.properties.get('uri', '')))!r})"
 
     @property
     def catalog(self) -> Catalog:
@@ -115,8 +116,8 @@ class Lake:
         name: str,
         schema: pa.Schema,
         *,
-        partition_by: Sequence[str] = (),
-        sort_by: Sequence[str] = (),
+        partition_by: Sequence[str] | str = (),
+        sort_by: Sequence[str] | str = (),
         properties: Mapping[str, str] | None = None,
     ) -> Table:
         """Create an empty table, and its namespace where it is missing.
@@ -139,8 +140,8 @@ class Lake:
         options = {"write.parquet.compression-codec": "zstd", **(properties or {})}
         with translated(f"create table {name}"):
             fresh = fresh_schema(schema, _format_version(options))
-            spec = partition_spec(fresh, partition_by)
-            order = sort_order(fresh, sort_by)
+            spec = partition_spec(fresh, [partition_by] if isinstance(partition_by, str) else partition_by)
+            order = sort_order(fresh, [sort_by] if isinstance(sort_by, str) else sort_by)
             if self._catalog.table_exists(name):  # some REST servers answer with the table that is there
                 hint = "choose another name, or open the one that is there."
                 raise AlreadyExistsError(f"Cannot create table {name}: it exists already.", hint)
@@ -174,6 +175,10 @@ def _format_version(properties: Mapping[str, str]) -> TableVersion:
     if asked not in ("1", "2"):
         raise InputError(f"Tables of format version {asked} are not written by this version.", "use 1 or 2.")
     return 1 if asked == "1" else 2
+
+
+def _without_password(uri: str) -> str:
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", uri)
 
 
 def _check_identifier(name: str) -> None:

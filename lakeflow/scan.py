@@ -104,8 +104,8 @@ class Scan:
             raise InputError("Shards are cut one way at a time.", 'give one of n=, target_size= and by="partition".')
         if by == "partition":
             return group_by_partition(self._spec, self.pieces)
-        if n is not None and n < 1:
-            raise InputError(f"{n} shards can't be made.", "give a positive n.")
+        if n is not None and (not isinstance(n, int) or n < 1):
+            raise InputError(f"{n!r} shards can't be made.", "give a positive whole number.")
         if n is None:
             size = parse_bytes(target_size) if target_size is not None else _SHARD_BYTES
             n = max(1, -(-sum(piece.bytes for piece in self.pieces) // size))

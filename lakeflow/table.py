@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from lakeflow.dataframe import DataFrame
 from lakeflow.scan import Scan
-from lakeflow_engines.frames import to_arrow
-from lakeflow_io.errors import NotFoundError
+from lakeflow.stream import bounded_tables
+from lakeflow_io.errors import InputError, NotFoundError
 from lakeflow_io.iceberg.commit import append_staged, find_snapshot
 from lakeflow_io.iceberg.internals import arrow_schema
 from lakeflow_io.iceberg.plan import read_spec
@@ -113,7 +113,7 @@ class Table:
 
     def scan(
         self,
-        columns: Sequence[str] | None = None,
+        columns: Sequence[str] | str | None = None,
         where: str | BooleanExpression | None = None,
         snapshot: int | None = None,
     ) -> Scan:
@@ -126,6 +126,7 @@ class Table:
 
         Raises:
             NotFoundError: there is no such column or snapshot.
+            InputError: `columns` is empty.
             FilterError: `where` doesn't parse or doesn't fit.
         """
         current = self._table.current_snapshot()
@@ -140,6 +141,9 @@ class Table:
             if found.schema_id is not None:
                 schema = self._table.schemas()[found.schema_id]
         names = [field.name for field in schema.fields]
+        columns = [columns] if isinstance(columns, str) else columns
+        if columns is not None and not columns:
+            raise InputError(f"A scan of {self.name} without columns has nothing to read.", "leave columns= out.")
         for column in columns or ():
             if column not in names:
                 raise NotFoundError.among("column", column, self.name, names)
@@ -148,7 +152,13 @@ class Table:
         return Scan(self._table, read_spec(self._table, self.name, snapshot, wanted, predicate, schema))
 
     def head(self, n: int = 10) -> DataFrame:
-        """The first `n` rows that come, reading no more than it must."""
+        """The first `n` rows that come, reading no more than it must.
+
+        Raises:
+            InputError: `n` is negative or no number.
+        """
+        if not isinstance(n, int) or n < 0:
+            raise InputError(f"head({n!r}) is no number of rows.", "give 0 or more.")
         scan = self.scan()
         taken: list[pa.RecordBatch] = []
         missing = n
@@ -164,13 +174,14 @@ class Table:
 
         Args:
             data: Anything with an Arrow stream (a table, a Polars frame, a scan, a reader of any
-                length), a pandas frame, a DuckDB relation, or a dict of columns.
-            run_id: Makes it safe to repeat: once a snapshot carries this id, a call with it writes
-                nothing and returns that snapshot.
+                length), a pandas frame, a dict of columns, or a list of rows as dicts.
+            run_id: Makes it safe to repeat: while a snapshot in the table's history carries this id, a
+                call with it writes nothing and returns that snapshot.
 
         Raises:
             SchemaError: it doesn't fit; nothing is written.
-            StoreError: the store or the catalog refused; nothing is visible.
+            StoreError: the store or the catalog refused. Nothing is visible, unless the catalog went away
+                after it had taken the commit: with a run id it is safe to call again.
         """
         found = self.refresh().find_run(run_id) if run_id else None
         if found is not None:
@@ -179,12 +190,15 @@ class Table:
         staged: list[dict[str, Any]] = []
         name = f"append-{uuid4().hex[:8]}"
         try:
-            for number, part in enumerate(_parts(data)):
+            for number, part in enumerate(bounded_tables(data, _APPEND_BYTES)):
                 staged += stager.write(f"{name}-{number:05d}", part)
         except BaseException:
             stager.discard(staged)
             raise
-        return Snapshot.of(append_staged(self._table, self.name, staged, {}, run_id))
+        snapshot, ours = append_staged(self._table, self.name, staged, {}, run_id)
+        if not ours:
+            stager.discard(staged)  # a twin with this run id was a moment faster
+        return Snapshot.of(snapshot)
 
     def find_run(self, run_id: str) -> Snapshot | None:
         """The snapshot that a run committed, among those that led to the current one."""
@@ -198,19 +212,3 @@ def _term(table: IcebergTable, part: Any) -> str:
     if name == "identity":
         return column
     return f"{name}({width}, {column})" if width else f"{name}({column})"
-
-
-def _parts(data: Any) -> Any:
-    """Cut a stream into tables of bounded size; what isn't a stream is one table."""
-    if not isinstance(data, pa.RecordBatchReader | Scan):
-        yield to_arrow(data, "The data to append")
-        return
-    held: list[pa.RecordBatch] = []
-    reader = data if isinstance(data, pa.RecordBatchReader) else data.to_reader()
-    for batch in reader:
-        held.append(batch)
-        if sum(part.nbytes for part in held) >= _APPEND_BYTES:
-            yield pa.Table.from_batches(held)
-            held = []
-    if held:
-        yield pa.Table.from_batches(held)

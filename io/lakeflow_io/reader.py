@@ -22,7 +22,7 @@ from lakeflow_io.parquet.ranges import ByteRange, coalesce, column_chunks, row_g
 from lakeflow_io.storage import Transport, open_transport
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -35,6 +35,8 @@ __all__ = ["output_schema", "read_batches"]
 _FETCH_THREADS = 16
 # Footers asked for ahead of the row groups that are being fetched.
 _FOOTER_LOOKAHEAD = 16
+# One footer ahead for each of these bytes of budget: a tail is 1 MiB at most, so a quarter of it.
+_TAIL_SHARE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,9 @@ def read_batches(
     Args:
         spec: What to read of each piece.
         pieces: Parts of data files.
-        memory: Bytes that may be fetched, undecoded and unconsumed at one time; sizes are those that
-            footers state, so a batch that decodes to more than its footer says is held to the estimate.
+        memory: Bytes that may be fetched, undecoded and unconsumed at one time. What isn't decoded yet
+            counts as much as its footer and its types promise: text that decodes to more is corrected
+            as soon as it is decoded.
         transport: Where to read from; default the one that `spec.store` describes.
 
     Yields:
@@ -77,9 +80,28 @@ def read_batches(
     pipeline = _Pipeline(spec, transport or open_transport(spec.store), memory or default_budget())
     with closing(pipeline), closing(pipeline.tables(pieces)) as tables:
         for table in tables:
-            for batch in table.to_batches():
-                if batch.num_rows:
-                    yield batch
+            batches = deque(table.to_batches())
+            del table  # what the consumer has let go of is not held here
+            while batches:
+                if batches[0].num_rows:
+                    yield batches.popleft()
+                else:
+                    batches.popleft()
+
+
+@dataclass(slots=True)
+class _Started:
+    """A row group on its way."""
+
+    estimate: int
+    future: Future[pa.Table] | None
+
+    @property
+    def cost(self) -> int:
+        """Bytes it holds: as the footer promises, and as they are once it is decoded."""
+        if self.future is None or not self.future.done() or self.future.cancelled() or self.future.exception():
+            return self.estimate
+        return int(self.future.result().nbytes)
 
 
 class _Pipeline:
@@ -90,6 +112,9 @@ class _Pipeline:
         self._shape = OutputShape.of(spec)
         self._transport = transport
         self._budget = budget
+        self._row_bytes = sum(_fixed_width(field.type) for field in self._shape.read_schema)
+        # Tails of small files are whole files: they count against nothing, so they are few.
+        self._lookahead = max(1, min(_FOOTER_LOOKAHEAD, budget // _TAIL_SHARE_BYTES))
         self._fetchers = ThreadPoolExecutor(_FETCH_THREADS, "lakeflow-fetch")
         self._decoders = ThreadPoolExecutor(available_cpus(), "lakeflow-decode")
 
@@ -104,22 +129,29 @@ class _Pipeline:
         """Decoded row groups, in order."""
         units = self._row_groups(pieces)
         upcoming = next(units, None)
-        started: deque[tuple[int, Future[pa.Table]]] = deque()
-        held = 0
+        started: deque[_Started] = deque()
         while upcoming or started:
-            while upcoming and (not started or held + upcoming.cost <= self._budget):
-                held += upcoming.cost
-                started.append((upcoming.cost, self._start(upcoming)))
+            # The consumer came back: it has let go of the last table, or made it its own.
+            while upcoming and (not started or self._fits(started, upcoming.cost)):
+                started.append(_Started(upcoming.cost, self._start(upcoming)))
                 upcoming = next(units, None)
-            cost, future = started.popleft()
-            yield future.result()
-            held -= cost  # the consumer came back, so it has let go of that table or made it its own
+            oldest = started[0]
+            assert oldest.future is not None  # noqa: S101  (only emptied when it is popped)
+            table = oldest.future.result()
+            # While it is being consumed it still counts, but nothing here keeps it alive.
+            oldest.estimate, oldest.future = int(table.nbytes), None
+            yield table
+            del table
+            started.popleft()
+
+    def _fits(self, started: Iterable[_Started], cost: int) -> bool:
+        return sum(each.cost for each in started) + cost <= self._budget
 
     def _footers(self, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Footer]]:
         asked: deque[tuple[Piece, Future[Footer]]] = deque()
         for piece in pieces:
             asked.append((piece, self._fetchers.submit(read_footer, self._transport, piece.path, piece.file_size)))
-            if len(asked) >= _FOOTER_LOOKAHEAD:
+            if len(asked) >= self._lookahead:
                 first, footer = asked.popleft()
                 yield first, footer.result()
         for first, footer in asked:
@@ -133,9 +165,13 @@ class _Pipeline:
                 group = footer.metadata.row_group(index)
                 if piece.start <= row_group_start(group) < piece.end:
                     chunks = column_chunks(group, leaves)
-                    decoded = sum(group.column(leaf).total_uncompressed_size for leaf in leaves)
-                    cost = sum(chunk.length for chunk in chunks) + decoded
+                    cost = sum(chunk.length for chunk in chunks) + self._decoded_size(group, leaves)
                     yield _RowGroup(piece, footer, projection, index, coalesce(chunks), cost)
+
+    def _decoded_size(self, group: Any, leaves: Sequence[int]) -> int:
+        """Bytes that a row group decodes to, at least: encodings make a footer's own figure too small."""
+        encoded = sum(group.column(leaf).total_uncompressed_size for leaf in leaves)
+        return max(encoded, group.num_rows * self._row_bytes)
 
     def _start(self, unit: _RowGroup) -> Future[pa.Table]:
         parts: list[tuple[ByteRange, Any]] = []
@@ -153,3 +189,11 @@ class _Pipeline:
         columns = unit.projection.columns
         raw = decode_row_group(unit.footer, unit.index, columns, fetched, unit.piece.file_size)
         return self._shape.finish(unit.projection.apply(raw))
+
+
+def _fixed_width(kind: pa.DataType) -> int:
+    """Bytes of one value; of text and lists, their offset alone."""
+    try:
+        return max(1, kind.bit_width // 8)
+    except ValueError:  # variable width
+        return 4

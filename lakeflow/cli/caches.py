@@ -1,4 +1,4 @@
-"""`lakeflow cache get | versions | rollback | verify`: look-ups and versions from a shell."""
+"""`lakeflow cache get | versions | rollback | verify | push`: look-ups and versions from a shell."""
 
 from __future__ import annotations
 
@@ -98,6 +98,23 @@ def verify_command(context: click.Context, name: str) -> None:
     """Read every file of the current version and compare checksums."""
     current = _cache(context, name).verify()
     click.echo(f"{name}: {current.id} is whole, {current.rows:,} rows.")
+
+
+@cache_group.command("push")
+@click.argument("name")
+@click.argument("url", metavar="valkey://HOST:PORT[/DB]")
+@click.pass_context
+def push_command(context: click.Context, name: str, url: str) -> None:
+    """Copy the current version of the cache NAME into a Valkey or Redis server."""
+    from lakeflow.cache.valkey import push
+
+    report = push(_cache(context, name), url)
+    if report.written:
+        click.echo(
+            f"{name}: {report.version} is current there, {report.rows:,} rows; {report.removed:,} old ones removed."
+        )
+    else:
+        click.echo(f"{name}: {report.version} was current there already.")
 
 
 def _as_key(cache: Cache, text: str) -> Any:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import click
+
+from lakeflow.jsonable import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +16,7 @@ __all__ = ["print_json", "print_rows"]
 
 def print_json(value: Any) -> None:
     """One line of JSON on standard output."""
-    click.echo(json.dumps(value, default=_plain, ensure_ascii=False))
+    click.echo(to_json(value))
 
 
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -41,13 +38,3 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     console.print(table)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, Decimal | UUID | timedelta):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -139,7 +139,7 @@ def _call(job: Job, shard: Shard, data: pa.Table) -> Any:
 def _to_table(job: Job, shard: Shard, value: Any) -> pa.Table:
     # A generator runs the caller's code here, not when it was called.
     try:
-        return to_arrow(value, f"{shard.id}: {job.function_name}")
+        return to_arrow(value, f"{shard.id}: what {job.function_name} returned")
     except LakeflowError:
         raise
     except Exception as error:

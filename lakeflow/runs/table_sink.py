@@ -30,7 +30,7 @@ class TableSink:
 
     def __init__(self, table: Table) -> None:
         self._name = table.name
-        self._table = table.iceberg
+        self._table = table.refresh().iceberg  # the plan describes the table as it is now
 
     @property
     def location(self) -> str:
@@ -72,7 +72,8 @@ class TableSink:
             _ROWS_IN: str(label.rows_in),
             _SECONDS: str(label.seconds),
         }
-        return _publication(append_staged(self._table, self._name, staged, summary, label.run_id))
+        snapshot, _ = append_staged(self._table, self._name, staged, summary, label.run_id)
+        return _publication(snapshot)
 
 
 def _publication(snapshot: Snapshot) -> Publication:

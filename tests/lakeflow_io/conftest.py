@@ -45,7 +45,7 @@ class MemoryFiles:
         metadata = pq.read_metadata(pa.BufferReader(encoded))
         splits = tuple(row_group_start(metadata.row_group(i)) for i in range(metadata.num_row_groups))
         size = len(encoded)
-        self.pieces.append(Piece(uri, size, 0, size, metadata.num_rows, "", splits))
+        self.pieces.append(Piece(uri, size, 0, size, metadata.num_rows, "", "", splits))
         return self.pieces[-1]
 
     def spec(self, columns: list[str] | None = None, where: str | None = None) -> ReadSpec:

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakeflow_io.errors import ConfigError, FunctionError
+from lakeflow_io.errors import ConfigError, FunctionError, LakeflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_ACCEPTED = (
+    "use a pyarrow Table, a Polars or pandas DataFrame, a DuckDB relation, batches, a dict of columns or a list of rows"
+)
 
 __all__ = ["FRAME_KINDS", "from_arrow", "to_arrow"]
 
@@ -76,16 +80,28 @@ def from_arrow(data: pa.Table, kind: str) -> Any:
     return _FROM_ARROW[kind](data)
 
 
-def to_arrow(value: Any, what: str) -> pa.Table:
-    """Take a result back: a frame of any kind, an Arrow stream, batches, or a dict of columns.
+def to_arrow(value: Any, what: str, error: type[LakeflowError] = FunctionError) -> pa.Table:
+    """Take a table of any kind back: a frame, an Arrow stream, batches, a dict of columns, rows as dicts.
 
     Args:
-        value: What a function returned.
-        what: Whose result it is, for the message.
+        value: What a function returned, or what a caller handed over.
+        what: What it is, for the message.
+        error: What to raise.
 
     Raises:
-        FunctionError: it is nothing that holds columns.
+        FunctionError: or `error`: it is nothing that holds columns, or not one table.
     """
+    try:
+        table = _table(value)
+    except (pa.ArrowException, OverflowError, ValueError, TypeError) as cause:
+        raise error(f"{what} does not make one table: {_first_line(cause)}", _ACCEPTED) from cause
+    if table is None:
+        got = "nothing (None)" if value is None else f"a {type(value).__name__}"
+        raise error(f"{what} is {got}, which holds no columns.", _ACCEPTED)
+    return table
+
+
+def _table(value: Any) -> pa.Table | None:
     if isinstance(value, pa.Table):
         return value
     if isinstance(value, pa.RecordBatch):
@@ -103,22 +119,18 @@ def to_arrow(value: Any, what: str) -> pa.Table:
     if isinstance(value, dict):
         return pa.table(value)
     if hasattr(value, "__iter__") and not isinstance(value, str | bytes):
-        return _from_batches(value, what)
-    raise _unusable(value, what)
+        return _from_parts(list(value))
+    return None
 
 
-def _from_batches(value: Any, what: str) -> pa.Table:
-    parts = [part for part in value if part is not None]
-    if not parts or not all(
-        hasattr(part, "__arrow_c_array__") or hasattr(part, "__arrow_c_stream__") for part in parts
-    ):
-        raise _unusable(parts[0] if parts else value, what)
-    return pa.concat_tables([to_arrow(part, what) for part in parts])
+def _from_parts(parts: list[Any]) -> pa.Table | None:
+    """Batches of one schema, or rows as dicts."""
+    if parts and all(isinstance(part, dict) for part in parts):
+        return pa.Table.from_pylist(parts)
+    if parts and all(hasattr(part, "__arrow_c_array__") or hasattr(part, "__arrow_c_stream__") for part in parts):
+        return pa.concat_tables([pa.table(part) for part in parts])
+    return None
 
 
-def _unusable(value: Any, what: str) -> FunctionError:
-    got = "nothing (None)" if value is None else f"a {type(value).__name__}"
-    return FunctionError(
-        f"{what} returned {got}, which holds no columns.",
-        "return a pyarrow Table, a Polars or pandas DataFrame, a DuckDB relation, batches, or a dict of columns.",
-    )
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

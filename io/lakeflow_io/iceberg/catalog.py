@@ -24,6 +24,11 @@ def embedded_catalog(home: str | os.PathLike[str] | None = None) -> Catalog:
         home: The folder; default `$LAKEFLOW_HOME`, else `./lakehouse`.
     """
     folder = Path(home or os.environ.get("LAKEFLOW_HOME") or "lakehouse").absolute()
+    if set("?#%") & set(str(folder)):
+        # They mean something in a URL, and a catalog is named by one: it would come to lie elsewhere.
+        raise ConfigError(
+            f"No lakehouse can be made in {folder}: its path holds '?', '#' or '%'.", "rename the folder."
+        )
     try:
         (folder / "warehouse").mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -14,7 +14,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from lakeflow_io.errors import CommitConflictError
+from lakeflow_io.errors import CatalogError, CommitConflictError, InternalError
 from lakeflow_io.iceberg.internals import staged_append
 from lakeflow_io.iceberg.translate import translated
 
@@ -39,7 +39,7 @@ _BACKOFF_LIMIT_SECONDS = 3.0
 
 def append_staged(
     table: Table, name: str, staged: Sequence[dict[str, Any]], summary: Mapping[str, str], run_id: str | None = None
-) -> Snapshot:
+) -> tuple[Snapshot, bool]:
     """Commit files written by `Stager.write` as one APPEND snapshot; once, where a run id is given.
 
     Args:
@@ -50,23 +50,27 @@ def append_staged(
         run_id: Recorded in the summary. If an ancestor has it already, that one is returned.
 
     Returns:
-        The snapshot that holds the files.
+        The snapshot, and whether it holds these files: not where the run had been committed before.
 
     Raises:
+        InternalError: a file is listed twice; nothing is committed.
         CommitConflictError: other writers kept winning; nothing is visible.
         CatalogError: the catalog failed and doesn't answer now. Whether the commit landed is not
             known; calling again with the same run id finds out.
     """
+    paths = [file["path"] for file in staged]
+    if len(set(paths)) < len(paths):
+        raise InternalError(f"A data file is listed twice in a commit to {name}.", "nothing was committed; report it.")
     facts = {**summary, RUN_ID: run_id} if run_id else dict(summary)
     for attempt in range(_TRIES):
         with translated(f"commit to {name}"):
             table.refresh()
             found = find_snapshot(table, run_id) if run_id else None
             if found is not None:
-                return found
+                return found, False
             landed = _try_append(table, staged, facts)
         if landed is not None:
-            return landed
+            return landed, True
         _log.info("commit %d to %s met a faster writer", attempt + 1, name)
         limit = min(_BACKOFF_LIMIT_SECONDS, _BACKOFF_BASE_SECONDS * 2**attempt)
         time.sleep(random.uniform(0, limit))  # noqa: S311  (spreads writers; no secret)
@@ -98,7 +102,13 @@ def _try_append(table: Table, staged: Sequence[dict[str, Any]], facts: dict[str,
             raise
         return landed
     table.refresh()
-    return table.metadata.snapshot_by_id(change.snapshot_id)
+    landed = table.metadata.snapshot_by_id(change.snapshot_id)
+    if landed is None:
+        raise CatalogError(
+            f"The catalog took snapshot {change.snapshot_id} and does not show it.",
+            "look at the table's snapshots before you run again: it may have been expired at once.",
+        )
+    return landed
 
 
 def find_snapshot(table: Table, run_id: str) -> Snapshot | None:
@@ -131,7 +141,6 @@ def _data_file(table: Table, file: dict[str, Any]) -> DataFile:
         name: {int(k): base64.b64decode(v) for k, v in file[name].items()} for name in ("lower_bounds", "upper_bounds")
     }
     return DataFile.from_args(
-        _table_format_version=table.format_version,
         content=DataFileContent.DATA,
         file_path=file["path"],
         file_format=FileFormat.PARQUET,
@@ -143,6 +152,5 @@ def _data_file(table: Table, file: dict[str, Any]) -> DataFile:
         split_offsets=file["split_offsets"],
         equality_ids=None,
         key_metadata=None,
-        **by_id,
-        **bounds,
+        **cast("dict[str, Any]", {**by_id, **bounds}),
     )

@@ -34,9 +34,12 @@ def _parse(term: str, schema: Schema, what: str) -> tuple[Any, int, str, str]:
         raise InputError(f"{what} {term!r} is no column and no transform.", _hint())
     name = (match["name"] or "identity").lower().rstrip("s") if match["name"] != "days" else "day"
     column = match["inner"] or match["column"]
-    if column not in schema.column_names:
-        raise NotFoundError.among("column", column, f"the schema (named in {what} {term!r})", list(schema.column_names))
-    if name in _WITH_WIDTH and match["width"]:
+    tops = [field.name for field in schema.fields]
+    if column in schema.column_names and column not in tops:
+        raise InputError(f"{what} {term!r} is a field of a struct.", "lakeflow lays tables out by top-level columns.")
+    if column not in tops:
+        raise NotFoundError.among("column", column, f"the schema (named in {what} {term!r})", tops)
+    if name in _WITH_WIDTH and int(match["width"] or 0) > 0:
         transform = parse_transform(f"{name}[{match['width']}]")
     elif name in _PLAIN and not match["width"]:
         transform = parse_transform(name)
@@ -65,11 +68,16 @@ def partition_spec(schema: Schema, terms: Sequence[str]) -> PartitionSpec:
     """
     from pyiceberg.partitioning import PartitionField, PartitionSpec
 
-    fields = []
+    fields: list[PartitionField] = []
     for number, term in enumerate(terms):
         transform, source, column, name = _parse(term, schema, "partition_by")
+        if any(source == field.source_id and str(transform) == str(field.transform) for field in fields):
+            raise InputError(f"partition_by names {term!r} twice.", "name each partition once.")
         suffix = {"identity": "", "truncate": "_trunc"}.get(name, f"_{name}")
         fields.append(PartitionField(source, _FIRST_PARTITION_ID + number, transform, column + suffix))
+    names = [field.name for field in fields]
+    if len(set(names)) < len(names):
+        raise InputError(f"partition_by {list(terms)} gives two partitions one name.", "use one transform a column.")
     return PartitionSpec(*fields)
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pyiceberg.table.name_mapping import NameMapping
     from pyiceberg.typedef import TableVersion
 
+_COMPACT = "compact the table with the engine that wrote it (rewrite_data_files), then scan again."
+
 __all__ = ["Piece", "ReadSpec", "plan_pieces", "read_spec"]
 
 
@@ -35,7 +37,9 @@ class Piece:
     rows: int
     """Exact where the piece is a whole file, else its share by bytes."""
     partition: str
-    """The partition as `name=value/...`, empty in an unpartitioned table."""
+    """The partition as `name=value/...`, for people; empty in an unpartitioned table."""
+    partition_key: str
+    """The same, exactly: null and the text "null" differ in it, and so do two partition specs."""
     splits: tuple[int, ...] = ()
     """Where row groups begin in this piece, ascending, as far as the manifest knows."""
     constants: tuple[tuple[int, Any], ...] = ()
@@ -120,8 +124,16 @@ def plan_pieces(table: Table, spec: ReadSpec) -> list[Piece]:
         # pyiceberg plans with the current schema, which may lack or mean something else by a column
         # that the filter on an older snapshot names: make the scan's own schema the current one.
         metadata = table.metadata.model_copy(update={"current_schema_id": spec.columns.schema_id})
-        row_filter = spec.filter if spec.filter is not None else AlwaysTrue()
-        tasks = list(DataScan(metadata, table.io, row_filter, snapshot_id=spec.snapshot_id).plan_files())
+        prunes = spec.filter is not None and not _names_double_partition(table, spec.filter)
+        row_filter = spec.filter if spec.filter is not None and prunes else AlwaysTrue()
+        try:
+            tasks = list(DataScan(metadata, table.io, row_filter, snapshot_id=spec.snapshot_id).plan_files())
+        except (NotImplementedError, ValueError) as error:
+            if "equality deletes" not in str(error):
+                raise
+            raise UnsupportedError(
+                f"{spec.source} has equality deletes, which this version does not apply.", _COMPACT
+            ) from error
     specs = metadata.specs()
     pieces = []
     for task in tasks:
@@ -137,10 +149,27 @@ def plan_pieces(table: Table, spec: ReadSpec) -> list[Piece]:
                 rows=file.record_count,
                 partition=partition_spec.partition_to_path(file.partition, metadata.schema()),
                 splits=tuple(sorted(file.split_offsets or ())),
+                partition_key=f"{file.spec_id}:{[file.partition[i] for i in range(len(partition_spec.fields))]!r}",
                 constants=_identity_values(partition_spec, file),
             )
         )
     return sorted(pieces, key=lambda piece: piece.path)
+
+
+def _names_double_partition(table: Table, predicate: BooleanExpression) -> bool:
+    # pyiceberg's compiled decoder reads a double partition value as a float: comparing it would
+    # prune files that hold wanted rows. The residual filter finds them.
+    from pyiceberg.types import DoubleType
+
+    from lakeflow_io.iceberg.predicate import referenced_columns
+
+    named = set(referenced_columns(predicate))
+    return any(
+        table.schema().find_column_name(part.source_id) in named
+        and isinstance(table.schema().find_field(part.source_id).field_type, DoubleType)
+        for spec in table.specs().values()
+        for part in spec.fields
+    )
 
 
 def _refuse_unreadable(file: DataFile, deletes: Any, source: str) -> None:
@@ -154,7 +183,7 @@ def _refuse_unreadable(file: DataFile, deletes: Any, source: str) -> None:
         raise UnsupportedError(
             f"{source}: {file.file_path} has row-level deletes ({delete.content.name} in {delete.file_path}), "
             "which this version does not apply.",
-            "compact the table with the engine that wrote it (rewrite_data_files), then scan again.",
+            _COMPACT,
         )
 
 

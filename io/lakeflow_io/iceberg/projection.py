@@ -13,6 +13,7 @@ from lakeflow_io.iceberg.internals import arrow_filter, arrow_schema, file_schem
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
+    from pyiceberg.types import NestedField
 
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
     from lakeflow_io.parquet.footer import Footer
@@ -94,23 +95,47 @@ class FileProjection:
             CorruptFileError: the file's types can't become the table's.
         """
         try:
-            if not self.columns:
-                shaped = [self._absent(data.num_rows)]
-            else:
-                batches = data.combine_chunks().to_batches()
-                shaped = [project(self.requested, self.present, batch, self.constants) for batch in batches]
-            return pa.Table.from_batches([batch.cast(self.target) for batch in shaped], self.target)
+            shaped = [self._shape(batch) for batch in data.combine_chunks().to_batches()]
+            return pa.Table.from_batches(shaped, self.target)
         except (pa.ArrowException, ResolveError, ValueError, TypeError) as error:
             raise CorruptFileError(
                 f"{self.uri}: its columns do not fit the table's schema: {error}",
                 "the file was written with another schema; rewrite it or roll the table back.",
             ) from error
 
-    def _absent(self, rows: int) -> pa.RecordBatch:
-        # Nothing of the file is wanted, so nothing was fetched: its row count and defaults still are.
-        return project(
-            self.requested,
-            self.present,
-            pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([]))),
-            self.constants,
-        )
+    def _shape(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = [self._column(field, batch) for field in self.requested.fields]
+        cast = [column.cast(wanted.type) for column, wanted in zip(columns, self.target, strict=True)]
+        return pa.record_batch(cast, schema=self.target)
+
+    def _column(self, field: NestedField, batch: pa.RecordBatch) -> pa.Array:
+        """One requested column: as it is where the file agrees with the table, else projected."""
+        from pyiceberg.schema import Schema
+
+        there = next((each for each in self.present.fields if each.field_id == field.field_id), None)
+        if there is not None and there.field_type == field.field_type:
+            return batch.column(there.name)
+        if there is not None and _has_null_list(batch.column(there.name)):
+            # pyiceberg's projection turns a null list into an empty one.
+            raise UnsupportedError(
+                f"{self.uri}: column {field.name!r} holds null lists and its type has changed since it was written.",
+                "rewrite the file with the engine that wrote it (rewrite_data_files).",
+            )
+        present = Schema(there) if there is not None else Schema()
+        names = [there.name] if there is not None else []
+        rows = batch.select(names) if names else pa.RecordBatch.from_struct_array(_empty_structs(batch.num_rows))
+        return project(Schema(field), present, rows, self.constants).column(0)
+
+
+def _empty_structs(rows: int) -> pa.StructArray:
+    # A batch without columns that still knows how many rows it has.
+    return pa.array([{}] * rows, pa.struct([]))
+
+
+def _has_null_list(column: pa.Array) -> bool:
+    kind = column.type
+    if pa.types.is_struct(kind):
+        return any(_has_null_list(column.field(i)) for i in range(kind.num_fields))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
+        return column.null_count > 0 or (not pa.types.is_map(kind) and _has_null_list(column.values))
+    return False

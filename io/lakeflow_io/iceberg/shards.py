@@ -47,8 +47,8 @@ class Shard:
     @property
     def partition(self) -> str | None:
         """The one partition that all pieces are in, or None."""
-        found = {piece.partition for piece in self.pieces}
-        return found.pop() if len(found) == 1 else None
+        keys = {piece.partition_key for piece in self.pieces}
+        return self.pieces[0].partition if len(keys) == 1 else None
 
 
 def balance(spec: ReadSpec, pieces: Sequence[Piece], n: int) -> list[Shard]:
@@ -71,8 +71,8 @@ def balance(spec: ReadSpec, pieces: Sequence[Piece], n: int) -> list[Shard]:
 def group_by_partition(spec: ReadSpec, pieces: Sequence[Piece]) -> list[Shard]:
     """One shard a partition, so that rows which belong together are read together."""
     groups: dict[str, list[Piece]] = {}
-    for piece in sorted(pieces, key=lambda piece: (piece.partition, piece.path)):
-        groups.setdefault(piece.partition, []).append(piece)
+    for piece in sorted(pieces, key=lambda piece: (piece.partition_key, piece.path)):
+        groups.setdefault(piece.partition_key, []).append(piece)
     return _number(spec, list(groups.values()))
 
 

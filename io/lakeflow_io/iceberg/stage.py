@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from lakeflow_io.iceberg.conform import conform
 from lakeflow_io.iceberg.internals import arrow_schema, data_file_statistics
+from lakeflow_io.iceberg.partition import split_by_partition
 from lakeflow_io.parquet.encode import encode
 from lakeflow_io.storage import open_transport
 from lakeflow_io.storage.location import join
@@ -26,14 +27,12 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
     from pyiceberg.table.sorting import SortOrder
-    from pyiceberg.types import PrimitiveType
 
 __all__ = ["Stager"]
 
 # Arrow bytes that become one file at most; encoded, a fifth to a half of it. A bound on the memory
 # that writing takes, and near the 512 MB that write.target-file-size-bytes means by default.
 _FILE_ARROW_BYTES = 512 * 1024 * 1024
-_PARTITION_COLUMN = "__lakeflow_partition_{}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ class Stager:
         rows = conform(data, arrow_schema(self.schema, field_ids=True), self.table)
         staged: list[dict[str, Any]] = []
         try:
-            for values, part in self._partitions(rows):
+            for values, part in split_by_partition(rows, self.schema, self.spec, self.order):
                 for chunk in _chunks(part):
                     path = join(self.folder, f"{name}-{uuid4()}.parquet")
                     staged.append(self._put(path, values, chunk))
@@ -117,60 +116,6 @@ class Stager:
             **counts,
             **bounds,
         }
-
-    def _partitions(self, data: pa.Table) -> Iterator[tuple[list[str | None], pa.Table]]:
-        """Sort once by partition and order, then cut where the partition changes."""
-        if data.num_rows == 0:
-            return
-        keyed, names = self._with_partition_columns(data)
-        sort_keys = [(name, "ascending", "at_start") for name in names] + self._sort_keys()
-        if sort_keys:
-            keyed = keyed.sort_by(sort_keys)
-        if not names:
-            yield [], keyed
-            return
-        groups = keyed.select(names).group_by(names, use_threads=False).aggregate([([], "count_all")])
-        position = 0
-        for group in groups.to_pylist():
-            values = [self._encode(number, group[name]) for number, name in enumerate(names)]
-            yield values, keyed.slice(position, group["count_all"]).select(data.column_names)
-            position += group["count_all"]
-
-    def _with_partition_columns(self, data: pa.Table) -> tuple[pa.Table, list[str]]:
-        names = []
-        for number, part in enumerate(self.spec.fields):
-            source = self.schema.find_field(part.source_id)
-            column = data.column(self.schema.find_column_name(part.source_id))
-            transformed = part.transform.pyarrow_transform(source.field_type)(column)
-            names.append(_PARTITION_COLUMN.format(number))
-            data = data.append_column(names[-1], transformed)
-        return data, names
-
-    def _sort_keys(self) -> list[tuple[str, str, str]]:
-        # pyarrow sorts by columns. A table of another writer may be sorted by a transform: by its
-        # source column it is in that order too, since order-preserving transforms are monotone.
-        from pyiceberg.table.sorting import NullOrder, SortDirection
-
-        return [
-            (
-                str(self.schema.find_column_name(part.source_id)),
-                "descending" if part.direction == SortDirection.DESC else "ascending",
-                "at_start" if part.null_order == NullOrder.NULLS_FIRST else "at_end",
-            )
-            for part in self.order.fields
-        ]
-
-    def _encode(self, number: int, value: Any) -> str | None:
-        """A partition value in Iceberg's single-value binary form, base64: exact for every type."""
-        from pyiceberg.conversions import to_bytes
-        from pyiceberg.partitioning import partition_record_value
-
-        if value is None:
-            return None
-        part = self.spec.fields[number]
-        kind = part.transform.result_type(self.schema.find_field(part.source_id).field_type)
-        plain = partition_record_value(part, value, self.schema) if str(part.transform) == "identity" else value
-        return base64.b64encode(to_bytes(cast("PrimitiveType", kind), plain)).decode()
 
 
 def _chunks(data: pa.Table) -> Iterator[pa.Table]:

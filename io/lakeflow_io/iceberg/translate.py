@@ -17,6 +17,7 @@ from lakeflow_io.errors import (
     LakeflowError,
     NotFoundError,
     ObjectNotFoundError,
+    SchemaError,
     StoreFullError,
 )
 
@@ -50,7 +51,7 @@ def translated(action: str) -> Generator[None]:
         raise _translate(error, action) from error
 
 
-def _translate(error: Exception, action: str) -> LakeflowError:  # noqa: C901  (a table of one step a line)
+def _translate(error: Exception, action: str) -> LakeflowError:  # noqa: C901, PLR0912  (a table of one step a line)
     kind = type(error).__name__
     said = f"Cannot {action}: {_first_line(error)}"
     if kind in _NOT_FOUND:
@@ -67,11 +68,17 @@ def _translate(error: Exception, action: str) -> LakeflowError:  # noqa: C901  (
         return ConfigError(said, 'install the extra it names; for AWS and REST with SigV4: pip install "lakeflow[aws]"')
     if "disk is full" in str(error) or "No space left" in str(error):
         return StoreFullError(said, "free space where the catalog lives, then run again.")
+    if kind == "UnsupportedPyArrowTypeException":
+        return SchemaError(said, "cast the column to a type that Iceberg has.")
+    if "file is not a database" in str(error):
+        return CorruptFileError(said, "the SQLite catalog is damaged; restore it.")
     if type(error).__module__.partition(".")[0] in _FOREIGN_PACKAGES:
         return CatalogError(said, "check the catalog's uri, that it is running, and the network; then retry.")
     if isinstance(error, FileNotFoundError):
         return ObjectNotFoundError(said, "the catalog names a metadata file that the store has lost; restore it.")
-    if isinstance(error, EOFError | SystemError | LookupError):  # what decoders of manifests raise
+    # What decoders of manifests raise.
+    broken = isinstance(error, EOFError | SystemError | LookupError | UnicodeDecodeError)
+    if broken or type(error).__module__.startswith("pydantic"):  # and of metadata.json
         return CorruptFileError(
             f"{said} (a metadata file does not decode)", "restore the file, or roll the table back."
         )

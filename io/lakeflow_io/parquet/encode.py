@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lakeflow_io.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -30,21 +32,41 @@ def encode(data: pa.Table, properties: Mapping[str, str]) -> tuple[memoryview, A
 
     Returns:
         The file's bytes and its `pyarrow.parquet.FileMetaData`.
+
+    Raises:
+        ConfigError: a property has a value that Parquet doesn't know.
     """
     sink = pa.BufferOutputStream()
-    codec = properties.get("write.parquet.compression-codec", _DEFAULT_CODEC)
-    level = properties.get("write.parquet.compression-level")
+    options, group_rows = _options(properties)
     with pq.ParquetWriter(
         sink,
         data.schema,
-        compression=_CODECS.get(codec, _DEFAULT_CODEC),
-        compression_level=int(level) if level else None,
-        data_page_size=int(properties.get("write.parquet.page-size-bytes", _PAGE_BYTES)),
+        **options,
         store_schema=False,  # the schema is the table's; a second one in the file could only disagree
         write_page_checksum=True,
         write_page_index=True,
     ) as writer:
-        rows = int(properties.get("write.parquet.row-group-limit", _ROW_GROUP_ROWS))
-        writer.write_table(data, row_group_size=rows)
+        writer.write_table(data, row_group_size=group_rows)
     buffer = sink.getvalue()
     return memoryview(buffer), writer.writer.metadata
+
+
+def _options(properties: Mapping[str, str]) -> tuple[dict[str, Any], int]:
+    """Arguments for the writer, and rows a row group."""
+    codec = properties.get("write.parquet.compression-codec", _DEFAULT_CODEC).lower()
+    level = properties.get("write.parquet.compression-level")
+    try:
+        options = {
+            "compression": _CODECS[codec],
+            "compression_level": int(level) if level and level != "null" else None,
+            "data_page_size": int(properties.get("write.parquet.page-size-bytes", _PAGE_BYTES)),
+        }
+        if options["compression_level"] is not None:
+            pa.Codec(_CODECS[codec], compression_level=options["compression_level"])  # knows which take a level
+        return options, int(properties.get("write.parquet.row-group-limit", _ROW_GROUP_ROWS))
+    except (KeyError, ValueError) as error:
+        given = {name: value for name, value in properties.items() if name.startswith("write.parquet.")}
+        raise ConfigError(
+            f"The table's properties {given} do not describe Parquet files: {error}.",
+            "the codec is one of " + ", ".join(_CODECS) + "; levels and sizes are whole numbers.",
+        ) from error

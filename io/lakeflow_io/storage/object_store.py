@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -52,15 +53,17 @@ class ObjectStoreTransport:
 
     def get_range(self, uri: str, start: int, length: int) -> memoryview:
         """Bytes `[start, start + length)`, in one request."""
-        try:
-            data = memoryview(
-                self._call(uri, lambda store, key: obstore.get_range(store, key, start=start, length=length))
-            )
-        except StoreError as error:
-            # Object stores answer 416 to a range that begins behind the end.
-            if "range was invalid" in error.message or "416" in error.message:
-                raise _too_short(uri, start, length, 0) from error
-            raise
+
+        def read(store: Any, key: str) -> Any:
+            try:
+                return obstore.get_range(store, key, start=start, length=length)
+            except BaseError as error:
+                # Object stores answer 416 to a range that begins behind the end.
+                if "range was invalid" in str(error) or "416 Range Not Satisfiable" in str(error):
+                    raise _too_short(uri, start, length, 0) from error
+                raise
+
+        data = memoryview(self._call(uri, read))
         if len(data) != length:
             raise _too_short(uri, start, length, len(data))
         return data
@@ -165,7 +168,7 @@ def _translate(error: Exception, uri: str) -> StoreError | ConfigError:
         return AccessDeniedError(
             f"{uri} is not writable or readable: {_first_line(text)}", "check the folder's rights."
         )
-    if "credential" in text.lower():
+    if re.search(r"\bcredentials?\b", text.replace(Location.parse(uri).key, ""), re.IGNORECASE):
         return AccessDeniedError(
             f"No usable credentials for {uri}: {_first_line(text)}",
             "set s3.access-key-id and s3.secret-access-key, or configure an AWS profile.",

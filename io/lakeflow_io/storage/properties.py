@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from lakeflow_io.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +52,9 @@ def s3_options(properties: Mapping[str, str]) -> dict[str, Any]:
         value = next((properties[name] for name in names if properties.get(name)), None)
         if value is not None:
             options[option] = value
+    endpoint = urlsplit(str(options.get("endpoint", "http://default")))
+    if endpoint.scheme not in ("http", "https") or not endpoint.netloc or " " in endpoint.netloc:
+        raise ConfigError(f"s3.endpoint={options['endpoint']!r} is no URL.", "write http://host:port or https://host.")
     client: dict[str, Any] = {
         "timeout": f"{_REQUEST_TIMEOUT_SECONDS}s",
         "connect_timeout": f"{_CONNECT_TIMEOUT_SECONDS}s",

@@ -21,7 +21,7 @@ from lakeflow_io.errors import (
     StoreError,
 )
 
-LABEL = RunLabel(run_id="run-1", plan_digest="d1", source="kg.titles@17", shards=3)
+LABEL = RunLabel(run_id="run-1", plan_digest="d1", source="kg.titles@17", shards=3, rows_in=9, seconds=1.0)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_another_plan_under_the_run_id_is_refused(cache: Cache) -> None:
     sink.publish(LABEL, stage(cache))
 
     with pytest.raises(PlanChangedError, match="run-1"):
-        sink.publish(RunLabel("run-1", "d2", None, 3), stage(cache))
+        sink.publish(RunLabel("run-1", "d2", None, 3, 9, 1.0), stage(cache))
 
 
 def test_a_publish_that_fails_can_be_tried_again(cache: Cache, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_an_error_lists_every_problem() -> None:
     assert "kg.titles" in message
     for said in (
         "missing column 'missing'", "column 'typed' is string", "column 'null' has 1 nulls",
-        "column 'twice' appears twice", "unknown column 'unknown'",
+        "column 'twice' appears more than once", "unknown column 'unknown'",
     ):  # fmt: skip
         assert said in message
     assert "typed: int64" in str(caught.value.hint)

@@ -23,7 +23,7 @@ def pieces(draw: st.DrawFn) -> list[Piece]:
         cuts = draw(st.lists(st.integers(5, size - 1), max_size=8, unique=True))
         splits = (4, *sorted(cuts)) if draw(st.booleans()) else ()
         partition = f"p={draw(st.integers(0, 3))}"
-        found.append(Piece(f"file-{number:03d}", size, 0, size, size // 10, partition, splits))
+        found.append(Piece(f"file-{number:03d}", size, 0, size, size // 10, partition, partition, splits))
     return found
 
 
@@ -71,7 +71,7 @@ def test_no_shard_is_empty_and_none_too_many(files: list[Piece], n: int) -> None
 @given(st.lists(st.integers(1, 1000), min_size=200, max_size=400), st.integers(2, 16))
 def test_many_small_files_are_shared_evenly(sizes: list[int], n: int) -> None:
     """The heaviest shard is above the mean by less than one file: Graham's bound."""
-    files = [Piece(f"file-{number:04d}", size, 0, size, 1, "") for number, size in enumerate(sizes)]
+    files = [Piece(f"file-{number:04d}", size, 0, size, 1, "", "") for number, size in enumerate(sizes)]
 
     loads = [shard.bytes for shard in balance(SPEC, files, n)]
 
@@ -81,7 +81,7 @@ def test_many_small_files_are_shared_evenly(sizes: list[int], n: int) -> None:
 
 def test_one_large_file_is_spread_by_its_row_groups() -> None:
     """A file of ten equal row groups becomes five shards of two."""
-    file = Piece("file", 1000, 0, 1000, 100, "", tuple(range(0, 1000, 100)))
+    file = Piece("file", 1000, 0, 1000, 100, "", "", tuple(range(0, 1000, 100)))
 
     shards = balance(SPEC, [file], 5)
 
@@ -100,6 +100,6 @@ def test_a_partition_is_one_shard(files: list[Piece]) -> None:
 
 def test_a_shard_is_named_by_its_number() -> None:
     """The id names markers and files, and sorts as the numbers do."""
-    shards = balance(SPEC, [Piece(f"f{n:02d}", 10, 0, 10, 1, "") for n in range(12)], 12)
+    shards = balance(SPEC, [Piece(f"f{n:02d}", 10, 0, 10, 1, "", "") for n in range(12)], 12)
 
     assert [f"shard-{n:05d}" for n in range(12)] == [shard.id for shard in shards]

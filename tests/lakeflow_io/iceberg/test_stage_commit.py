@@ -163,7 +163,7 @@ def test_staged_files_are_invisible_until_committed(embedded: lf.Lake, namespace
     staged = stager.write("a", pa.table({"id": [1]})) + stager.write("b", pa.table({"id": [2]}))
     before = table.refresh().snapshot
 
-    snapshot = append_staged(table.iceberg, table.name, staged, {"lakeflow.run-id": "run-7"})
+    snapshot, _ = append_staged(table.iceberg, table.name, staged, {"lakeflow.run-id": "run-7"})
 
     assert before is None
     assert find_snapshot(table.refresh().iceberg, "run-7").snapshot_id == snapshot.snapshot_id

@@ -1,0 +1,109 @@
+"""`lakeflow:{name}:CURRENT`: the one value that decides which rows are read; and how all keys are named."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from lakeflow.cache.version import CacheVersion
+from lakeflow_io.errors import CorruptFileError, UnsupportedError
+
+if TYPE_CHECKING:
+    from lakeflow.cache.manifest import Manifest
+
+__all__ = ["Names", "PushedVersion"]
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The keys of one cache in a server; a cache's name has no brace and no pattern character in it."""
+
+    cache: str
+
+    @property
+    def all(self) -> bytes:
+        """How every key begins."""
+        return f"lakeflow:{{{self.cache}}}:".encode()
+
+    @property
+    def pointer(self) -> bytes:
+        """The key of the pointer."""
+        return self.all + b"CURRENT"
+
+    @property
+    def lock(self) -> bytes:
+        """The key that whoever pushes holds."""
+        return self.all + b"PUSH"
+
+    def version(self, version: str) -> bytes:
+        """How the key of every row of a version begins."""
+        return self.all + version.encode() + b":"
+
+
+@dataclass(frozen=True, slots=True)
+class PushedVersion:
+    """What the pointer says."""
+
+    summary: CacheVersion
+    previous: str | None
+    """The version that was current before, whose rows stay until the next push."""
+    key: str
+    schema: pa.Schema
+
+    @classmethod
+    def of(cls, manifest: Manifest, previous: str | None) -> PushedVersion:
+        """Describe a local version."""
+        summary = CacheVersion.of(manifest, manifest.version)
+        return cls(summary, previous, manifest.key, manifest.schema)
+
+    @classmethod
+    def parse(cls, value: bytes, where: str) -> PushedVersion:
+        """Read the pointer's value.
+
+        Raises:
+            CorruptFileError: it isn't one.
+            UnsupportedError: another version of lakeflow wrote it.
+        """
+        try:
+            content = json.loads(value)
+            if content["format"] != _FORMAT:
+                message = f"{where} has format {content['format']}; this version of lakeflow reads {_FORMAT}."
+                raise UnsupportedError(message, "upgrade lakeflow.")
+            summary = CacheVersion(
+                id=content["version"],
+                rows=content["rows"],
+                bytes=content["bytes"],
+                created=datetime.fromisoformat(content["created"]),
+                source=content["source"],
+                run_id=content["run_id"],
+                current=True,
+            )
+            schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(content["schema"])))
+            return cls(summary, content["previous"], content["key"], schema)
+        except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            message = f"{where} can't be decoded: {error}"
+            raise CorruptFileError(message, "delete that key and push the cache again.") from error
+
+    def to_json(self) -> str:
+        """Return the pointer's value; `columns` says in words what `schema` holds for Arrow."""
+        content = {
+            "format": _FORMAT,
+            "version": self.summary.id,
+            "previous": self.previous,
+            "rows": self.summary.rows,
+            "bytes": self.summary.bytes,
+            "created": self.summary.created.isoformat(),
+            "source": self.summary.source,
+            "run_id": self.summary.run_id,
+            "key": self.key,
+            "columns": {field.name: str(field.type) for field in self.schema},
+            "schema": base64.b64encode(self.schema.serialize().to_pybytes()).decode(),
+        }
+        return json.dumps(content)

@@ -1,0 +1,26 @@
+"""`lakeflow serve`: caches over HTTP."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["serve_command"]
+
+
+@click.command("serve")
+@click.option("--root", metavar="FOLDER", help="The folder of caches; default $LAKEFLOW_HOME/caches, else ./caches.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on.")
+def serve_command(root: str | None, host: str, port: int) -> None:
+    """Answer look-ups in local caches over HTTP, until Ctrl-C."""
+    from lakeflow.cache.layout import CacheFolder
+    from lakeflow.serve.server import is_loopback, run
+
+    folder = CacheFolder.at(root, "any").root
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"Caches of {folder} at http://{shown}:{port}/v1/caches/NAME/KEY (Ctrl-C ends it)", err=True)
+    if not is_loopback(host):
+        click.secho(
+            f"Anyone who reaches {shown}:{port} can read every cache: there is no password.", fg="yellow", err=True
+        )
+    run(folder, host=host, port=port)

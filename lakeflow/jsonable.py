@@ -1,0 +1,60 @@
+"""Python values as JSON: the one set of rules for what the command line prints and the server answers.
+
+| value | in JSON |
+|---|---|
+| date, time, timestamp | ISO 8601 text |
+| bytes | base64 text |
+| decimal, UUID, duration | text |
+| a float that isn't finite | `"NaN"`, `"Infinity"`, `"-Infinity"`, as Protocol Buffers' JSON has them |
+| an entry of a map | a list of its key and its value |
+
+Integers keep all their digits; a reader that has only doubles, such as JavaScript, rounds those past 2**53.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+__all__ = ["to_json"]
+
+
+def to_json(value: Any) -> str:
+    """Return one line of JSON.
+
+    Args:
+        value: A row, or lists and dicts of rows.
+
+    Raises:
+        TypeError: a value has no JSON form.
+    """
+    try:
+        return json.dumps(value, default=_plain, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), default=_plain, ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Decimal | UUID | timedelta):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _finite(value: Any) -> Any:
+    """Put names in the place of floats that JSON lacks."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value

@@ -1,0 +1,96 @@
+"""Runs the application with granian until a signal ends it."""
+
+from __future__ import annotations
+
+import ctypes
+import ipaddress
+import signal
+import socket
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lakeflow.cache.layout import CacheFolder
+from lakeflow.serve.asgi import app
+from lakeflow_io.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    import os
+
+    from lakeflow.serve.asgi import Application
+
+__all__ = ["is_loopback", "run"]
+
+_GRACE_SECONDS = 10
+"""For requests that are being answered when the server is told to end; then they are cut off."""
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def run(root: str | os.PathLike[str] | None = None, *, host: str = "127.0.0.1", port: int = 8080) -> None:
+    """Serve the caches of a folder until SIGINT or SIGTERM.
+
+    Requests under way are answered first, for at most 10 seconds.
+
+    Args:
+        root: The folder of caches; default `$LAKEFLOW_HOME/caches`, else `./caches`.
+        host: The address to listen on. There is no authentication: any other than loopback opens all
+            caches of the folder to the network.
+        port: The port to listen on.
+
+    Raises:
+        ConfigError: granian isn't installed, or the root isn't a local folder.
+        StoreError: the address can't be listened on.
+    """
+    try:
+        from granian.constants import Interfaces
+        from granian.log import LogLevels
+        from granian.server import Server
+    except ImportError as error:
+        raise ConfigError.missing_extra("granian", "serve", "The HTTP server") from error
+    folder = str(CacheFolder.at(root, "any").root)
+    address = _free(host, port)
+    server = Server(
+        "lakeflow.serve",
+        address=address,
+        port=port,
+        interface=Interfaces.ASGI,
+        websockets=False,
+        log_level=LogLevels.warning,
+        workers_kill_timeout=_GRACE_SECONDS,
+    )
+    server.serve(target_loader=partial(_load, folder), wrap_loader=False)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _load(folder: str) -> Application:
+    """Return the application in the worker's process, which ends with its parent even if that is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    return app(folder)
+
+
+def _free(host: str, port: int) -> str:
+    """Return the numeric address of a host whose port nobody listens on.
+
+    granian shares a port with whoever else of the same user has it (SO_REUSEPORT), and each would get
+    some of the other's requests; a plain bind is refused then.
+
+    Raises:
+        StoreError: it is taken, not ours, or no address of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        message = f"Can't listen on {host}:{port}: {error.strerror or error}"
+        raise StoreError(message, "choose another --port, or a --host of this machine.") from error
+    return str(address[0])

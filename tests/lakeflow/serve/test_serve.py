@@ -1,0 +1,395 @@
+"""Caches over HTTP, from a real granian server, and the application inside another one."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import anyio
+import httpx
+import pyarrow as pa
+import pytest
+
+import lakeflow.serve.endpoints as endpoints_module
+from lakeflow.cache import Cache
+from lakeflow.cli import main
+from lakeflow.serve import app
+from lakeflow.serve.answer import RequestError
+from lakeflow.serve.opened import Caches
+from lakeflow_io.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NAMES = ["é", "a/b", "../../etc/passwd", "50%", "a?b#c", "", "x:batchGet"]
+ODD = {
+    "bytes": pa.array([b"\xff\0"]),
+    "day": [date(2024, 2, 29)],
+    "price": [Decimal("1.20")],
+    "nan": [math.nan],
+    "infinite": [[-math.inf, 1.5]],
+    "large": pa.array([2**64 - 1], pa.uint64()),
+    "nested": [{"tags": ["é", None]}],
+}
+
+
+@contextmanager
+def serving(root: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """`lakeflow serve` on a free port, ready."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "lakeflow", "serve", "--root", str(root), "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        try:
+            url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 30
+            while True:
+                try:
+                    assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
+                    break
+                except httpx.TransportError:
+                    assert process.poll() is None, process.stderr.read()
+                    assert time.monotonic() < deadline
+                    time.sleep(0.02)
+            yield process, url
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with caches of every key type."""
+    root = tmp_path_factory.mktemp("caches")
+    numbers = pa.table({"id": range(20_000), "half": [n / 2 for n in range(20_000)]})
+    Cache("numbers", root).load(numbers, key="id", source="kg.titles@7")
+    Cache("names", root).load(pa.table({"name": NAMES, "place": range(len(NAMES))}), key="name")
+    Cache("binary", root).load(pa.table({"key": [b"\xff/\0", b"k"], "n": [1, 2]}), key="key")
+    Cache("odd", root).load(pa.table({"id": [1], **ODD}), key="id")
+    return root
+
+
+@pytest.fixture(scope="module")
+def client(root: Path) -> Iterator[httpx.Client]:
+    """A client of the running server."""
+    with serving(root) as (_, url), httpx.Client(base_url=url) as client:
+        yield client
+
+
+def in_process(root: Path, *requests: tuple[str, str], **options: Any) -> list[httpx.Response]:
+    """Ask the application without a server, as an outer application would."""
+    transport = httpx.ASGITransport(app(root), **options)
+
+    async def ask() -> list[httpx.Response]:
+        async with httpx.AsyncClient(transport=transport, base_url="http://inside") as client:
+            return [await client.request(method, path) for method, path in requests]
+
+    return anyio.run(ask)
+
+
+def test_a_row_is_json(client: httpx.Client) -> None:
+    """With the key in it, by integer."""
+    response = client.get("/v1/caches/numbers/42")
+
+    assert (response.status_code, response.json()) == (200, {"id": 42, "half": 21.0})
+    assert response.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_keys_are_percent_encoded(client: httpx.Client, name: str) -> None:
+    """Slashes, dots, percent signs and question marks are part of a key, and never of a file name."""
+    response = client.get(f"/v1/caches/names/{quote(name, safe='')}")
+
+    assert (200, name) == (response.status_code, response.json()["name"])
+
+
+def test_a_binary_key_is_any_bytes(client: httpx.Client) -> None:
+    """In a path as they are, percent-encoded; in JSON as base64."""
+    single = client.get("/v1/caches/binary/%FF%2F%00")
+    many = client.post("/v1/caches/binary:batchGet", json={"keys": [base64.b64encode(b"k").decode(), "AA=="]})
+
+    assert single.json() == {"key": "/y8A", "n": 1}
+    assert many.json()["rows"] == [{"key": "aw==", "n": 2}, None]
+
+
+def test_values_that_json_lacks(client: httpx.Client) -> None:
+    """Valid JSON by the command line's rules: text for dates and decimals, base64 for bytes, names for NaN."""
+
+    def refuse(constant: str) -> None:
+        pytest.fail(f"{constant} is no JSON")
+
+    row = json.loads(client.get("/v1/caches/odd/1").text, parse_constant=refuse)
+
+    assert row == {
+        "id": 1, "bytes": "/wA=", "day": "2024-02-29", "price": "1.20", "nan": "NaN", "infinite": ["-Infinity", 1.5],
+        "large": 2**64 - 1, "nested": {"tags": ["é", None]},
+    }  # fmt: skip
+
+
+def test_the_version_is_the_etag(client: httpx.Client, root: Path) -> None:
+    """A client that has the row of this version is told so, in every way the header can say it."""
+    version = Cache("numbers", root).version.id
+    assert f'"{version}"' == client.get("/v1/caches/numbers/1").headers["etag"]
+
+    for known in (f'"{version}"', f'"old", W/"{version}"', "*"):
+        response = client.get("/v1/caches/numbers/1", headers={"if-none-match": known})
+        assert (304, b"", f'"{version}"') == (response.status_code, response.content, response.headers["etag"])
+
+    assert client.get("/v1/caches/numbers/1", headers={"if-none-match": '"old"'}).status_code == 200
+    assert client.get("/v1/caches/numbers/-1", headers={"if-none-match": "*"}).status_code == 404
+
+
+def test_head_is_get_without_a_body(client: httpx.Client) -> None:
+    """As HTTP demands of every server."""
+    response = client.head("/v1/caches/numbers/42")
+
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers["content-length"] == str(len(client.get("/v1/caches/numbers/42").content))
+
+
+def test_a_cache_describes_itself(client: httpx.Client, root: Path) -> None:
+    """Schema, rows, version, source and versions; and a 304 for who knows all that."""
+    response = client.get("/v1/caches/numbers")
+    said = response.json()
+
+    version = Cache("numbers", root).version
+    assert ("id", 20_000, version.id, "kg.titles@7") == (said["key"], said["rows"], said["version"], said["source"])
+    assert said["schema"][1] == {"name": "half", "type": "double", "nullable": True}
+    assert [(version.id, True)] == [(each["id"], each["current"]) for each in said["versions"]]
+    known = {"if-none-match": response.headers["etag"]}
+    assert client.get("/v1/caches/numbers", headers=known).status_code == 304
+
+
+def test_many_keys_in_the_order_asked(client: httpx.Client, root: Path) -> None:
+    """Duplicates included, null where there is no row, all of the one version that is named."""
+    response = client.post("/v1/caches/numbers:batchGet", json={"keys": [7, -1, 7, 0]})
+
+    seven, zero = {"id": 7, "half": 3.5}, {"id": 0, "half": 0.0}
+    version = Cache("numbers", root).version.id
+    assert response.json() == {"version": version, "rows": [seven, None, seven, zero]}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/v1/caches/", 404),
+        ("GET", "/v1/caches/none/1", 404),
+        ("GET", "/v1/caches/none", 404),
+        ("POST", "/v1/caches/none:batchGet", 404),
+        ("GET", "/v1/caches/numbers/20000", 404),
+        ("GET", "/v1/caches/numbers/abc", 400),
+        ("GET", "/v1/caches/numbers/1_0", 400),
+        ("GET", "/v1/caches/numbers/%C3%28", 400),
+        ("GET", "/v1/caches/numbers/99999999999999999999", 400),
+        ("GET", "/v1/caches/names/%FF", 400),
+        ("GET", "/v1/caches/..%2Fcaches/1", 400),
+        ("GET", "/v1/caches/%2e%2e/1", 400),
+        ("GET", "/v1/caches/a%00b/1", 400),
+        ("GET", "/v1/caches/%FF/1", 400),
+        ("GET", f"/v1/caches/{'n' * 300}/1", 400),
+        ("GET", f"/v1/caches/names/{'k' * 4097}", 414),
+        ("POST", "/v1/caches/numbers/1", 405),
+        ("DELETE", "/v1/caches/numbers", 405),
+        ("GET", "/v1/caches/numbers:batchGet", 405),
+        ("PUT", "/healthz", 405),
+    ],
+)  # fmt: skip
+def test_refusals_are_json(client: httpx.Client, root: Path, method: str, path: str, status: int) -> None:
+    """Each with its status, and no word of the server's folders or code."""
+    response = client.request(method, path)
+
+    assert (status, status) == (response.status_code, response.json()["error"]["status"])
+    assert ("allow" in response.headers) == (status == 405)
+    assert str(root) not in response.text
+    assert "Traceback" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"[1]", 400),
+        (b'{"keys": 1}', 400),
+        (b'{"keys": ["1"]}', 400),
+        (b'{"keys": [true]}', 400),
+        (b'{"keys": [1.0]}', 400),
+        (b'{"keys": [null]}', 400),
+        (b'{"keys": [[1]]}', 400),
+        (b"[" * 100_000, 400),
+        (b'{"keys": [' + b"1" * 5000 + b"]}", 400),
+        (json.dumps({"keys": ["\ud800"]}).encode(), 400),
+        (json.dumps({"keys": [1] * 10_001}).encode(), 413),
+        (b" " * ((1 << 20) + 1), 413),
+    ],
+    ids=range(14),
+)
+def test_bodies_that_are_refused(client: httpx.Client, body: bytes, status: int) -> None:
+    """What isn't a list of keys, and what is past a limit."""
+    response = client.post("/v1/caches/numbers:batchGet", content=body)
+
+    assert (status, status) == (response.status_code, response.json()["error"]["status"])
+
+
+def test_a_body_without_a_length_is_bounded_too(client: httpx.Client) -> None:
+    """It is counted while it comes."""
+    response = client.post("/v1/caches/numbers:batchGet", content=iter([b" " * 65_536] * 17))
+
+    assert response.status_code == 413
+
+
+def test_the_largest_batch_is_answered(client: httpx.Client) -> None:
+    """Ten thousand keys are within the limits."""
+    response = client.post("/v1/caches/numbers:batchGet", json={"keys": list(range(10_000))})
+
+    assert response.json()["rows"][-1]["id"] == 9_999
+
+
+def test_an_answer_has_a_limit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few keys of large rows are refused before they fill the memory."""
+    monkeypatch.setattr(endpoints_module, "ANSWER_BYTES", 100)
+
+    with pytest.raises(RequestError, match="ask for fewer"):
+        endpoints_module.get_many_rows(Caches(str(root)), "numbers", json.dumps({"keys": [1] * 10}).encode())
+
+
+def test_it_can_be_mounted(root: Path) -> None:
+    """Below any path of an outer application, whose part of the path is no part of the route."""
+    row, health, slash = in_process(
+        root,
+        ("GET", "/inner/v1/caches/numbers/42"),
+        ("GET", "/inner/healthz"),
+        ("GET", "/inner/v1/caches/names/a%2Fb"),
+        root_path="/inner",
+    )
+
+    assert (row.json()["id"], health.status_code, slash.json()["name"]) == (42, 200, "a/b")
+
+
+def test_a_publish_and_a_removal_are_seen(tmp_path: Path) -> None:
+    """The next request reads what is current then; a cache that is gone is a 404."""
+    cache = Cache("scores", tmp_path)
+    with serving(tmp_path) as (_, url):
+        assert httpx.get(f"{url}/v1/caches/scores/1").status_code == 404
+        for score in (1, 2):
+            version = cache.load(pa.table({"id": [1], "score": [score]}), key="id")
+            response = httpx.get(f"{url}/v1/caches/scores/1")
+            assert ({"id": 1, "score": score}, f'"{version.id}"') == (response.json(), response.headers["etag"])
+        shutil.rmtree(tmp_path / "scores")
+        assert httpx.get(f"{url}/v1/caches/scores/1").status_code == 404
+
+
+def test_a_damaged_cache_is_the_servers_failure(tmp_path: Path) -> None:
+    """Its status is a 5xx, and the caller isn't told of files."""
+    cache = Cache("scores", tmp_path)
+    version = cache.load(pa.table({"id": [1]}), key="id").id
+    folder = tmp_path / "scores" / "versions" / version
+    (gone,) = in_process(tmp_path, ("GET", "/v1/caches/scores/1"))
+    assert gone.status_code == 200
+    next(folder.glob("*.arrow")).write_bytes(b"short")
+
+    (damaged,) = in_process(tmp_path, ("GET", "/v1/caches/scores/1"))
+    shutil.rmtree(folder)
+    (gone,) = in_process(tmp_path, ("GET", "/v1/caches/scores/1"))
+
+    assert (damaged.status_code, damaged.json()["error"]["type"]) == (500, "CorruptFileError")
+    assert (gone.status_code, gone.json()["error"]["type"]) == (503, "ObjectNotFoundError")
+    assert str(tmp_path) not in damaged.text + gone.text
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_after_the_request_under_way(root: Path, number: signal.Signals) -> None:
+    """Its answer still comes, new connections are refused, and the program ends in order."""
+    body = b'{"keys": [7]}'
+    head = f"POST /v1/caches/numbers:batchGet HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    with serving(root) as (process, url):
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        with socket.create_connection(address, timeout=20) as half_sent:
+            half_sent.sendall(head.encode() + body[:5])
+            assert httpx.get(f"{url}/healthz").status_code == 200  # it has read what came before this
+            process.send_signal(number)
+            wait_refused(address)
+            half_sent.sendall(body[5:])
+            answer = half_sent.makefile("rb").read()
+        code = process.wait(timeout=20)
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b'"half": 3.5}]}')
+    assert code == 0
+
+
+def test_nobody_goes_on_serving_when_the_program_is_killed(root: Path) -> None:
+    """The worker process ends with it, and frees the port."""
+    with serving(root) as (process, url):
+        process.kill()
+
+        wait_refused(("127.0.0.1", int(url.rpartition(":")[2])))
+
+
+def wait_refused(address: tuple[str, int]) -> None:
+    """Wait until nobody listens any more."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(address, 1).close()
+        except OSError:
+            return
+        time.sleep(0.01)
+    pytest.fail("it still listens")
+
+
+def test_many_clients_at_once(client: httpx.Client) -> None:
+    """Each gets its own row."""
+    with ThreadPoolExecutor(8) as pool:
+        rows = list(pool.map(lambda key: client.get(f"/v1/caches/numbers/{key}").json()["id"], range(200)))
+
+    assert list(range(200)) == rows
+
+
+def test_a_port_that_is_taken(root: Path, capsys: Any) -> None:
+    """A plain error, also where the other listener would share it."""
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+
+        with pytest.raises(SystemExit) as ended:
+            main(["serve", "--root", str(root), "--port", str(taken.getsockname()[1])])
+
+    assert ended.value.code == 1
+    assert "Can't listen on 127.0.0.1" in capsys.readouterr().err
+
+
+def test_the_network_is_warned_of(root: Path, capsys: Any) -> None:
+    """An address other than loopback is said to be open to everyone."""
+    with pytest.raises(SystemExit):
+        main(["serve", "--root", str(root), "--host", "192.0.2.1"])  # documentation's own: no machine has it
+
+    assert "there is no password" in capsys.readouterr().err
+
+
+def test_without_granian_the_extra_is_named(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """And a root that isn't a local folder is refused at once."""
+    monkeypatch.setitem(sys.modules, "granian.constants", None)
+
+    with pytest.raises(SystemExit):
+        main(["serve", "--root", str(root)])
+    with pytest.raises(ConfigError):
+        app("s3://bucket/caches")
+
+    assert "lakeflow[serve]" in capsys.readouterr().err
