@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
 
-from lakeflow_io.errors import AccessDeniedError
+from lakeflow_io.errors import AccessDeniedError, ObjectNotFoundError, StoreError
 from lakeflow_io.storage import open_transport
 from lakeflow_io.storage.location import Location, join
 
@@ -74,12 +74,23 @@ def delete_shared(table: SharedTable) -> None:
 
 def load_shared(table: SharedTable) -> pa.Table:
     """The table, mapped; the same object for every task of this process."""
-    return _mapped(table.digest, table.uri, tuple(table.store.items())).table
+    try:
+        return _mapped(table.digest, table.uri, tuple(table.store.items())).table
+    except FileNotFoundError as error:
+        raise ObjectNotFoundError(
+            f"Shared table {table.name!r} is gone from {table.uri}.", "its run is over, or its folder was cleaned."
+        ) from error
+    except OSError as error:
+        raise StoreError(
+            f"Shared table {table.name!r} can't be mapped: {error}.", "check the temporary folder and its space."
+        ) from error
 
 
 def sweep_copies() -> None:
     """Delete this host's copies that no process maps any more, also those of processes that were killed."""
     with _locked_copies() as folder:
+        for partial in folder.glob("*.partial"):  # whoever wrote it is gone: writers hold the lock
+            partial.unlink(missing_ok=True)
         for path in folder.glob("*.arrow"):
             with suppress(OSError), path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while any process holds its share
@@ -103,7 +114,7 @@ def _mapped(digest: str, uri: str, store: tuple[tuple[str, str], ...]) -> _Mappi
     with _locked_copies() as folder:  # the first process of a host fetches, the others wait for it
         path = folder / f"{digest}.arrow"
         if not path.exists():
-            partial = path.with_suffix(f".{os.getpid()}")
+            partial = path.with_suffix(".partial")
             partial.write_bytes(open_transport(dict(store)).get(uri))
             partial.rename(path)
         held = path.open("rb")

@@ -121,8 +121,8 @@ class SchemaError(InputError):
 class FunctionError(InputError):
     """The caller's function raised, or returned what can't be used.
 
-    The function's own traceback is in `traceback_text`; its exception is `__cause__` where it
-    was raised in this process.
+    The function's own traceback is in `traceback_text`: its exception may be of a type that the
+    driver doesn't have.
     """
 
     traceback_text: str = ""

@@ -6,6 +6,8 @@ was overtaken deletes its own.
 
 from __future__ import annotations
 
+import inspect
+import logging
 import os
 import platform
 import resource
@@ -21,7 +23,7 @@ from lakeflow.runs.journal import Journal
 from lakeflow.scan import read_shard
 from lakeflow_engines.frames import from_arrow, to_arrow
 from lakeflow_engines.shared import SharedTable, load_shared
-from lakeflow_io.errors import FunctionError, LakeflowError, SchemaError
+from lakeflow_io.errors import FunctionError, LakeflowError, SchemaError, StoreError
 from lakeflow_io.storage import open_transport
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from lakeflow.runs.sink import ShardWriter
     from lakeflow_io.iceberg.shards import Shard
 
+_log = logging.getLogger("lakeflow.runs")
+
 __all__ = ["Attempt", "Job", "run_attempt"]
 
 
@@ -40,12 +44,12 @@ class Job:
     """What all attempts of a run have in common; travels with each, so it is kept small."""
 
     run_id: str
-    function: bytes
+    function: bytes = field(repr=False)
     """Pickled by cloudpickle."""
     function_name: str
     kinds: dict[str, str]
     """Which frame each parameter wants."""
-    params: dict[str, Any]
+    params: dict[str, Any] = field(repr=False)
     shared: tuple[SharedTable, ...]
     writer: ShardWriter | None
     """None: the function's value is sent back instead of being written."""
@@ -108,8 +112,16 @@ def run_attempt(attempt: Attempt) -> Any:
     }
     counted = Journal(open_transport(job.store), job.folder).mark_done(marker)
     if counted["files"] != staged:
-        job.writer.discard(staged)
+        _discard(job.writer, staged)
     return counted
+
+
+def _discard(writer: ShardWriter, staged: list[dict[str, Any]]) -> None:
+    try:
+        writer.discard(staged)
+    except StoreError as error:
+        # The shard is done: what couldn't be deleted is waste, not a failure.
+        _log.warning("files of an attempt that lost stay behind: %s (%s)", [file["path"] for file in staged], error)
 
 
 def _write(attempt: Attempt, result: pa.Table) -> list[dict[str, Any]]:
@@ -127,26 +139,31 @@ def _write(attempt: Attempt, result: pa.Table) -> list[dict[str, Any]]:
 def _call(job: Job, shard: Shard, data: pa.Table) -> Any:
     function = _load(job.function)
     shared = {table.name: from_arrow(load_shared(table), job.kinds.get(table.name, "arrow")) for table in job.shared}
-    first = next(iter(job.kinds.values()))
+    rows = from_arrow(data, next(iter(job.kinds.values())))
+    return _guarded(job, shard, lambda: function(rows, **shared, **job.params))
+
+
+def _guarded(job: Job, shard: Shard, run: Callable[[], Any]) -> Any:
+    """Run the caller's code; whatever it raises leaves as a FunctionError."""
     try:
-        return function(from_arrow(data, first), **shared, **job.params)
+        return run()
     except LakeflowError:
         raise
-    except Exception as error:
-        raise _function_error(job, shard, error) from error
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (whatever the caller's code raises)
+        failure = _function_error(job, shard, error)
+    # Raised out here, so that it carries no cause and no context: they may be of types that can't
+    # travel to the driver. Its text has the traceback.
+    raise failure
 
 
 def _to_table(job: Job, shard: Shard, value: Any) -> pa.Table:
     # A generator runs the caller's code here, not when it was called.
-    try:
-        return to_arrow(value, f"{shard.id}: what {job.function_name} returned")
-    except LakeflowError:
-        raise
-    except Exception as error:
-        raise _function_error(job, shard, error) from error
+    if inspect.isgenerator(value):
+        value = _guarded(job, shard, lambda: list(value))
+    return to_arrow(value, f"{shard.id}: what {job.function_name} returned")
 
 
-def _function_error(job: Job, shard: Shard, error: Exception) -> FunctionError:
+def _function_error(job: Job, shard: Shard, error: BaseException) -> FunctionError:
     where = traceback.extract_tb(error.__traceback__)
     line = f" at {where[-1].filename}:{where[-1].lineno}" if where else ""
     failure = FunctionError(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.runs.attempt import Job
+from lakeflow.runs.fingerprint import fingerprint
 from lakeflow.runs.journal import check_run_id
-from lakeflow.runs.plan import check_params, code_hash, function_name, pickle_function
+from lakeflow.runs.plan import check_params, function_name, pickle_function
 from lakeflow.table import Table
 from lakeflow_engines.frames import parameter_kinds, to_arrow
 from lakeflow_engines.shared import encode_shared
-from lakeflow_io.errors import FunctionError
+from lakeflow_io.errors import FunctionError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import pyarrow as pa
 
@@ -38,18 +41,28 @@ class Call:
         self.name = function_name(function)
         self.run_id = check_run_id(run_id)
         self.params = check_params(params)
+        if not isinstance(shared or {}, Mapping):
+            raise InputError(f"shared= is a {type(shared).__name__}.", 'write shared={"name": table}.')
+        self._check_arguments([*self.params, *(shared or {})])
         self.tables = {name: _as_table(name, value) for name, value in (shared or {}).items()}
-        for name in [*self.params, *self.tables]:
-            if name not in list(self.kinds)[1:]:
-                raise FunctionError(
-                    f"{self.name} has no parameter {name!r}, which params= or shared= gives it.",
-                    "its parameters after the first are " + (", ".join(list(self.kinds)[1:]) or "none") + ".",
-                )
+
+    def _check_arguments(self, given: list[str]) -> None:
+        """Bind as a task will, so that a wrong call shows before anything runs."""
+        twice = {name for name in given if given.count(name) > 1}
+        if twice:
+            raise InputError(f"params= and shared= both give {sorted(twice)}.", "give each parameter once.")
+        try:
+            inspect.signature(self.function).bind(None, **dict.fromkeys(given))
+        except TypeError as error:
+            raise FunctionError(
+                f"{self.name} can't be called with a shard and {given or 'nothing else'}: {error}.",
+                "give its other parameters with params= (JSON) or shared= (tables).",
+            ) from error
 
     @property
     def code_hash(self) -> str:
-        """A hash of the function's source."""
-        return code_hash(self.function)
+        """A hash of the function and what it carries."""
+        return fingerprint(self.function)
 
     def encode_shared(self, folder: str, store: Mapping[str, str]) -> list[tuple[SharedTable, memoryview]]:
         """The shared tables as tasks will carry them, with their bytes; the tables themselves are let go."""

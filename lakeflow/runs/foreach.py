@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -13,6 +15,7 @@ from lakeflow.runs.run import Run
 from lakeflow.runs.table_sink import TableSink
 from lakeflow.scan import Scan
 from lakeflow.table import Table
+from lakeflow_engines.executors import check_engine
 from lakeflow_engines.shared import put_shared
 from lakeflow_io.errors import InputError
 from lakeflow_io.iceberg.shards import Shard
@@ -26,7 +29,7 @@ __all__ = ["foreach"]
 
 
 def foreach(
-    shards: Sequence[Shard] | Scan,
+    shards: Sequence[Shard] | Scan | Table,
     function: Callable[..., Any],
     *,
     into: Table | Sink | None = None,
@@ -41,7 +44,7 @@ def foreach(
     """Run a function over shards and publish what it returns in one atomic commit.
 
     Args:
-        shards: From `Scan.shards`; a scan stands for its default shards.
+        shards: From `Scan.shards`; a scan or a table stands for its default shards.
         function: Called once a shard with its rows. The annotation of its first parameter picks the
             frame: `pa.Table` (also without one), `pa.RecordBatchReader`, `pl.DataFrame`,
             `pl.LazyFrame`, `pd.DataFrame` or `duckdb.DuckDBPyRelation`. It returns any of these.
@@ -67,17 +70,37 @@ def foreach(
         >>> run = foreach(pairs.scan().shards(n=8), match, into=matches)  # doctest: +SKIP
     """
     started = time.perf_counter()
-    cut = list(shards.shards() if isinstance(shards, Scan) else shards)
-    if not all(isinstance(shard, Shard) for shard in cut):
-        raise InputError("foreach was given items that are no shards.", "pass scan.shards(...) or a scan.")
+    check_engine(engine, slots)
+    if not isinstance(retries, int) or retries < 0:
+        raise InputError(f"retries={retries!r} is no number of retries.", "give 0 or more.")
+    cut = _renumbered(shards)
     call = Call(function, f"run-{uuid4().hex[:12]}" if run_id is None else run_id, params, shared)
     workers = Workers(engine, slots, retries, progress)
     if into is None:
         results = _collect(cut, call, workers)
         return Run(call.run_id, None, len(cut), len(cut), time.perf_counter() - started, results)
     sink = TableSink(into) if isinstance(into, Table) else into
+    if not hasattr(sink, "publish"):
+        raise InputError(f"into= is a {type(into).__name__}.", "give a table, as lake.table(name).")
     publication, ran = run_once(cut, call, sink, workers)
     return Run(call.run_id, publication, len(cut), ran, time.perf_counter() - started)
+
+
+def _renumbered(shards: Sequence[Shard] | Scan | Table) -> list[Shard]:
+    """The shards, numbered as they come: those of several scans may be run together."""
+    if isinstance(shards, Table):
+        shards = shards.scan()
+    if isinstance(shards, Scan):
+        return shards.shards()
+    if not isinstance(shards, Iterable) or isinstance(shards, str):
+        raise InputError(f"foreach was given a {type(shards).__name__}.", "pass scan.shards(...), a scan or a table.")
+    cut = list(shards)
+    if not all(isinstance(shard, Shard) for shard in cut):
+        raise InputError("foreach was given items that are no shards.", "pass scan.shards(...), a scan or a table.")
+    read = [(id(shard.spec), shard.pieces) for shard in cut]
+    if len(set(read)) < len(read):
+        raise InputError("foreach was given a shard twice.", "each shard is run once.")
+    return [replace(shard, index=index) for index, shard in enumerate(cut)]
 
 
 def _collect(shards: Sequence[Shard], call: Call, workers: Workers) -> list[Any]:

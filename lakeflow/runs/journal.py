@@ -37,7 +37,7 @@ def check_run_id(run_id: str) -> str:
     Raises:
         InputError: it isn't.
     """
-    if not _RUN_ID.fullmatch(run_id):
+    if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
         raise InputError(
             f"{run_id!r} can't be a run id.", "use letters, digits, '_', '.' and '-', 128 at most, no leading '.'."
         )

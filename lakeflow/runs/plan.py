@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from lakeflow_io.iceberg.shards import Shard
 
-__all__ = ["RunPlan", "check_same", "code_hash", "pickle_function", "shards_digest"]
+__all__ = ["RunPlan", "check_same", "pickle_function", "shards_digest"]
 
 _FORMAT = 1
 
@@ -35,7 +34,7 @@ class RunPlan:
     function: str
     """`module:qualified name`."""
     code: str
-    """Hash of the function's source."""
+    """`fingerprint` of the function."""
     params: dict[str, Any]
     shared: dict[str, str]
     """Digest of each shared table's bytes, by name."""
@@ -90,11 +89,14 @@ def check_same(old: RunPlan, new: RunPlan) -> None:
 def shards_digest(shards: Sequence[Shard]) -> str:
     """A digest of what the shards read: snapshot, filter, columns, files and offsets."""
     digest = hashlib.sha256()
+    described: dict[int, str] = {}
     for shard in shards:
-        if shard.index == 0:
-            digest.update(f"{shard.spec.source} {shard.spec.filter} {shard.spec.columns}".encode())
+        spec = shard.spec
+        if id(spec) not in described:  # shards of one scan share it; describing it costs more than the rest
+            described[id(spec)] = f"{spec.source} {spec.filter} {spec.columns.schema_id} {spec.columns}"
+        digest.update(f"{shard.index} {described[id(spec)]}\n".encode())
         for piece in shard.pieces:
-            digest.update(f"{shard.index} {piece.path} {piece.start} {piece.end}\n".encode())
+            digest.update(f"{piece.path} {piece.start} {piece.end}\n".encode())
     return digest.hexdigest()
 
 
@@ -113,16 +115,6 @@ def pickle_function(function: Callable[..., Any]) -> bytes:
         ) from error
 
 
-def code_hash(function: Callable[..., Any]) -> str:
-    """A hash of the function's source; of its bytecode where there is no source."""
-    try:
-        text = inspect.getsource(inspect.unwrap(function)).encode()
-    except (OSError, TypeError):
-        code = getattr(function, "__code__", None)
-        text = code.co_code + repr(code.co_consts).encode() if code else pickle_function(function)
-    return hashlib.sha256(text).hexdigest()[:32]
-
-
 def _name(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
@@ -138,10 +130,23 @@ def check_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises:
         InputError: one isn't JSON.
     """
+    hint = "pass numbers, text, lists and dicts with text as keys; tables go into shared=."
     try:
-        checked: dict[str, Any] = json.loads(json.dumps(dict(params or {})))
+        given = dict(params or {})
+        checked: dict[str, Any] = json.loads(json.dumps(given, allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"The run's params are not JSON: {error}.", "pass numbers, text, lists and dicts; tables go into shared=."
-        ) from error
+        raise InputError(f"The run's params are not JSON: {error}.", hint) from error
+    if not _same(checked, given):
+        raise InputError(f"The run's params change when they become JSON: {given} -> {checked}.", hint)
     return checked
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Equal with equal types all through."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(_same, left, right))
+    return bool(left == right)

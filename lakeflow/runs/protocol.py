@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.progress import progress_bar
@@ -18,7 +18,7 @@ from lakeflow.runs.plan import RunPlan, check_same, shards_digest
 from lakeflow.runs.schedule import run_all
 from lakeflow.runs.sink import Publication, RunLabel, Sink
 from lakeflow_engines.executors import open_executor
-from lakeflow_engines.shared import delete_shared, put_shared
+from lakeflow_engines.shared import delete_shared, put_shared, sweep_copies
 from lakeflow_io.errors import ObjectNotFoundError, PlanChangedError
 from lakeflow_io.storage import open_transport
 
@@ -58,8 +58,11 @@ def run_once(shards: Sequence[Shard], call: Call, sink: Sink, workers: Workers) 
     shared = tuple(table for table, _ in encoded)
     plan = _plan(shards, call, sink, shared)
     check_same(journal.adopt(plan), plan)
-    before = _published(sink, plan)
+    before = _published(sink, journal, plan)
     if before is not None:
+        # The driver that published may have died before it could do these.
+        _record(journal, before)
+        _clean(shared)
         return before, 0
     markers = journal.done()
     todo = [shard for shard in shards if shard.id not in markers]
@@ -71,14 +74,19 @@ def run_once(shards: Sequence[Shard], call: Call, sink: Sink, workers: Workers) 
     try:
         execute(todo, job, workers, lambda shard, marker: markers.update({shard.id: marker}))
     except ObjectNotFoundError:
-        twin = _published(sink, plan)  # a twin driver that was done first took the shared tables away
+        twin = _published(sink, journal, plan)  # a twin driver that was done first took the shared tables away
         if twin is None:
             raise
         return twin, 0
     publication = _publish(journal, plan, sink, [markers[shard.id] for shard in shards], started)
+    _clean(shared)
+    return publication, len(todo)
+
+
+def _clean(shared: Sequence[SharedTable]) -> None:
     for table in shared:
         delete_shared(table)
-    return publication, len(todo)
+    sweep_copies()
 
 
 def _plan(shards: Sequence[Shard], call: Call, sink: Sink, shared: Sequence[SharedTable]) -> RunPlan:
@@ -95,9 +103,13 @@ def _plan(shards: Sequence[Shard], call: Call, sink: Sink, shared: Sequence[Shar
     )
 
 
-def _published(sink: Sink, plan: RunPlan) -> Publication | None:
-    """What this run published earlier, if it did."""
+def _published(sink: Sink, journal: Journal, plan: RunPlan) -> Publication | None:
+    """What this run published earlier, if it did; the record outlives an expired snapshot."""
     before = sink.find(plan.run_id)
+    record = journal.committed() if before is None else None
+    if record is not None:
+        del record["format"]
+        before = Publication(record.pop("publication"), **record)
     if before is not None and before.plan_digest != plan.digest:
         raise PlanChangedError(f"Run {plan.run_id!r} was published with another plan.", "use another run id.")
     return before
@@ -115,9 +127,13 @@ def _publish(
         seconds=round(time.perf_counter() - started, 3),
     )
     publication = sink.publish(label, [file for marker in markers for file in marker["files"]])
-    record = {"format": 1, "publication": publication.id, "rows": publication.rows, "digest": plan.digest}
-    journal.mark_committed(record)
+    _record(journal, publication)
     return publication
+
+
+def _record(journal: Journal, publication: Publication) -> None:
+    facts = asdict(publication)
+    journal.mark_committed({"format": 1, "publication": facts.pop("id"), **facts})
 
 
 def execute(shards: Sequence[Shard], job: Job, workers: Workers, on_value: Callable[[Shard, Any], None]) -> None:

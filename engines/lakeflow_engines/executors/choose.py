@@ -12,7 +12,29 @@ from lakeflow_io.errors import InputError
 if TYPE_CHECKING:
     from lakeflow_engines.executors.seam import Executor
 
-__all__ = ["open_executor"]
+__all__ = ["check_engine", "open_executor"]
+
+
+def check_engine(engine: Any, slots: int | None = None) -> None:
+    """Refuse what `open_executor` would refuse, without opening anything.
+
+    Raises:
+        InputError: the engine isn't known, or `slots` isn't positive.
+    """
+    if slots is not None and (not isinstance(slots, int) or slots < 1):
+        raise InputError(f"slots={slots!r} runs nothing.", "give a positive whole number.")
+    if engine in ("serial", "threads", "dask") or _is_cluster(engine):
+        return
+    if not all(hasattr(engine, name) for name in ("submit", "next", "close", "slots")):
+        raise InputError(
+            f"No engine {engine!r}.",
+            'use "serial", "threads", "dask", a scheduler\'s address or a distributed.Client.',
+        )
+
+
+def _is_cluster(engine: Any) -> bool:
+    """The address of a scheduler, or a client of one."""
+    return (isinstance(engine, str) and "://" in engine) or type(engine).__module__.startswith("distributed")
 
 
 def open_executor(engine: Any = "threads", slots: int | None = None) -> Executor:
@@ -29,18 +51,14 @@ def open_executor(engine: Any = "threads", slots: int | None = None) -> Executor
         ConfigError: the engine's package isn't installed.
         RunError: the scheduler can't be reached.
     """
+    check_engine(engine, slots)
     count = slots or available_cpus()
     if engine == "serial":
         return SerialExecutor()
     if engine == "threads":
         return ThreadExecutor(count)
-    is_address = isinstance(engine, str) and "://" in engine
-    if engine == "dask" or is_address or type(engine).__module__.startswith("distributed"):
+    if engine == "dask" or _is_cluster(engine):
         from lakeflow_engines.executors.dask import DaskExecutor
 
         return DaskExecutor(None if engine == "dask" else engine, count)
-    if all(hasattr(engine, name) for name in ("submit", "next", "close", "slots")):
-        return cast("Executor", engine)
-    raise InputError(
-        f"No engine {engine!r}.", 'use "serial", "threads", "dask", a scheduler\'s address or a distributed.Client.'
-    )
+    return cast("Executor", engine)

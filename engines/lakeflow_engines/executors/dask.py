@@ -7,12 +7,13 @@ be found on the dashboard; `pure=False`, since a task writes files.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from lakeflow_engines.executors.local_cluster import local_cluster
 from lakeflow_engines.executors.seam import Completion
-from lakeflow_io.errors import ConfigError, RunError, WorkerLostError
+from lakeflow_io.errors import ConfigError, FunctionError, LakeflowError, RunError, WorkerLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["DaskExecutor"]
 
 _CONNECT_SECONDS = 10
+# How often a wait looks whether there is still anyone to wait for.
+_ALIVE_SECONDS = 2
 
 
 class DaskExecutor:
@@ -40,6 +43,7 @@ class DaskExecutor:
     def __init__(self, target: Any, slots: int) -> None:
         self._ended: SimpleQueue[Completion] = SimpleQueue()
         self._futures: dict[str, Any] = {}
+        self._nonce = uuid4().hex[:6]
         self._opened = ExitStack()
         if target is None:
             self._client = self._opened.enter_context(local_cluster(slots))
@@ -51,22 +55,39 @@ class DaskExecutor:
 
     def submit(self, key: str, call: Callable[[Any], Any], argument: Any) -> None:
         """Send a call to the cluster."""
-        future = self._client.submit(call, argument, key=key, pure=False, retries=0)
+        # Twin drivers may share a cluster, where equal keys would be one task.
+        own_key = f"{key}-{self._nonce}"
+        try:
+            future = self._client.submit(call, argument, key=own_key, pure=False, retries=0)
+        except Exception as error:
+            raise self._gone() from error
         self._futures[key] = future
         future.add_done_callback(lambda done: self._ended.put(_completion(key, done)))
 
     def next(self) -> Completion:
         """Wait for any call to end."""
-        completion = self._ended.get()
+        while True:
+            try:
+                completion = self._ended.get(timeout=_ALIVE_SECONDS)
+                break
+            except Empty:
+                if self._client.status != "running":
+                    raise self._gone() from None
         self._futures.pop(completion.key, None)  # lets the scheduler forget the task
         return completion
+
+    def _gone(self) -> RunError:
+        return RunError(
+            "The Dask scheduler is gone: its client is " + str(self._client.status) + ".",
+            "start the cluster again and run with the same run id: finished shards stay done.",
+        )
 
     def close(self) -> None:
         """Cancel what is left, and stop the workers this executor started."""
         with self._opened:
-            if self._futures:
+            if self._futures and self._client.status == "running":
                 self._client.cancel(list(self._futures.values()), force=True)
-                self._futures.clear()
+            self._futures.clear()
 
 
 def _connect(address: str) -> Any:
@@ -84,6 +105,13 @@ def _connect(address: str) -> Any:
 
 
 def _completion(key: str, done: Any) -> Completion:
+    try:
+        return _outcome(key, done)
+    except Exception as error:  # noqa: BLE001  (this runs in a callback, where nobody would hear of it)
+        return Completion(key, error=_unsendable(key, error))
+
+
+def _outcome(key: str, done: Any) -> Completion:
     if done.status == "finished":
         return Completion(key, value=done.result())
     if done.status == "cancelled":
@@ -94,4 +122,13 @@ def _completion(key: str, done: Any) -> Completion:
             f"The Dask worker that ran {key} died: {error}",
             "if it ran out of memory, use smaller shards or fewer workers.",
         )
+    elif not isinstance(error, LakeflowError) and "pickle" in str(error):
+        error = _unsendable(key, error)
     return Completion(key, error=error)
+
+
+def _unsendable(key: str, error: BaseException) -> FunctionError:
+    return FunctionError(
+        f"{key}: what it came to can't be sent back from the worker: {error}",
+        "return small values that pickle, or write tables with into=.",
+    )

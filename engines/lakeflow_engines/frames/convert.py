@@ -119,17 +119,18 @@ def _table(value: Any) -> pa.Table | None:
     if isinstance(value, dict):
         return pa.table(value)
     if hasattr(value, "__iter__") and not isinstance(value, str | bytes):
-        return _from_parts(list(value))
+        return _from_parts([part for part in value if part is not None])
     return None
 
 
 def _from_parts(parts: list[Any]) -> pa.Table | None:
-    """Batches of one schema, or rows as dicts."""
+    """Tables of one schema, or rows as dicts."""
     if parts and all(isinstance(part, dict) for part in parts):
         return pa.Table.from_pylist(parts)
-    if parts and all(hasattr(part, "__arrow_c_array__") or hasattr(part, "__arrow_c_stream__") for part in parts):
-        return pa.concat_tables([pa.table(part) for part in parts])
-    return None
+    if not parts or any(isinstance(part, str | bytes | list | tuple) for part in parts):
+        return None
+    tables = [_table(part) for part in parts]
+    return None if any(table is None for table in tables) else pa.concat_tables(tables)
 
 
 def _first_line(error: Exception) -> str:
