@@ -48,11 +48,11 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python
-	$(INSTALL) --editable '.[demo,pandas]' --group test
+	$(INSTALL) --editable '.[demo,pandas,serve,valkey]' --group test
 	@touch $@
 
 $(VENV)/.check: pyproject.toml | $(BIN)/python
-	$(INSTALL) --editable '.[demo,pandas]' --group test --group check
+	$(INSTALL) --editable '.[demo,pandas,serve,valkey]' --group test --group check
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml | $(BIN)/python

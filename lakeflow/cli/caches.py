@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lakeflow.cli.options import json_option
 from lakeflow.cli.output import print_json, print_rows
 from lakeflow_io.errors import InputError, NotFoundError
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from lakeflow.cache.cache import Cache
 
 __all__ = ["cache_group"]
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group("cache")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from lakeflow.cli.options import home, open_lake
 from lakeflow.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -41,13 +40,15 @@ def demo_command(
     """Match half a million place names to places, end to end."""
     from lakeflow.cache.cache import Cache
     from lakeflow.demo.job import run_demo
+    from lakeflow_engines.executors import check_engine
 
     def say(line: str) -> None:
         click.echo(line, err=as_json)
 
+    check_engine(engine)
     say(_CREDIT)
     with ExitStack() as stack:
-        lake = _lake_on_s3(stack, say, fresh=fresh) if on_s3 else _lake(context)
+        lake = _lake_on_s3(stack, say, fresh=fresh) if on_s3 else open_lake(context, create=True)
         result, evaluation = run_demo(lake, Cache("demo"), engine=engine, countries=countries, fresh=fresh, say=say)
     _explain(evaluation, say)
     say(
@@ -58,17 +59,11 @@ def demo_command(
         print_json(asdict(result))
 
 
-def _lake(context: click.Context) -> Lake:
-    from lakeflow.lake import connect
-
-    return connect(context.obj["catalog"], **context.obj["properties"])
-
-
 def _lake_on_s3(stack: ExitStack, say: Any, *, fresh: bool) -> Lake:
     from lakeflow.demo.seaweed import run_seaweed
     from lakeflow.lake import connect
 
-    folder = Path(os.environ.get("LAKEFLOW_HOME") or "lakehouse").absolute() / "s3"
+    folder = home() / "s3"
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     server = stack.enter_context(run_seaweed(folder))

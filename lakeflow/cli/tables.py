@@ -6,21 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lakeflow.cli.options import json_option, open_lake
 from lakeflow.cli.output import print_json, print_rows
 
 if TYPE_CHECKING:
-    from lakeflow.lake import Lake
     from lakeflow.table import Table
 
 __all__ = ["describe_command", "head_command", "tables_command"]
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-def _lake(context: click.Context) -> Lake:
-    from lakeflow.lake import connect
-
-    return connect(context.obj["catalog"], **context.obj["properties"])
 
 
 @click.command("tables")
@@ -29,7 +21,7 @@ def _lake(context: click.Context) -> Lake:
 @click.pass_context
 def tables_command(context: click.Context, namespace: str | None, *, as_json: bool) -> None:
     """List tables, with their rows and files."""
-    lake = _lake(context)
+    lake = open_lake(context)
     found = [_facts(lake.table(name)) for name in lake.tables(namespace)]
     if as_json:
         print_json(found)
@@ -52,7 +44,7 @@ def tables_command(context: click.Context, namespace: str | None, *, as_json: bo
 @click.pass_context
 def describe_command(context: click.Context, table: str, *, as_json: bool) -> None:
     """Show a table's columns, layout and snapshots."""
-    opened = _lake(context).table(table)
+    opened = open_lake(context).table(table)
     facts = _facts(opened)
     columns = [{"name": field.name, "type": str(field.type), "required": not field.nullable} for field in opened.schema]
     snapshots = [
@@ -83,7 +75,7 @@ def describe_command(context: click.Context, table: str, *, as_json: bool) -> No
 @click.pass_context
 def head_command(context: click.Context, table: str, rows: int, *, as_json: bool) -> None:
     """Show some rows of a table."""
-    frame = _lake(context).table(table).head(rows)
+    frame = open_lake(context).table(table).head(rows)
     found = frame.to_pylist()
     if as_json:
         for row in found:

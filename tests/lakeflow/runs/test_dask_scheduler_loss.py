@@ -61,5 +61,4 @@ def test_a_scheduler_that_is_closed_during_a_run_is_a_run_error(
     assert not driver.is_alive()
     [error] = ended
     assert isinstance(error, RunError), repr(error)
-    assert error.hint
     assert pair.written == []

@@ -76,12 +76,13 @@ def takes_x(rows: pa.Table, x: Any) -> pa.Table:
     return rows
 
 
-def test_the_cause_is_kept_in_one_process(pair: Any) -> None:
-    """Where it ran in this process, the exception itself is the cause."""
+def test_the_traceback_is_kept_as_text(pair: Any) -> None:
+    """The exception itself may be of a type that can't travel: its traceback does, as text."""
     with pytest.raises(FunctionError) as caught:
         run(pair, raises)
 
-    assert isinstance(caught.value.__cause__, KeyError)
+    assert "KeyError: 'titel'" in caught.value.traceback_text
+    assert caught.value.__cause__ is None
 
 
 def test_a_function_is_not_retried(pair: Any) -> None:
@@ -105,7 +106,7 @@ def test_a_result_without_columns_is_refused(pair: Any, value: Any) -> None:
     with pytest.raises(FunctionError, match=r"shard-0000\d: .*returned") as caught:
         run(pair, lambda _: value)
 
-    assert "return a pyarrow Table" in str(caught.value.hint)
+    assert "a pyarrow Table" in str(caught.value.hint)
     assert (pair.written, pair.files) == ([], [])
 
 
@@ -138,9 +139,9 @@ def test_a_function_that_cannot_travel_is_refused_at_once(pair: Any) -> None:
     [
         (lambda: None, {}, "takes no argument"),
         (7, {}, "not a function"),
-        (lambda rows: rows, {"params": {"limit": 3}}, "no parameter 'limit'"),
-        (lambda rows: rows, {"shared": {"names": {"a": [1]}}}, "no parameter 'names'"),
-        (lambda rows: rows, {"params": {"rows": 3}}, "no parameter 'rows'"),
+        (lambda rows: rows, {"params": {"limit": 3}}, "unexpected keyword argument 'limit'"),
+        (lambda rows: rows, {"shared": {"names": {"a": [1]}}}, "unexpected keyword argument 'names'"),
+        (lambda rows: rows, {"params": {"rows": 3}}, "multiple values for argument 'rows'"),
         (takes_x, {"shared": {"x": 7}}, "shared"),
         (takes_x, {"params": {"x": object()}}, "not JSON"),
         (lambda rows: rows, {"run_id": "../up"}, "run id"),

@@ -95,7 +95,7 @@ def test_a_handle_from_before_a_schema_change_is_good(pair: Any, embedded: lf.La
     flag = tmp_path / "flag"
 
     def fails_once(rows: pa.Table) -> pa.Table:
-        if rows["id"][0].as_py() == 30 and not flag.exists():
+        if rows["id"][0].as_py() == 0 and not flag.exists():
             raise ValueError("not now")
         return rows
 

@@ -1,0 +1,164 @@
+"""A cache pushed to a real Valkey server is read as the local one is, one whole version per request."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+
+import lakeflow.cache.valkey.pusher as push_module
+from lakeflow.cache.valkey import ValkeyCache, push
+from lakeflow_io.errors import (
+    SchemaError,
+)
+
+if TYPE_CHECKING:
+    from lakeflow.cache import Cache
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([True, None, False]),
+        pa.array([2**64 - 1, None, 0], pa.uint64()),
+        pa.array([-(2**63), None, 2**63 - 1], pa.int64()),
+        pa.array([0.1, None, math.inf]),
+        pa.array([0.1, None, 3e38], pa.float32()),
+        pa.array([0.5, None, -2.0], pa.float16()),
+        pa.array(['aé\n"\0', None, ""]),
+        pa.array(["x", None, "\U0001f600"], pa.large_string()),
+        pa.array([b"\xff\0", None, b""]),
+        pa.array([b"ab", None, b"\0\0"], pa.binary(2)),
+        pa.array([Decimal("1.20"), None, Decimal("-0.01")], pa.decimal128(9, 2)),
+        pa.array([date(1, 1, 1), None, date(9999, 12, 31)]),
+        pa.array([datetime(2024, 2, 29, 1, 2, 3, 4), None, datetime(1900, 1, 1)]),  # noqa: DTZ001
+        pa.array([datetime(2024, 2, 29, tzinfo=UTC), None], pa.timestamp("ms", "Asia/Tokyo")),
+        pa.array([clock(1, 2, 3), None, clock(0)], pa.time32("s")),
+        pa.array([timedelta(days=-1), None, timedelta(microseconds=1)]),
+        pa.array([[0.5, None], None, []], pa.list_(pa.float32())),
+        pa.array([{"a": ["x", None], "b": 1}, None, {"a": None, "b": None}]),
+        pa.nulls(3),
+    ],
+    ids=lambda values: str(values.type),
+)  # fmt: skip
+def test_every_column_type_reads_as_it_does_locally(
+    local_and_pushed: Any, cache: Cache, url: str, values: pa.Array
+) -> None:
+    """`get` and `get_many` of the server return what the local cache returns, types and nulls included."""
+    reader = local_and_pushed(
+        cache, url, pa.table({"before": values, "id": [1, -2, 3][: len(values)], "after": values})
+    )
+
+    assert [cache.get(key) for key in (1, -2, 99)] == [reader.get(key) for key in (1, -2, 99)]
+    assert list(cache.get(1)) == list(reader.get(1))
+    assert cache.get_many([-2, 9, 1, -2]).equals(reader.get_many([-2, 9, 1, -2]))
+
+
+def test_a_nan_stays_one(local_and_pushed: Any, cache: Cache, url: str) -> None:
+    """Also within a list."""
+    reader = local_and_pushed(cache, url, pa.table({"id": [1], "x": [math.nan], "y": [[math.nan]]}))
+
+    row = reader.get(1)
+
+    assert math.isnan(row["x"])
+    assert math.isnan(row["y"][0])
+
+
+@pytest.mark.parametrize(
+    "keys", [[7, 0, -1], ["é", "a:b {c}\n", ""], [b"\xff\0", b"", b"k"]], ids=["int", "str", "bytes"]
+)
+def test_keys_of_each_kind(local_and_pushed: Any, cache: Cache, url: str, keys: list[Any]) -> None:
+    """Integers, text and bytes are found as they are, a row that holds nothing but its key included."""
+    reader = local_and_pushed(cache, url, pa.table({"id": keys}))
+
+    assert [{"id": key} for key in keys] == [reader.get(key) for key in keys]
+    assert keys == reader.get_many(keys)["id"].to_pylist()
+
+
+def test_a_miss_is_a_default_and_a_wrong_key_is_an_error(
+    local_and_pushed: Any, rows_of: Any, cache: Cache, url: str
+) -> None:
+    """As in the local cache."""
+    reader = local_and_pushed(cache, url, rows_of("a"))
+
+    assert (reader.get(1000), reader.get(1000, "none")) == (None, "none")
+    assert reader.get_many([]).num_rows == 0
+    with pytest.raises(SchemaError, match="expects int"):
+        reader.get("7")
+
+
+def test_the_keys_are_as_documented(local_and_pushed: Any, rows_of: Any, cache: Cache, url: str, raw: Any) -> None:
+    """Literal braces around the name, then version and key; the value is a JSON list without the key."""
+    local_and_pushed(cache, url, rows_of("é", 1))
+
+    assert '["é"]'.encode() == raw.get(f"lakeflow:{{scores}}:{cache.version.id}:0")
+    assert {b"lakeflow:{scores}:CURRENT", f"lakeflow:{{scores}}:{cache.version.id}:0".encode()} == set(raw.keys("*"))
+
+
+def test_the_version_is_that_of_the_local_cache(rows_of: Any, cache: Cache, url: str) -> None:
+    """With its rows, source and time, also in a reader that was pickled."""
+    cache.load(rows_of("a"), key="id", source="kg.titles@7", run_id="r1")
+    push(cache, url)
+
+    reader = pickle.loads(pickle.dumps(ValkeyCache("scores", url)))
+
+    assert cache.version == reader.version
+
+
+def test_a_second_push_does_nothing(local_and_pushed: Any, rows_of: Any, cache: Cache, url: str, raw: Any) -> None:
+    """The pointer says that the version is there."""
+    local_and_pushed(cache, url, rows_of("a"))
+    writes = raw.info("commandstats")["cmdstat_mset"]["calls"]
+
+    report = push(cache, url)
+
+    assert (report.written, report.rows) == (False, 0)
+    assert writes == raw.info("commandstats")["cmdstat_mset"]["calls"]
+
+
+def test_two_versions_stay(rows_of: Any, cache: Cache, url: str, raw: Any) -> None:
+    """The third push removes the first one's rows, and nobody else's."""
+    raw.set("lakeflow:{scores2}:CURRENT", "another cache's")
+    ids = []
+    for tag in "abc":
+        ids.append(cache.load(rows_of(tag, 2500), key="id").id)
+        report = push(cache, url)
+
+    assert report.removed == 2500
+    assert [len(raw.keys(f"lakeflow:{{scores}}:{each}:*")) for each in ids] == [0, 2500, 2500]
+    assert raw.dbsize() == 5002
+
+
+def test_a_rollback_is_pushed_too(local_and_pushed: Any, rows_of: Any, cache: Cache, url: str) -> None:
+    """An earlier version becomes the server's current one again."""
+    reader = local_and_pushed(cache, url, rows_of("a"))
+    local_and_pushed(cache, url, rows_of("b"))
+    assert reader.get(1)["tag"] == "b"
+
+    cache.rollback()
+    push(cache, url)
+
+    assert reader.get(1)["tag"] == "a"
+
+
+def test_memory_is_bounded_by_chunks(
+    local_and_pushed: Any, cache: Cache, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No command carries more rows or bytes than a chunk, however long rows are."""
+    chunks: list[pa.Table] = []
+    write = push_module._write
+    monkeypatch.setattr(push_module, "_write", lambda *given: (chunks.append(given[-1]), write(*given)))
+
+    local_and_pushed(
+        cache, url, pa.table({"id": range(3000), "text": ["x" * (300_000 * (n < 9)) for n in range(3000)]})
+    )
+
+    assert sum(chunk.num_rows for chunk in chunks) == 3000
+    assert max(chunk.num_rows for chunk in chunks) <= 1000
+    assert max(chunk.nbytes for chunk in chunks) <= 1 << 20
