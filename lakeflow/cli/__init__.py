@@ -1,4 +1,4 @@
-"""The command line: `lakeflow tables | describe | head | cache | demo`."""
+"""The command line: `lakeflow tables | describe | head | cache | serve | demo`."""
 
 from __future__ import annotations
 

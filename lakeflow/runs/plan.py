@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["RunPlan", "check_same", "pickle_function", "shards_digest"]
 
 _FORMAT = 1
+_SHOWN = 200  # characters of a value in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,16 @@ def check_same(old: RunPlan, new: RunPlan) -> None:
     if old.digest == new.digest:
         return
     before, after = asdict(old), asdict(new)
-    changes = [f"{key}: {before[key]!r} -> {after[key]!r}" for key in before if before[key] != after[key]]
+    changes = [f"{key}: {_short(before[key])} -> {_short(after[key])}" for key in before if before[key] != after[key]]
     raise PlanChangedError(
         f"Run {new.run_id!r} was planned otherwise before: " + "; ".join(changes) + ".",
         "use another run id, or undo the change to resume.",
     )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
 def shards_digest(shards: Sequence[Shard]) -> str:
