@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from lakeflow.table import Table
 from lakeflow_io.errors import AlreadyExistsError, ConfigError, InputError, NotFoundError
-from lakeflow_io.iceberg.catalog import embedded_catalog, named_catalog, open_catalog
+from lakeflow_io.iceberg.catalog import embedded_catalog, named_catalog, open_catalog, without_secrets
 from lakeflow_io.iceberg.internals import fresh_schema
 from lakeflow_io.iceberg.layout import partition_spec, sort_order
 from lakeflow_io.iceberg.translate import translated
@@ -62,7 +61,7 @@ class Lake:
         self._catalog = catalog
 
     def __repr__(self) -> str:
-        return f"Lake({self._catalog.name!r}, {_without_password(str(self._catalog.properties.get('uri', '')))!r})"
+        return f"Lake({self._catalog.name!r}, {without_secrets(str(self._catalog.properties.get('uri', '')))!r})"
 
     @property
     def catalog(self) -> Catalog:
@@ -175,10 +174,6 @@ def _format_version(properties: Mapping[str, str]) -> TableVersion:
     if asked not in ("1", "2"):
         raise InputError(f"Tables of format version {asked} are not written by this version.", "use 1 or 2.")
     return 1 if asked == "1" else 2
-
-
-def _without_password(uri: str) -> str:
-    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", uri)
 
 
 def _check_identifier(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from lakeflow.dataframe import DataFrame
+from lakeflow.names import check_run_id
 from lakeflow.scan import Scan
 from lakeflow.stream import bounded_tables
 from lakeflow_io.errors import InputError, NotFoundError
@@ -142,6 +144,8 @@ class Table:
                 schema = self._table.schemas()[found.schema_id]
         names = [field.name for field in schema.fields]
         columns = [columns] if isinstance(columns, str) else columns
+        if columns is not None and not isinstance(columns, Iterable):
+            raise InputError(f"columns={columns!r} names no columns.", "give a list of names.")
         if columns is not None and not columns:
             raise InputError(f"A scan of {self.name} without columns has nothing to read.", "leave columns= out.")
         for column in columns or ():
@@ -179,11 +183,12 @@ class Table:
                 call with it writes nothing and returns that snapshot.
 
         Raises:
+            InputError: the run id is no plain name.
             SchemaError: it doesn't fit; nothing is written.
             StoreError: the store or the catalog refused. Nothing is visible, unless the catalog went away
                 after it had taken the commit: with a run id it is safe to call again.
         """
-        found = self.refresh().find_run(run_id) if run_id else None
+        found = self.refresh().find_run(check_run_id(run_id)) if run_id is not None else None
         if found is not None:
             return found
         stager = Stager.for_table(self._table, self.name)

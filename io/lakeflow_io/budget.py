@@ -27,6 +27,8 @@ def parse_bytes(size: int | str) -> int:
         if match is None or unit is None:
             raise InputError(f"{size!r} is no size.", 'write bytes as a number, or "64 MiB", "2 GB".')
         size = int(float(match[1]) * unit)
+    if not isinstance(size, int):
+        raise InputError(f"{size!r} is no size.", 'write bytes as a number, or "64 MiB", "2 GB".')
     if size <= 0:
         raise InputError(f"A size of {size} bytes is not positive.", 'write "64 MiB", for example.')
     return size

@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from lakeflow.names import check_run_id
 from lakeflow.runs.attempt import Job
 from lakeflow.runs.fingerprint import fingerprint
-from lakeflow.runs.journal import check_run_id
 from lakeflow.runs.plan import check_params, function_name, pickle_function
 from lakeflow.table import Table
 from lakeflow_engines.frames import parameter_kinds, to_arrow

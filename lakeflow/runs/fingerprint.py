@@ -10,12 +10,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
-import json
 import pickle
 import types
+from contextlib import suppress
 from typing import Any
 
 __all__ = ["fingerprint"]
+
+# Types of these have state that pickle knows and `__dict__` doesn't show.
+_PICKLED = ("numpy", "pyarrow.lib", "pandas")
 
 
 def fingerprint(function: Any) -> str:
@@ -25,7 +28,7 @@ def fingerprint(function: Any) -> str:
     return digest.hexdigest()
 
 
-def _feed(digest: Any, value: Any) -> None:
+def _feed(digest: Any, value: Any) -> None:  # noqa: C901  (one branch a kind of value)
     """Add what decides how `value` behaves."""
     if isinstance(value, functools.partial):
         for part in (value.func, list(value.args), sorted(value.keywords.items())):
@@ -37,8 +40,25 @@ def _feed(digest: Any, value: Any) -> None:
         _feed_function(digest, value)
     elif isinstance(value, types.ModuleType):
         digest.update(value.__name__.encode())
+    elif isinstance(value, dict):
+        digest.update(b"dict")
+        for each in sorted(_hashed([key, held]) for key, held in value.items()):
+            digest.update(each)
+    elif isinstance(value, list | tuple):
+        digest.update(type(value).__name__.encode())
+        for each in value:
+            _feed(digest, each)
+    elif isinstance(value, set | frozenset):
+        # By their elements' hashes: the order of a set is another one in each process.
+        digest.update(b"set" + b"".join(sorted(_hashed(each) for each in value)))
     else:
         _feed_value(digest, value)
+
+
+def _hashed(value: Any) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    _feed(digest, value)
+    return digest.digest()
 
 
 def _feed_function(digest: Any, function: types.FunctionType) -> None:
@@ -73,18 +93,12 @@ def _feed_code(digest: Any, code: types.CodeType) -> None:
 
 def _feed_value(digest: Any, value: Any) -> None:
     digest.update(f"{type(value).__module__}.{type(value).__qualname__}".encode())
-    for encode in (_as_json, _as_pickle):
-        try:
-            digest.update(encode(value))
-        except Exception:  # noqa: BLE001, S112  (what neither takes is known by its type alone)
-            continue
+    if isinstance(value, bool | int | float | str | bytes | None):
+        digest.update(repr(value).encode())
         return
-
-
-def _as_json(value: Any) -> bytes:
-    # Sorted, so that equal dicts are equal; pickle would also tell shared strings from equal ones.
-    return json.dumps(value, sort_keys=True).encode()
-
-
-def _as_pickle(value: Any) -> bytes:
-    return pickle.dumps(value, protocol=4)
+    if type(value).__module__ not in _PICKLED and getattr(value, "__dict__", None):
+        _feed(digest, value.__dict__)
+        return
+    # What can't be pickled either, a lock say, is known by its type alone.
+    with suppress(Exception):
+        digest.update(pickle.dumps(value, protocol=4))

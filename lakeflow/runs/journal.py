@@ -13,35 +13,21 @@ table bucket of S3 Tables refuses keys outside of a table).
 from __future__ import annotations
 
 import json
-import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lakeflow.names import check_run_id
 from lakeflow.runs.plan import RunPlan
-from lakeflow_io.errors import CorruptFileError, InputError, ObjectNotFoundError
+from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
 from lakeflow_io.storage.location import join
 
 if TYPE_CHECKING:
     from lakeflow_io.storage import Transport
 
-__all__ = ["Journal", "check_run_id"]
+__all__ = ["Journal"]
 
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _READERS = 16  # markers are kilobytes: their number of round trips is what costs
-
-
-def check_run_id(run_id: str) -> str:
-    """A run id names a folder and files, so it is a plain name.
-
-    Raises:
-        InputError: it isn't.
-    """
-    if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
-        raise InputError(
-            f"{run_id!r} can't be a run id.", "use letters, digits, '_', '.' and '-', 128 at most, no leading '.'."
-        )
-    return run_id
 
 
 @dataclass(frozen=True, slots=True)

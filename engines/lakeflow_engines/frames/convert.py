@@ -126,7 +126,8 @@ def _table(value: Any) -> pa.Table | None:
 def _from_parts(parts: list[Any]) -> pa.Table | None:
     """Tables of one schema, or rows as dicts."""
     if parts and all(isinstance(part, dict) for part in parts):
-        return pa.Table.from_pylist(parts)
+        names = dict.fromkeys(name for row in parts for name in row)  # a row may lack what another has
+        return pa.table({name: [row.get(name) for row in parts] for name in names})
     if not parts or any(isinstance(part, str | bytes | list | tuple) for part in parts):
         return None
     tables = [_table(part) for part in parts]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from lakeflow_io.errors import ConfigError, NotFoundError
 from lakeflow_io.iceberg.translate import translated
@@ -12,7 +14,7 @@ from lakeflow_io.iceberg.translate import translated
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-__all__ = ["embedded_catalog", "named_catalog", "open_catalog"]
+__all__ = ["embedded_catalog", "named_catalog", "open_catalog", "without_secrets"]
 
 _FILE_IO = "lakeflow_io.iceberg.file_io.TransportFileIO"
 
@@ -24,11 +26,6 @@ def embedded_catalog(home: str | os.PathLike[str] | None = None) -> Catalog:
         home: The folder; default `$LAKEFLOW_HOME`, else `./lakehouse`.
     """
     folder = Path(home or os.environ.get("LAKEFLOW_HOME") or "lakehouse").absolute()
-    if set("?#%") & set(str(folder)):
-        # They mean something in a URL, and a catalog is named by one: it would come to lie elsewhere.
-        raise ConfigError(
-            f"No lakehouse can be made in {folder}: its path holds '?', '#' or '%'.", "rename the folder."
-        )
     try:
         (folder / "warehouse").mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -38,7 +35,7 @@ def embedded_catalog(home: str | os.PathLike[str] | None = None) -> Catalog:
         ) from error
     return open_catalog(
         "embedded",
-        {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}/warehouse"},
+        {"type": "sql", "uri": _sqlite_uri(f"{folder}/catalog.db"), "warehouse": f"file://{folder}/warehouse"},
     )
 
 
@@ -66,7 +63,8 @@ def open_catalog(name: str, properties: dict[str, Any]) -> Catalog:
     """
     from pyiceberg.catalog import load_catalog
 
-    with translated(f"open catalog {name!r}"):
+    where = without_secrets(str(properties.get("uri", "")))
+    with translated(f"open catalog {name!r} {where}".rstrip()):
         try:
             return load_catalog(name, **{"py-io-impl": _FILE_IO, **properties})
         except ValueError as error:
@@ -74,3 +72,18 @@ def open_catalog(name: str, properties: dict[str, Any]) -> Catalog:
                 f"The properties of catalog {name!r} do not describe a catalog: {error}",
                 "give at least uri= and warehouse=, and type= where the uri does not tell.",
             ) from error
+
+
+def without_secrets(uri: str) -> str:
+    """A catalog's address as it may be shown: no password, no query."""
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", uri.partition("?")[0])
+
+
+def _sqlite_uri(path: str) -> str:
+    """The address of a SQLite file, whatever its name: SQLAlchemy may or may not unquote it."""
+    from sqlalchemy import make_url
+
+    for uri in (f"sqlite:///{path}", f"sqlite:///{quote(path)}"):
+        if make_url(uri).database == path:
+            return uri
+    raise ConfigError(f"No catalog can lie at {path}.", "choose a folder without '?', '#' and '%' in its name.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyiceberg.io import FileIO, InputFile, OutputFile
 
 from lakeflow_io.errors import ObjectNotFoundError
+from lakeflow_io.iceberg.whole import check_whole
 from lakeflow_io.storage import open_transport
 from lakeflow_io.storage.properties import store_properties
 
@@ -60,10 +61,12 @@ class _TransportFile(InputFile, OutputFile):
     def _bytes(self) -> memoryview:
         if self._data is None:
             try:
-                self._data = self._transport.get(self.location)
+                data = self._transport.get(self.location)
             except ObjectNotFoundError as error:
                 # pyiceberg tells a missing file by this type.
                 raise FileNotFoundError(str(error)) from error
+            check_whole(self.location, data)
+            self._data = data
         return self._data
 
     def __len__(self) -> int:

@@ -22,6 +22,7 @@ _TERM = re.compile(
 )
 _WITH_WIDTH = ("bucket", "truncate")
 _PLAIN = ("identity", "year", "month", "day", "hour", "void")
+_LARGEST_WIDTH = 2**31 - 1  # the spec's widths are ints
 _FIRST_PARTITION_ID = 1000  # the spec's convention, so that partition ids never meet column ids
 
 
@@ -39,7 +40,7 @@ def _parse(term: str, schema: Schema, what: str) -> tuple[Any, int, str, str]:
         raise InputError(f"{what} {term!r} is a field of a struct.", "lakeflow lays tables out by top-level columns.")
     if column not in tops:
         raise NotFoundError.among("column", column, f"the schema (named in {what} {term!r})", tops)
-    if name in _WITH_WIDTH and int(match["width"] or 0) > 0:
+    if name in _WITH_WIDTH and 0 < int(match["width"] or 0) <= _LARGEST_WIDTH:
         transform = parse_transform(f"{name}[{match['width']}]")
     elif name in _PLAIN and not match["width"]:
         transform = parse_transform(name)
@@ -92,6 +93,8 @@ def sort_order(schema: Schema, terms: Sequence[str]) -> SortOrder:
 
     fields = []
     for term in terms:
+        if not isinstance(term, str):
+            raise InputError(f"sort_by {term!r} is no text.", _hint())
         column, _, direction = term.strip().rpartition(" ")
         descending = bool(column) and direction.lower() == "desc"
         plain = column if column and direction.lower() in ("asc", "desc") else term

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import FilterError, NotFoundError, UnsupportedError
@@ -111,9 +113,10 @@ def _refuse_fractions(expression: BooleanExpression, schema: Schema, table: str)
             continue
         literals = [predicate.literal] if hasattr(predicate, "literal") else getattr(predicate, "literals", ())
         for literal in literals:
-            if isinstance(literal.value, float) and not literal.value.is_integer():
+            value = literal.value
+            if isinstance(value, float | Decimal) and (not math.isfinite(value) or value != int(value)):
                 raise FilterError(
-                    f"The filter on {table} compares column {name!r}, which holds whole numbers, with {literal.value}.",
+                    f"The filter on {table} compares column {name!r}, which holds whole numbers, with {value}.",
                     "compare it with a whole number.",
                 )
 

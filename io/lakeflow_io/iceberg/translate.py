@@ -72,16 +72,16 @@ def _translate(error: Exception, action: str) -> LakeflowError:  # noqa: C901, P
         return SchemaError(said, "cast the column to a type that Iceberg has.")
     if "file is not a database" in str(error):
         return CorruptFileError(said, "the SQLite catalog is damaged; restore it.")
+    # What decoders of manifests raise.
+    broken = isinstance(error, EOFError | SystemError | LookupError | UnicodeDecodeError)
+    if broken or kind == "ValidationError" or type(error).__module__ == "zlib":  # pydantic's: metadata.json
+        return CorruptFileError(
+            f"{said} (a metadata file does not decode)", "restore the file, or roll the table back."
+        )
     if type(error).__module__.partition(".")[0] in _FOREIGN_PACKAGES:
         return CatalogError(said, "check the catalog's uri, that it is running, and the network; then retry.")
     if isinstance(error, FileNotFoundError):
         return ObjectNotFoundError(said, "the catalog names a metadata file that the store has lost; restore it.")
-    # What decoders of manifests raise.
-    broken = isinstance(error, EOFError | SystemError | LookupError | UnicodeDecodeError)
-    if broken or type(error).__module__.startswith("pydantic"):  # and of metadata.json
-        return CorruptFileError(
-            f"{said} (a metadata file does not decode)", "restore the file, or roll the table back."
-        )
     if isinstance(error, OSError):
         return CatalogError(said, "check the store and the network; then retry.")
     if isinstance(error, ValueError | TypeError | NotImplementedError):

@@ -63,7 +63,10 @@ def _options(properties: Mapping[str, str]) -> tuple[dict[str, Any], int]:
         }
         if options["compression_level"] is not None:
             pa.Codec(_CODECS[codec], compression_level=options["compression_level"])  # knows which take a level
-        return options, int(properties.get("write.parquet.row-group-limit", _ROW_GROUP_ROWS))
+        group_rows = int(properties.get("write.parquet.row-group-limit", _ROW_GROUP_ROWS))
+        if group_rows < 1:
+            raise ValueError(f"a row group of {group_rows} rows")  # noqa: TRY301
+        return options, group_rows  # noqa: TRY300
     except (KeyError, ValueError) as error:
         given = {name: value for name, value in properties.items() if name.startswith("write.parquet.")}
         raise ConfigError(

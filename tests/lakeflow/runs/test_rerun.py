@@ -53,18 +53,6 @@ def test_a_run_whose_snapshot_expired_commits_nothing_again(pair: Any, numbers: 
     )
 
 
-def test_an_append_whose_snapshot_expired_appends_nothing_again(pair: Any, numbers: Callable[..., pa.Table]) -> None:
-    """The same for `append(run_id=...)`."""
-    first = pair.into.append(numbers(5), run_id="load")
-    pair.into.append(numbers(1, 1000))
-    expire(pair.into, first.id)
-
-    second = pair.into.append(numbers(5), run_id="load")
-
-    assert [*range(5), 1000] == pair.written
-    assert first.id == second.id
-
-
 def test_a_crash_before_the_record_of_the_commit(
     pair: Any, numbers: Callable[..., pa.Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:
