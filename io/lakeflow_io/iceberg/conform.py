@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.types as kinds
 
@@ -32,31 +34,35 @@ def conform(data: pa.Table, schema: pa.Schema, table: str) -> pa.Table:
     problems += [f"column {name!r} appears more than once" for name in sorted(twice)]
     columns = []
     for field in schema:
-        if field.name in twice:
-            continue
-        if field.name not in data.column_names:
-            if not field.nullable:
-                problems.append(f"missing column {field.name!r} ({field.type})")
-            columns.append(pa.nulls(data.num_rows, field.type))
-            continue
-        column = data.column(field.name)
-        wrong = _why_not(column.type, field.type)
-        try:
-            cast = column if wrong else _cast(column, field.type)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            wrong = str(error).splitlines()[0]
-        if wrong:
-            problems.append(f"column {field.name!r} is {column.type}, not {field.type} ({wrong})")
-            continue
-        if not field.nullable and cast.null_count:
-            problems.append(f"column {field.name!r} has {cast.null_count} nulls and is required")
-        columns.append(cast)
+        if field.name not in twice:
+            column, wrong = _fit(data, field)
+            columns.append(column)
+            problems += [wrong] if wrong else []
     if problems:
         raise SchemaError(
             f"The data does not fit {table}: " + "; ".join(problems) + ".",
             "the table has " + ", ".join(f"{field.name}: {field.type}" for field in schema) + ".",
         )
     return pa.table(columns, schema=schema)
+
+
+def _fit(data: pa.Table, field: pa.Field) -> tuple[Any, str | None]:
+    """A table's column out of the data, and what is wrong with it."""
+    if field.name not in data.column_names:
+        nulls = pa.nulls(data.num_rows, field.type)
+        return nulls, None if field.nullable else f"missing column {field.name!r} ({field.type})"
+    column = data.column(field.name)
+    wrong = _why_not(column.type, field.type)
+    if wrong is None:
+        try:
+            column = _cast(column, field.type)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            wrong = str(error).splitlines()[0]
+    if wrong is not None:
+        return column, f"column {field.name!r} is {column.type}, not {field.type} ({wrong})"
+    if not field.nullable and column.null_count:
+        return column, f"column {field.name!r} has {column.null_count} nulls and is required"
+    return column, None
 
 
 def _cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
