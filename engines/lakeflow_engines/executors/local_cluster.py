@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = ["local_cluster"]
 
+# One thread a process, in every library that would start more. Dask's own default also sets
+# MALLOC_TRIM_THRESHOLD_, which makes glibc give memory back after each large array and fault it in
+# again for the next: functions over arrays spend most of their time in the kernel then.
+_WORKER_ENVIRONMENT = {
+    "MKL_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "POLARS_MAX_THREADS": "1",
+}
+
 
 @contextmanager
 def local_cluster(workers: int | None = None) -> Generator[Any]:
@@ -30,6 +40,7 @@ def local_cluster(workers: int | None = None) -> Generator[Any]:
             unguarded main script again.
     """
     try:
+        import dask
         import distributed
     except ImportError:
         raise ConfigError.missing_extra("Dask", "dask", "The Dask engine") from None
@@ -40,6 +51,7 @@ def local_cluster(workers: int | None = None) -> Generator[Any]:
         )
     with (
         _quiet("distributed"),
+        dask.config.set({"distributed.nanny.pre-spawn-environ": _WORKER_ENVIRONMENT}),
         tempfile.TemporaryDirectory(prefix="lakeflow-dask-") as folder,
         distributed.LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=workers or available_cpus(),
