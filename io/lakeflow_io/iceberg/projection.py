@@ -95,7 +95,7 @@ class FileProjection:
             CorruptFileError: the file's types can't become the table's.
         """
         try:
-            shaped = [self._shape(batch) for batch in data.combine_chunks().to_batches()]
+            shaped = [self._shape(batch) for batch in data.to_batches()]
             return pa.Table.from_batches(shaped, self.target)
         except (pa.ArrowException, ResolveError, ValueError, TypeError) as error:
             raise CorruptFileError(
