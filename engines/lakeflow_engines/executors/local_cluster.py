@@ -40,8 +40,8 @@ def local_cluster(workers: int | None = None) -> Generator[Any]:
             unguarded main script again.
     """
     try:
-        import dask
         import distributed
+        from dask.config import set as configured
     except ImportError:
         raise ConfigError.missing_extra("Dask", "dask", "The Dask engine") from None
     if getattr(multiprocessing.current_process(), "_inheriting", False):
@@ -51,7 +51,7 @@ def local_cluster(workers: int | None = None) -> Generator[Any]:
         )
     with (
         _quiet("distributed"),
-        dask.config.set({"distributed.nanny.pre-spawn-environ": _WORKER_ENVIRONMENT}),
+        configured({"distributed.nanny.pre-spawn-environ": _WORKER_ENVIRONMENT}),
         tempfile.TemporaryDirectory(prefix="lakeflow-dask-") as folder,
         distributed.LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=workers or available_cpus(),
