@@ -13,92 +13,85 @@ import inspect
 import pickle
 import types
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["fingerprint"]
 
 # Types of these have state that pickle knows and `__dict__` doesn't show.
-_PICKLED = ("numpy", "pyarrow.lib", "pandas")
+_PICKLED = ("logging", "numpy", "pandas", "pyarrow.lib")
 
 
 def fingerprint(function: Any) -> str:
     """A 128-bit hash, in hex, that is the same in every process."""
-    digest = hashlib.blake2b(digest_size=16)
-    _feed(digest, function)
-    return digest.hexdigest()
+    return _hashed(function, ()).hex()
 
 
-def _feed(digest: Any, value: Any) -> None:  # noqa: C901  (one branch a kind of value)
-    """Add what decides how `value` behaves."""
-    if isinstance(value, functools.partial):
-        for part in (value.func, list(value.args), sorted(value.keywords.items())):
-            _feed(digest, part)
-    elif inspect.ismethod(value):
-        _feed(digest, value.__func__)
-        _feed(digest, value.__self__)
-    elif inspect.isfunction(value):
-        _feed_function(digest, value)
-    elif isinstance(value, types.ModuleType):
-        digest.update(value.__name__.encode())
-    elif isinstance(value, dict):
-        digest.update(b"dict")
-        for each in sorted(_hashed([key, held]) for key, held in value.items()):
-            digest.update(each)
-    elif isinstance(value, list | tuple):
-        digest.update(type(value).__name__.encode())
-        for each in value:
-            _feed(digest, each)
-    elif isinstance(value, set | frozenset):
-        # By their elements' hashes: the order of a set is another one in each process.
-        digest.update(b"set" + b"".join(sorted(_hashed(each) for each in value)))
-    else:
-        _feed_value(digest, value)
+def _hashed(value: Any, path: tuple[int, ...]) -> bytes:
+    """A hash of one value; of fixed length, so that nesting can't be mistaken for sequence.
 
-
-def _hashed(value: Any) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
-    _feed(digest, value)
+    Args:
+        value: Anything.
+        path: Ids of what holds it: functions and instances may hold each other.
+    """
+    digest = hashlib.blake2b(type(value).__qualname__.encode(), digest_size=16)
+    if id(value) not in path:
+        for part in _parts(value, (*path, id(value))):
+            digest.update(hashlib.blake2b(part, digest_size=16).digest())
     return digest.digest()
 
 
-def _feed_function(digest: Any, function: types.FunctionType) -> None:
+def _parts(value: Any, path: tuple[int, ...]) -> Iterator[bytes]:  # noqa: C901  (one branch a kind of value)
+    """What decides how `value` behaves."""
+    if isinstance(value, bool | int | float | str | bytes | None):
+        yield repr(value).encode()
+    elif isinstance(value, functools.partial):
+        for part in (value.func, value.args, value.keywords):
+            yield _hashed(part, path)
+    elif inspect.ismethod(value):
+        yield _hashed(value.__func__, path)
+        yield _hashed(value.__self__, path)
+    elif inspect.isfunction(value):
+        yield from _function_parts(value, path)
+    elif isinstance(value, types.ModuleType):
+        yield value.__name__.encode()
+    elif isinstance(value, dict):
+        yield from sorted(_hashed(key, path) + _hashed(held, path) for key, held in value.items())
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield _hashed(each, path)
+    elif isinstance(value, set | frozenset):
+        # By their elements' hashes: the order of a set is another one in each process.
+        yield from sorted(_hashed(each, path) for each in value)
+    elif type(value).__module__ not in _PICKLED and getattr(value, "__dict__", None):
+        yield type(value).__module__.encode()
+        yield _hashed(value.__dict__, path)
+    else:
+        # What can't be pickled either, a lock say, is known by its type alone.
+        with suppress(Exception):
+            yield pickle.dumps(value, protocol=4)
+
+
+def _function_parts(function: types.FunctionType, path: tuple[int, ...]) -> Iterator[bytes]:
     try:
-        digest.update(inspect.getsource(function).encode())
+        yield inspect.getsource(function).encode()
     except (OSError, TypeError):
-        _feed_code(digest, function.__code__)
-    for value in function.__defaults__ or ():
-        _feed(digest, value)
-    for name, value in sorted((function.__kwdefaults__ or {}).items()):
-        digest.update(name.encode())
-        _feed(digest, value)
+        yield from _code_parts(function.__code__)
+    yield _hashed(function.__defaults__, path)
+    yield _hashed(function.__kwdefaults__, path)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        digest.update(name.encode())
-        try:
-            held = cell.cell_contents
-        except ValueError:  # a name that is bound later, such as the function's own
-            continue
-        if held is not function:
-            _feed(digest, held)
+        yield name.encode()
+        with suppress(ValueError):  # a name that is bound later, such as the function's own
+            yield _hashed(cell.cell_contents, path)
 
 
-def _feed_code(digest: Any, code: types.CodeType) -> None:
-    digest.update(code.co_code)
-    digest.update(repr(code.co_names).encode())
+def _code_parts(code: types.CodeType) -> Iterator[bytes]:
+    yield code.co_code
+    yield repr(code.co_names).encode()
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            _feed_code(digest, constant)
+            yield from _code_parts(constant)
         else:
-            digest.update(repr(constant).encode())
-
-
-def _feed_value(digest: Any, value: Any) -> None:
-    digest.update(f"{type(value).__module__}.{type(value).__qualname__}".encode())
-    if isinstance(value, bool | int | float | str | bytes | None):
-        digest.update(repr(value).encode())
-        return
-    if type(value).__module__ not in _PICKLED and getattr(value, "__dict__", None):
-        _feed(digest, value.__dict__)
-        return
-    # What can't be pickled either, a lock say, is known by its type alone.
-    with suppress(Exception):
-        digest.update(pickle.dumps(value, protocol=4))
+            yield repr(constant).encode()
