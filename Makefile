@@ -14,6 +14,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 MAKE_VENV := $(PYTHON) -m venv $(VENV) && $(INSTALL) --upgrade 'pip>=25.1'
 endif
 
+# What the editable install is made of: a change of the C sources compiles them anew.
+BUILT_FROM := pyproject.toml hatch_build.py $(wildcard io/lakeflow_io/parquet/native/*.[ch]) $(wildcard io/lakeflow_io/parquet/native/build.py)
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench clean
 
@@ -43,18 +46,18 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("lakeflow needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.13" if sys.version_info < (3, 11) else 0)'
 	$(MAKE_VENV)
 
-$(VENV)/.demo: pyproject.toml | $(BIN)/python
+$(VENV)/.demo: $(BUILT_FROM) | $(BIN)/python
 	$(INSTALL) --editable '.[demo]'
 	@touch $@
 
-$(VENV)/.test: pyproject.toml | $(BIN)/python
+$(VENV)/.test: $(BUILT_FROM) | $(BIN)/python
 	$(INSTALL) --editable '.[demo,pandas,serve,valkey]' --group test
 	@touch $@
 
-$(VENV)/.check: pyproject.toml | $(BIN)/python
+$(VENV)/.check: $(BUILT_FROM) | $(BIN)/python
 	$(INSTALL) --editable '.[demo,pandas,serve,valkey]' --group test --group check
 	@touch $@
 
-$(VENV)/.bench: pyproject.toml | $(BIN)/python
+$(VENV)/.bench: $(BUILT_FROM) | $(BIN)/python
 	$(INSTALL) --editable '.[demo]' --group bench
 	@touch $@
