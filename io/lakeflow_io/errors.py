@@ -16,6 +16,7 @@
      +- StoreError                  the store's or the catalog's: storage, network, permission
      |   +- ObjectNotFoundError       a file that metadata names and the store doesn't have
      |   +- AccessDeniedError         credentials missing, refused or without the right
+     |   +- ThrottledError            the store asked for fewer requests; later it will answer
      |   +- StoreFullError            no space left
      |   +- CatalogError              the catalog refused or can't be reached
      |   +- CommitConflictError       another writer won; nothing of this commit is visible
@@ -52,6 +53,7 @@ __all__ = [
     "SchemaError",
     "StoreError",
     "StoreFullError",
+    "ThrottledError",
     "UnsupportedError",
     "WorkerLostError",
 ]
@@ -158,6 +160,10 @@ class ObjectNotFoundError(StoreError):
 
 class AccessDeniedError(StoreError):
     """Credentials are missing, refused, or lack the right."""
+
+
+class ThrottledError(StoreError):
+    """The store asked for fewer requests (503, 429, SlowDown): wait, send fewer, and try again."""
 
 
 class StoreFullError(StoreError):

@@ -35,6 +35,16 @@ class MemoryTransport:
             raise CorruptFileError(f"{uri} ends too early: {length} bytes were asked for, {len(data)} came.")
         return data
 
+    async def get_range_async(self, uri: str, start: int, length: int) -> memoryview:
+        """Bytes `[start, start + length)`, for a task; counted as `get_range`."""
+        return self.get_range(uri, start, length)
+
+    async def get_suffix_async(self, uri: str, length: int) -> tuple[memoryview, int]:
+        """The last `length` bytes, or all where there are fewer, and the object's size in bytes."""
+        self._count("get_suffix")
+        data = memoryview(self._read(uri))
+        return data[max(0, len(data) - length) :], len(data)
+
     def put(self, uri: str, data: bytes | memoryview) -> None:
         """Write an object."""
         self._count("put")

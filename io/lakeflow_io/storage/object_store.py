@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-import errno
-import re
+import asyncio
+from datetime import timedelta
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
 from obstore.store import LocalStore, MemoryStore, S3Store
 
-from lakeflow_io.errors import (
-    AccessDeniedError,
-    ConfigError,
-    CorruptFileError,
-    ObjectNotFoundError,
-    StoreError,
-    StoreFullError,
-)
+from lakeflow_io.errors import ObjectNotFoundError, StoreError
+from lakeflow_io.storage.failures import is_outside, too_short, translate
 from lakeflow_io.storage.location import Location
 from lakeflow_io.storage.properties import s3_options
 from lakeflow_io.storage.transport import ObjectInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 __all__ = ["ObjectStoreTransport", "open_transport"]
 
 # Above this, a put becomes a multipart upload whose parts are sent side by side.
 _MULTIPART_BYTES = 16 * 1024 * 1024
-# What obstore says of a refused listing or deletion, which it doesn't raise as PermissionDeniedError.
-_DENIED = ("403 Forbidden", "401 Unauthorized")
+# Ranged reads are scheduled, and so repeated, by who asks for them.
+_NEVER_RETRIED = ("file", "memory")
+_ONE_ATTEMPT = {"max_retries": 0, "retry_timeout": timedelta(0)}
 
 
 class ObjectStoreTransport:
-    """A Transport over every store that obstore reaches; one connection pool a bucket.
+    """A Transport over every store that obstore reaches.
+
+    A bucket has two connection pools, one for ranged reads and one for all else.
 
     Args:
         properties: Catalog properties that concern storage (`s3.endpoint`, `s3.access-key-id`, ...).
@@ -44,7 +41,7 @@ class ObjectStoreTransport:
 
     def __init__(self, properties: Mapping[str, str]) -> None:
         self._properties = dict(properties)
-        self._stores: dict[tuple[str, str], Any] = {}
+        self._stores: dict[tuple[str, str, bool], Any] = {}
         self._lock = Lock()
 
     def get(self, uri: str) -> memoryview:
@@ -52,21 +49,53 @@ class ObjectStoreTransport:
         return memoryview(self._call(uri, lambda store, key: obstore.get(store, key).bytes()))
 
     def get_range(self, uri: str, start: int, length: int) -> memoryview:
-        """Bytes `[start, start + length)`, in one request."""
+        """Bytes `[start, start + length)`, in one request and one attempt."""
 
         def read(store: Any, key: str) -> Any:
             try:
                 return obstore.get_range(store, key, start=start, length=length)
             except BaseError as error:
-                # Object stores answer 416 to a range that begins behind the end.
-                if "range was invalid" in str(error) or "416 Range Not Satisfiable" in str(error):
-                    raise _too_short(uri, start, length, 0) from error
+                if is_outside(error, key):
+                    raise too_short(uri, start, length, 0) from error
                 raise
 
-        data = memoryview(self._call(uri, read))
-        if len(data) != length:
-            raise _too_short(uri, start, length, len(data))
-        return data
+        return _exactly(self._call(uri, read, once=True), uri, start, length)
+
+    async def get_range_async(self, uri: str, start: int, length: int) -> memoryview:
+        """`get_range` for a task; cancelling it drops the request."""
+
+        async def read(store: Any, key: str) -> Any:
+            try:
+                return await obstore.get_range_async(store, key, start=start, length=length)
+            except BaseError as error:
+                if is_outside(error, key):
+                    raise too_short(uri, start, length, 0) from error
+                raise
+
+        return _exactly(await self._call_async(uri, read), uri, start, length)
+
+    async def get_suffix_async(self, uri: str, length: int) -> tuple[memoryview, int]:
+        """The last `length` bytes, or all where there are fewer, and the object's size in bytes."""
+
+        async def read(store: Any, key: str) -> tuple[Any, int]:
+            try:
+                answer = await obstore.get_async(store, key, options={"range": {"suffix": length}})
+                return await answer.bytes_async(), answer.meta["size"]
+            except NotSupportedError:  # Azure has no ranges that count from the end
+                size = (await obstore.head_async(store, key))["size"]
+                start = max(0, size - length)
+                return await obstore.get_range_async(store, key, start=start, end=size) if size else b"", size
+            except BaseError as error:
+                # No last byte can be asked of an object that has none.
+                if is_outside(error, key):
+                    return b"", 0
+                raise
+
+        data, size = await self._call_async(uri, read)
+        view = memoryview(data)
+        if len(view) != min(length, size):
+            raise too_short(uri, max(0, size - length), min(length, size), len(view))
+        return view, size
 
     def put(self, uri: str, data: bytes | memoryview) -> None:
         """Write an object; readers see all of it or nothing."""
@@ -104,25 +133,37 @@ class ObjectStoreTransport:
         except ObjectNotFoundError:
             return
 
-    def _call(self, uri: str, verb: Callable[[Any, str], Any]) -> Any:
+    def _call(self, uri: str, verb: Callable[[Any, str], Any], *, once: bool = False) -> Any:
         location = Location.parse(uri)
         try:
-            return verb(self._store(location), location.key)
+            return verb(self._store(location, once=once), location.key)
         except AlreadyExistsError as error:
             raise _PresentError(f"{uri} exists already.") from error
         except (BaseError, OSError) as error:
-            raise _translate(error, uri) from error
+            raise translate(error, uri) from error
 
-    def _store(self, location: Location) -> Any:
-        where = (location.scheme, location.bucket)
+    async def _call_async(self, uri: str, verb: Callable[[Any, str], Awaitable[Any]]) -> Any:
+        location = Location.parse(uri)
+        try:
+            store = self._stores.get(_pool(location, once=True))
+            if store is None:
+                # Finding credentials may take a request of its own.
+                store = await asyncio.to_thread(self._store, location, once=True)
+            return await verb(store, location.key)
+        except (BaseError, OSError) as error:
+            raise translate(error, uri) from error
+
+    def _store(self, location: Location, *, once: bool) -> Any:
+        where = _pool(location, once=once)
         with self._lock:
             if where not in self._stores:
-                self._stores[where] = self._open(location)
+                self._stores[where] = self._open(location, once=once)
             return self._stores[where]
 
-    def _open(self, location: Location) -> Any:
+    def _open(self, location: Location, *, once: bool) -> Any:
         if location.scheme == "s3":
-            return S3Store(location.bucket, **s3_options(self._properties))
+            retries: dict[str, Any] = {"retry_config": _ONE_ATTEMPT} if once else {}
+            return S3Store(location.bucket, **s3_options(self._properties), **retries)
         if location.scheme == "memory":
             return MemoryStore()
         return LocalStore()
@@ -142,41 +183,13 @@ class _PresentError(StoreError):
     """A put-if-absent that lost; never leaves this module."""
 
 
-def _too_short(uri: str, start: int, length: int, got: int) -> CorruptFileError:
-    return CorruptFileError(
-        f"{uri} ends too early: bytes {start}-{start + length} were asked for, {got} came.",
-        "the file was truncated or replaced after it was committed; restore it or roll the table back.",
-    )
+def _pool(location: Location, *, once: bool) -> tuple[str, str, bool]:
+    # One store where nothing is repeated anyway: what is put into memory must be found again.
+    return location.scheme, location.bucket, once and location.scheme not in _NEVER_RETRIED
 
 
-def _translate(error: Exception, uri: str) -> StoreError | ConfigError:
-    # obstore appends a Rust debug print, which helps nobody who reads a message.
-    text = str(error).split("\n\nDebug source:")[0].strip()
-    if isinstance(error, FileNotFoundError):
-        return ObjectNotFoundError(f"{uri} does not exist.", "the table's metadata or the path is out of date.")
-    denied = isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError)
-    if denied or any(status in text for status in _DENIED):
-        return AccessDeniedError(
-            f"Access to {uri} was refused: {_first_line(text)}",
-            "check the credentials (s3.access-key-id, s3.secret-access-key or the AWS profile) and their rights.",
-        )
-    if f"os error {errno.ENOSPC}" in text or f"os error {errno.EDQUOT}" in text:
-        return StoreFullError(
-            f"No space left to write {uri}.", "free space or choose another warehouse, then run again."
-        )
-    if f"os error {errno.EACCES}" in text or f"os error {errno.EROFS}" in text:
-        return AccessDeniedError(
-            f"{uri} is not writable or readable: {_first_line(text)}", "check the folder's rights."
-        )
-    if re.search(r"\bcredentials?\b", text.replace(Location.parse(uri).key, ""), re.IGNORECASE):
-        return AccessDeniedError(
-            f"No usable credentials for {uri}: {_first_line(text)}",
-            "set s3.access-key-id and s3.secret-access-key, or configure an AWS profile.",
-        )
-    return StoreError(
-        f"The store failed on {uri}: {_first_line(text)}", "check the endpoint and the network, then retry."
-    )
-
-
-def _first_line(text: str) -> str:
-    return text.splitlines()[0] if text else "no details given"
+def _exactly(data: Any, uri: str, start: int, length: int) -> memoryview:
+    view = memoryview(data)
+    if len(view) != length:
+        raise too_short(uri, start, length, len(view))
+    return view

@@ -2,6 +2,15 @@
 
 There is no `head` here, on purpose: sizes come from manifests, so a reader never needs one.
 Every method may be called from many threads at once, and releases the GIL while it waits.
+
+The three ranged reads make exactly one attempt: who schedules them has the deadlines, counts the
+retries and decides how many go on at once. What they raise says whether another attempt helps:
+
+    ThrottledError             yes, later and with fewer at once
+    StoreError itself          yes: 5xx, a connection or a body that was cut, a time-out
+    all others                 no: it fails the same way the next time
+
+All other verbs repeat what can be repeated by themselves.
 """
 
 from __future__ import annotations
@@ -27,8 +36,9 @@ class ObjectInfo:
 class Transport(Protocol):
     """Reads and writes objects named by URI.
 
-    Every method raises ObjectNotFoundError, AccessDeniedError, StoreFullError or StoreError, never
-    an exception of the library beneath.
+    Every method raises ObjectNotFoundError, AccessDeniedError, ThrottledError, StoreFullError,
+    StoreError, or ConfigError where a property doesn't fit the store; never an exception of the
+    library beneath.
     """
 
     def get(self, uri: str) -> memoryview:
@@ -36,10 +46,26 @@ class Transport(Protocol):
         ...
 
     def get_range(self, uri: str, start: int, length: int) -> memoryview:
-        """Bytes `[start, start + length)`, in one request.
+        """Bytes `[start, start + length)`, in one request and one attempt.
 
         Raises:
             CorruptFileError: the object ends before `start + length`.
+        """
+        ...
+
+    async def get_range_async(self, uri: str, start: int, length: int) -> memoryview:
+        """`get_range` for a task, on whatever loop; cancelling the task drops the request.
+
+        Raises:
+            CorruptFileError: the object ends before `start + length`.
+        """
+        ...
+
+    async def get_suffix_async(self, uri: str, length: int) -> tuple[memoryview, int]:
+        """The last `length` bytes, or all where there are fewer, and the object's size in bytes.
+
+        One attempt and one request, wherever the store has ranges that count from the end (Azure
+        hasn't: there it takes a second one). Cancelling the task drops it.
         """
         ...
 

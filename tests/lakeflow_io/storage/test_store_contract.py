@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
@@ -32,6 +34,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> tup
         return ObjectStoreTransport({}), f"file://{tmp_path}/folder"
     server = request.getfixturevalue("seaweed")
     return ObjectStoreTransport(server.store_properties), f"s3://plain/{namespace}"
+
+
+def _result(value: Any) -> Any:
+    async def wait() -> Any:
+        return await value
+
+    return asyncio.run(wait()) if inspect.isawaitable(value) else value
 
 
 def test_what_was_put_is_got(store: tuple[Transport, str]) -> None:
@@ -114,6 +123,47 @@ def test_a_range_is_exact(store: tuple[Transport, str], start: int, length: int)
             transport.get_range(uri, start, length)
 
 
+@given(start=st.integers(0, 1000), length=st.integers(1, 1000))
+def test_a_range_for_a_task_is_exact(store: tuple[Transport, str], start: int, length: int) -> None:
+    """The async verb gives what the other gives, and fails where it fails."""
+    transport, base = store
+    data = bytes(number % 251 for number in range(1000))
+    uri = join(base, "ranged")
+    transport.put_if_absent(uri, data)
+
+    if start + length <= len(data):
+        assert data[start : start + length] == bytes(asyncio.run(transport.get_range_async(uri, start, length)))
+    else:
+        with pytest.raises(CorruptFileError, match="ends too early"):
+            asyncio.run(transport.get_range_async(uri, start, length))
+
+
+@given(size=st.sampled_from([0, 1, 7, 1000]), length=st.integers(1, 1100))
+def test_a_suffix_comes_with_the_size(store: tuple[Transport, str], size: int, length: int) -> None:
+    """The last bytes, all of them where there are fewer, and how many the object has."""
+    transport, base = store
+    data = bytes(number % 251 for number in range(size))
+    uri = join(base, f"suffix-{size}")
+    transport.put_if_absent(uri, data)
+
+    tail, whole = asyncio.run(transport.get_suffix_async(uri, length))
+
+    assert (data[-length:], size) == (bytes(tail), whole)
+
+
+def test_many_ranges_share_a_loop(store: tuple[Transport, str]) -> None:
+    """A hundred ranges at once on one loop come each as asked."""
+    transport, base = store
+    data = bytes(number % 251 for number in range(10_000))
+    uri = join(base, "ranged")
+    transport.put(uri, data)
+
+    async def read() -> list[memoryview]:
+        return await asyncio.gather(*(transport.get_range_async(uri, 100 * each, 100) for each in range(100)))
+
+    assert data == b"".join(asyncio.run(read()))
+
+
 def test_a_listing_has_names_and_sizes_below_the_folder(store: tuple[Transport, str]) -> None:
     """All objects beneath a folder at any depth, none of a folder that begins with the same letters."""
     transport, base = store
@@ -159,14 +209,17 @@ def test_deleting_twice_is_no_error(store: tuple[Transport, str]) -> None:
         transport.get(uri)
 
 
-@pytest.mark.parametrize("verb", ["get", "get_range"])
-def test_an_absent_object_is_not_found(store: tuple[Transport, str], verb: str) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["get"], ["get_range", 0, 5], ["get_range_async", 0, 5], ["get_suffix_async", 5]]
+)
+def test_an_absent_object_is_not_found(store: tuple[Transport, str], arguments: list[Any]) -> None:
     """Reading what isn't there names the whole URI."""
     transport, base = store
     uri = join(base, "absent")
+    verb, *rest = arguments
 
     with pytest.raises(ObjectNotFoundError) as caught:
-        getattr(transport, verb)(uri, *([0, 5] if verb == "get_range" else []))
+        _result(getattr(transport, verb)(uri, *rest))
 
     assert uri in caught.value.message
 

@@ -14,7 +14,7 @@ from obstore.exceptions import GenericError
 
 from lakeflow_io.errors import AccessDeniedError, ObjectNotFoundError, StoreError, StoreFullError, UnsupportedError
 from lakeflow_io.storage import ObjectStoreTransport
-from lakeflow_io.storage.object_store import _translate
+from lakeflow_io.storage.failures import translate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +96,7 @@ def test_no_space_and_no_quota_are_store_full(code: int) -> None:
         f"Generic LocalFileSystem error: Unable to copy data to file: (os error {code})\n\nDebug source:"
     )
 
-    found = _translate(raised, "file:///full/object")
+    found = translate(raised, "file:///full/object")
 
     assert isinstance(found, StoreFullError)
     assert "file:///full/object" in found.message
@@ -105,7 +105,7 @@ def test_no_space_and_no_quota_are_store_full(code: int) -> None:
 @pytest.mark.parametrize("code", [13, 30])
 def test_a_folder_without_rights_is_denied(code: int) -> None:
     """EACCES and EROFS say that rights are what is missing."""
-    found = _translate(GenericError(f"Generic LocalFileSystem error: (os error {code})"), "file:///root/object")
+    found = translate(GenericError(f"Generic LocalFileSystem error: (os error {code})"), "file:///root/object")
 
     assert isinstance(found, AccessDeniedError)
 
@@ -114,7 +114,7 @@ def test_a_message_is_one_line_without_rusts_debug_print() -> None:
     """What obstore prints for its own developers stays in the cause."""
     raised = GenericError("Generic S3 error: it broke\nmore\n\nDebug source:\nGeneric { store: .. }")
 
-    found = _translate(raised, "s3://b/k")
+    found = translate(raised, "s3://b/k")
 
     assert found.message == "The store failed on s3://b/k: Generic S3 error: it broke"
 

@@ -1,0 +1,117 @@
+"""What obstore raises -> an error of ours that says what to do and whether a retry helps.
+
+obstore has few types: most failures are a GenericError, and the status of the answer stands in its
+text. An object's name may look like a status, so it is taken out before anything is searched for.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+
+from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
+
+from lakeflow_io.errors import (
+    AccessDeniedError,
+    ConfigError,
+    CorruptFileError,
+    LakeflowError,
+    ObjectNotFoundError,
+    StoreError,
+    StoreFullError,
+    ThrottledError,
+)
+from lakeflow_io.storage.location import Location
+
+__all__ = ["is_outside", "too_short", "translate"]
+
+_STATUS = re.compile(r"status code: (\d{3})\b")
+# 503 is S3's and Azure's, 429 Google's; some compatible stores send the code with another status.
+_THROTTLED = (429, 503)
+_THROTTLED_CODES = re.compile(r"<Code>(SlowDown|ServerBusy|RequestLimitExceeded|TooManyRequests|Throttling\w*)</Code>")
+# S3 answers 400, not 403, to credentials that were good once.
+_EXPIRED_CODES = re.compile(r"<Code>(ExpiredToken|TokenRefreshRequired|InvalidToken)</Code>")
+_WRONG_REGION = re.compile(r"redirect without LOCATION|AuthorizationHeaderMalformed|PermanentRedirect")
+_REGION_EXPECTED = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>")
+# The query of a URL may carry a signature.
+_QUERY = re.compile(r"(https?://[^\s?]+)\?\S*")
+
+
+def is_outside(error: Exception, key: str) -> bool:
+    """Tell whether a ranged read of `key` failed because the range begins behind the object's end."""
+    text = _nameless(str(error), key)
+    return "range was invalid" in text or _status(text) == 416  # noqa: PLR2004  (RFC 9110)
+
+
+def too_short(uri: str, start: int, length: int, got: int) -> CorruptFileError:
+    """A range that leaves the object."""
+    return CorruptFileError(
+        f"{uri} ends too early: bytes {start}-{start + length} were asked for, {got} came.",
+        "the file was truncated or replaced after it was committed; restore it or roll the table back.",
+    )
+
+
+def translate(error: Exception, uri: str) -> LakeflowError:
+    """The error of ours for what obstore raised about `uri`."""
+    # obstore appends a Rust debug print, which helps nobody who reads a message.
+    text = _QUERY.sub(r"\1", str(error).split("\n\nDebug source:")[0].strip())
+    line = text.splitlines()[0] if text else "no details given"
+    nameless = _nameless(text, Location.parse(uri).key)
+    if isinstance(error, FileNotFoundError):
+        return ObjectNotFoundError(f"{uri} does not exist.", "the table's metadata or the path is out of date.")
+    if _WRONG_REGION.search(nameless):
+        return _wrong_region(uri, nameless)
+    status = _status(nameless)
+    if status in _THROTTLED or _THROTTLED_CODES.search(nameless):
+        return ThrottledError(
+            f"The store asks for fewer requests, at {uri}: {line}", "retry later, with fewer at once."
+        )
+    refused = isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError)
+    if refused or status in (401, 403) or _EXPIRED_CODES.search(nameless):
+        return AccessDeniedError(
+            f"Access to {uri} was refused: {line}",
+            "check the credentials (s3.access-key-id, s3.secret-access-key or the AWS profile) and their rights.",
+        )
+    return _local(nameless, line, uri) or _other(nameless, line, uri)
+
+
+def _local(nameless: str, line: str, uri: str) -> LakeflowError | None:
+    if f"os error {errno.ENOSPC}" in nameless or f"os error {errno.EDQUOT}" in nameless:
+        return StoreFullError(
+            f"No space left to write {uri}.", "free space or choose another warehouse, then run again."
+        )
+    if f"os error {errno.EACCES}" in nameless or f"os error {errno.EROFS}" in nameless:
+        return AccessDeniedError(f"{uri} is not writable or readable: {line}", "check the folder's rights.")
+    return None
+
+
+def _other(nameless: str, line: str, uri: str) -> LakeflowError:
+    if "non-partial response" in nameless:
+        return ConfigError(
+            f"The store of {uri} answers a part of an object with all of it.",
+            "it doesn't know HTTP's Range header; check the endpoint, or what stands before it.",
+        )
+    if re.search(r"\bcredentials?\b", nameless, re.IGNORECASE):
+        return AccessDeniedError(
+            f"No usable credentials for {uri}: {line}",
+            "set s3.access-key-id and s3.secret-access-key, or configure an AWS profile.",
+        )
+    return StoreError(f"The store failed on {uri}: {line}", "check the endpoint and the network, then retry.")
+
+
+def _wrong_region(uri: str, text: str) -> ConfigError:
+    expected = _REGION_EXPECTED.search(text)
+    region = next((each for each in expected.groups() if each), None) if expected else None
+    return ConfigError(
+        f"The bucket of {uri} is not in the region that was asked" + (f", but in {region}." if region else "."),
+        f"set s3.region to {region or 'the region of the bucket'}.",
+    )
+
+
+def _nameless(text: str, key: str) -> str:
+    return text.replace(key, "") if key else text
+
+
+def _status(text: str) -> int | None:
+    found = _STATUS.search(text)
+    return int(found[1]) if found else None

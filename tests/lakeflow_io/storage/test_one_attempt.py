@@ -1,0 +1,186 @@
+"""Ranged reads make one attempt, and their errors say whether another one helps."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lakeflow_io.errors import AccessDeniedError, ConfigError, ObjectNotFoundError, StoreError, ThrottledError
+from lakeflow_io.storage import ObjectStoreTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+SECRET = "hunter2-s3cr3t"
+VERBS = [("get_range", 5, 100), ("get_range_async", 5, 100), ("get_suffix_async", 100)]
+# The object's name says what the server does: an answer's status, S3's code for it, and what we make of it.
+REFUSALS = [
+    (500, "InternalError", StoreError), (502, "", StoreError), (504, "", StoreError),
+    (503, "SlowDown", ThrottledError), (503, "ServiceUnavailable", ThrottledError), (429, "", ThrottledError),
+    (400, "RequestLimitExceeded", ThrottledError),
+    (403, "AccessDenied", AccessDeniedError), (401, "", AccessDeniedError), (400, "ExpiredToken", AccessDeniedError),
+    (404, "NoSuchKey", ObjectNotFoundError),
+    (301, "PermanentRedirect", ConfigError), (400, "AuthorizationHeaderMalformed", ConfigError),
+]  # fmt: skip
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """Answers `/bucket/503-SlowDown` so, `/bucket/cut` with half of what it announced, `/bucket/hangup` not at all."""
+
+    protocol_version = "HTTP/1.1"
+    seen: list[str]
+
+    def log_message(self, *_: object) -> None:
+        return
+
+    def do_GET(self) -> None:
+        name = self.path.split("/")[2]
+        self.seen.append(f"{self.command} {name}")
+        status, _, code = name.partition("-")
+        if status in ("cut", "hangup"):
+            if status == "cut":
+                self.send_response(206)
+                self.send_header("Content-Range", "bytes 5-104/105")
+                self.send_header("Content-Length", "100")
+                self.send_header("ETag", '"e"')
+                self.send_header("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
+                self.end_headers()
+                self.wfile.write(b"x" * 50)
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        body = f"<Error><Code>{code}</Code><Message>m</Message><Region>eu-west-1</Region></Error>".encode()
+        self.send_response(int(status))
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_HEAD = do_GET  # noqa: N815  (http.server's names)
+
+
+@contextmanager
+def _serving() -> Generator[tuple[ObjectStoreTransport, list[str]]]:
+    seen: list[str] = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Refusing,), {"seen": seen}))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield _transport(f"http://127.0.0.1:{server.server_port}"), seen
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def refusing() -> Iterator[tuple[ObjectStoreTransport, list[str]]]:
+    """A transport to a server that refuses, and the requests it got."""
+    with _serving() as pair:
+        yield pair
+
+
+def _transport(endpoint: str) -> ObjectStoreTransport:
+    return ObjectStoreTransport(
+        {"s3.endpoint": endpoint, "s3.access-key-id": "a", "s3.secret-access-key": SECRET, "s3.region": "us-east-1"}
+    )
+
+
+def _read(transport: ObjectStoreTransport, uri: str, verb: str, *arguments: int) -> Any:
+    async def wait() -> Any:
+        return await getattr(transport, verb)(uri, *arguments)
+
+    return asyncio.run(wait()) if verb.endswith("_async") else getattr(transport, verb)(uri, *arguments)
+
+
+@pytest.mark.parametrize("call", VERBS, ids=lambda call: call[0])
+@pytest.mark.parametrize(("status", "code", "kind"), REFUSALS)
+def test_a_refusal_is_asked_for_once(
+    refusing: tuple[ObjectStoreTransport, list[str]], call: Any, status: int, code: str, kind: type[Exception]
+) -> None:
+    """One request is made, no HEAD, and the error's class tells what kind of trouble it is."""
+    transport, seen = refusing
+    seen.clear()
+    uri = f"s3://bucket/{status}-{code}"
+
+    with pytest.raises(kind) as caught:
+        _read(transport, uri, *call)
+
+    assert type(caught.value) is kind
+    assert uri in caught.value.message
+    assert seen == [f"GET {status}-{code}"]
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("call", VERBS, ids=lambda call: call[0])
+@pytest.mark.parametrize("name", ["cut", "hangup"])
+def test_a_cut_answer_is_not_repeated(refusing: tuple[ObjectStoreTransport, list[str]], name: str, call: Any) -> None:
+    """A connection that ends before or within the body is a StoreError that a retry may cure."""
+    transport, seen = refusing
+    seen.clear()
+
+    with pytest.raises(StoreError) as caught:
+        _read(transport, f"s3://bucket/{name}", *call)
+
+    assert type(caught.value) is StoreError
+    assert seen == [f"GET {name}"]
+
+
+@pytest.mark.parametrize("call", VERBS, ids=lambda call: call[0])
+def test_nobody_there_may_be_retried(call: Any) -> None:
+    """A refused connection is a plain StoreError, at once."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+
+    with pytest.raises(StoreError) as caught:
+        _read(_transport(f"http://127.0.0.1:{port}"), "s3://bucket/key", *call)
+
+    assert type(caught.value) is StoreError
+
+
+@pytest.mark.parametrize("name", ["301-PermanentRedirect", "400-AuthorizationHeaderMalformed"])
+def test_a_wrong_region_names_the_property(refusing: tuple[ObjectStoreTransport, list[str]], name: str) -> None:
+    """The message says that the region is wrong, and the hint which property sets it."""
+    with pytest.raises(ConfigError, match="not in the region") as caught:
+        refusing[0].get_range(f"s3://bucket/{name}", 0, 10)
+
+    assert "s3.region" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("call", VERBS[1:], ids=lambda call: call[0])
+def test_cancelling_drops_the_request(call: Any) -> None:
+    """When a task is cancelled, the server sees its connection end."""
+    verb, *arguments = call
+    asked = threading.Event()
+    gone = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(30)
+            connection.recv(65536)
+            asked.set()
+            if connection.recv(1) == b"":
+                gone.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        transport = _transport(f"http://127.0.0.1:{listener.getsockname()[1]}")
+
+        async def abandon() -> None:
+            task = asyncio.create_task(getattr(transport, verb)("s3://bucket/key", *arguments))
+            await asyncio.to_thread(asked.wait, 30)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert await asyncio.to_thread(gone.wait, 30)
+
+        asyncio.run(abandon())
+        thread.join()
