@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pyiceberg.types import DecimalType, FixedType
+from pyiceberg.types import DecimalType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,6 @@ _READS = {
     "boolean": ("boolean",),
     "string": ("string",),
     "binary": ("binary",),
-    "fixed": ("fixed",),
     "decimal": ("decimal",),
     "date": ("date",),
     "time": ("time",),
@@ -87,9 +86,7 @@ def bounds_decoder(kind: IcebergType, stored: Stored) -> tuple[bool, Callable[[A
         return False, None
     if isinstance(kind, DecimalType):
         return stored.unit == kind.scale, stored.decode
-    if isinstance(kind, FixedType):
-        return stored.unit == len(kind), stored.decode
     if name in _UNITS:
         factor, rest = divmod(stored.unit, _UNITS[name])
-        return rest == 0, (None if factor == 1 else factor.__mul__)
+        return rest == 0, (factor.__mul__ if factor > 1 and rest == 0 else None)
     return True, stored.decode

@@ -4,6 +4,9 @@ pyarrow hides statistics that are known to be wrong: those of writers that order
 of column orders it does not know, of INT96. What is left to distrust is decided here. Bounds are
 taken raw and decoded here, which is exact and costs a third of pyarrow's logical values. pyarrow 26
 does not tell whether a bound is exact, so none is taken to be: see `Bounds`.
+
+Statistics of fixed-length bytes are never asked for: writers may cut them (parquet-rs does, behind 64
+bytes), and pyarrow ends the process at a bound that is shorter than its column. Decimals aren't cut.
 """
 
 from __future__ import annotations
@@ -11,8 +14,6 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import pyarrow as pa
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,6 @@ _FAMILIES = {
     ("None", "BOOLEAN"): "boolean",
     ("String", "BYTE_ARRAY"): "string",
     ("None", "BYTE_ARRAY"): "binary",
-    ("None", "FIXED_LEN_BYTE_ARRAY"): "fixed",
     ("Date", "INT32"): "date",
 }
 # parquet-mr ordered decimals that are stored as bytes by their bytes until 1.10 (PARQUET-686).
@@ -59,9 +59,9 @@ class Stored(NamedTuple):
     """How a leaf column stores its values, and how their bounds are decoded."""
 
     family: str
-    """int32, int64, float, double, boolean, string, binary, fixed, decimal, date, time, timestamp or timestamptz."""
+    """int32, int64, float, double, boolean, string, binary, decimal, date, time, timestamp or timestamptz."""
     unit: int
-    """Nanoseconds of a time, scale of a decimal, bytes of a fixed; else 0."""
+    """Nanoseconds of a time, scale of a decimal; else 0."""
     decode: Callable[[Any], Any] | None
     """Raw bound -> int, bool, float or bytes; None where it is that already."""
 
@@ -90,7 +90,7 @@ def stored_as(column: Any, writer: str | None) -> Stored | None:
     if name == "Time":
         return Stored("time", _NANOSECONDS[logical["timeUnit"]], None)
     plain = _FAMILIES.get((name, physical))
-    return Stored(plain, column.length if plain == "fixed" else 0, None) if plain else None
+    return Stored(plain, 0, None) if plain else None
 
 
 def _unscaled(raw: bytes) -> int:
@@ -101,19 +101,16 @@ def chunk_bounds(chunk: Any, rows: int, decode: Callable[[Any], Any] | None, *, 
     """What the statistics of a column chunk say.
 
     Args:
-        chunk: A `pyarrow.parquet.ColumnChunkMetaData` of a column that is not repeated.
+        chunk: A `pyarrow.parquet.ColumnChunkMetaData` of a column for which `stored_as` has an answer.
         rows: Of its row group.
         decode: From `Stored`, or one of the caller's own that keeps the order.
         required: The column can hold no null.
     """
-    try:
-        statistics = chunk.statistics
-        if statistics is None:
-            return UNKNOWN
-        count = 0 if required else statistics.null_count
-        low, high = statistics.min_raw, statistics.max_raw
-    except (pa.ArrowException, OSError):  # a bound that isn't a value of the column's type
+    statistics = chunk.statistics
+    if statistics is None:
         return UNKNOWN
+    count = 0 if required else statistics.null_count
+    low, high = statistics.min_raw, statistics.max_raw
     if low is not None and decode is not None:
         low, high = decode(low), decode(high)
     if low is None or not low <= high:  # NaN compares with nothing
