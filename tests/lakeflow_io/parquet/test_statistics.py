@@ -73,6 +73,17 @@ def test_bounds_that_are_swapped_are_none() -> None:
     assert bounds(swapped) == Bounds(None, None, nulls=False, values=True)
 
 
+def test_a_count_of_nulls_may_be_missing() -> None:
+    """Then there may be nulls."""
+    file = encoded(pa.array([1111, 2222]), use_dictionary=False)
+
+    # Of another type than its own, a field of the footer is skipped.
+    forged = file.replace(b"\x16\x00\x28\x08", b"\x15\x00\x28\x08")
+
+    assert bounds(file) == Bounds(1111, 2222, nulls=False, values=True)
+    assert bounds(forged) == Bounds(1111, 2222, nulls=True, values=True)
+
+
 def test_unsigned_integers_and_int96_have_no_bounds() -> None:
     """Their raw values have another order."""
     assert stored(pa.array([1], pa.uint32())) is None
