@@ -5,20 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 from pyiceberg.exceptions import ResolveError
 
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 from lakeflow_io.iceberg.internals import arrow_filter, arrow_schema, file_schema, project
+from lakeflow_io.iceberg.predicate import referenced_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from pyiceberg.schema import Schema
     from pyiceberg.types import NestedField
 
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
-    from lakeflow_io.parquet.footer import Footer
+    from lakeflow_io.parquet.layout import FileLayout
 
 __all__ = ["FileProjection", "OutputShape"]
+
+# A column's name within the filtered rows' own table; no column of an Iceberg table is called this.
+_ROW = "\0row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,41 +34,52 @@ class OutputShape:
 
     schema: pa.Schema
     read_schema: pa.Schema
+    """`schema` and the columns that only the filter needs."""
     condition: Any
     """A `pyarrow.compute.Expression`, or None."""
+    filter_columns: tuple[str, ...]
+    """Columns that `condition` looks at."""
 
     @classmethod
     def of(cls, spec: ReadSpec) -> OutputShape:
         """Work out the shape once a scan."""
-        condition = None
+        condition, named = None, ()
+        read_schema = arrow_schema(spec.filter_columns)
         if spec.filter is not None:
             from pyiceberg.expressions.visitors import bind
 
             condition = arrow_filter(bind(spec.filter_columns, spec.filter, case_sensitive=True), spec.filter_columns)
-        return cls(arrow_schema(spec.columns), arrow_schema(spec.filter_columns), condition)
+            looked_at = referenced_columns(spec.filter)
+            # A field of a struct ("address.city") needs the struct.
+            named = tuple(
+                name for name in read_schema.names if any(c == name or c.startswith(name + ".") for c in looked_at)
+            )
+        return cls(arrow_schema(spec.columns), read_schema, condition, named)
 
-    def finish(self, data: pa.Table) -> pa.Table:
-        """Filter, then drop the columns that only the filter needed."""
-        if self.condition is not None:
-            data = data.filter(self.condition)
-        return data.select(self.schema.names)
+    def passing(self, data: pa.Table) -> pa.Array | None:
+        """Row numbers that pass the filter, ascending; None where all do.
+
+        Args:
+            data: `filter_columns`, shaped.
+        """
+        numbered = data.append_column(_ROW, pa.array(np.arange(data.num_rows, dtype=np.int32)))
+        rows = numbered.filter(self.condition)[_ROW].combine_chunks()
+        return None if len(rows) == data.num_rows else rows
 
 
 @dataclass(frozen=True, slots=True)
 class FileProjection:
-    """How one file's columns become the table's, by field id."""
+    """How the columns of files of one schema become the table's."""
 
-    uri: str
     requested: Schema
     present: Schema
     """The file's columns that are requested."""
-    columns: tuple[str, ...]
-    """Their names in the file: what has to be fetched."""
-    constants: dict[int, Any]
+    sources: dict[str, str]
+    """The file's name of each requested column that is there, by the table's name."""
     target: pa.Schema
 
     @classmethod
-    def of(cls, spec: ReadSpec, piece: Piece, footer: Footer, target: pa.Schema) -> FileProjection:
+    def of(cls, spec: ReadSpec, piece: Piece, layout: FileLayout, target: pa.Schema) -> FileProjection:
         """Match a file's columns with the requested ones.
 
         Raises:
@@ -70,66 +88,95 @@ class FileProjection:
         from pyiceberg.schema import Schema
 
         try:
-            in_file = file_schema(footer.metadata.schema.to_arrow_schema(), spec.name_mapping, spec.format_version)
+            in_file = file_schema(layout.schema, spec.name_mapping, spec.format_version)
         except (ValueError, TypeError) as error:
             raise UnsupportedError(
                 f"{spec.source}: the columns of {piece.path} can't be matched with the table's: {error}",
                 "set the table property schema.name-mapping.default, or rewrite the file.",
             ) from error
-        wanted = {field.field_id for field in spec.filter_columns.fields}
-        fields = [field for field in in_file.fields if field.field_id in wanted]
-        missing = wanted - {field.field_id for field in fields}
+        by_id = {field.field_id: field for field in in_file.fields}
+        there = [field for field in spec.filter_columns.fields if field.field_id in by_id]
         return cls(
-            uri=piece.path,
             requested=spec.filter_columns,
-            present=Schema(*fields),
-            columns=tuple(field.name for field in fields),
-            constants={field_id: value for field_id, value in piece.constants if field_id in missing},
+            present=Schema(*(by_id[field.field_id] for field in there)),
+            sources={field.name: by_id[field.field_id].name for field in there},
             target=target,
         )
 
-    def apply(self, data: pa.Table) -> pa.Table:
-        """Shape a decoded row group.
+    def fetched(self, names: Sequence[str]) -> list[str]:
+        """The file's columns that the table's columns `names` are made of."""
+        return [self.sources[name] for name in names if name in self.sources]
+
+    def shape(
+        self,
+        uri: str,
+        names: Sequence[str],
+        decoded: Mapping[str, pa.ChunkedArray],
+        rows: int,
+        constants: Mapping[int, Any],
+    ) -> dict[str, pa.ChunkedArray]:
+        """The table's columns `names` out of what was decoded of one row group.
+
+        Args:
+            uri: The file, for errors.
+            names: Columns of the table.
+            decoded: Columns of the file, by the file's names.
+            rows: In the row group.
+            constants: Values, by field id, of columns that the file leaves to its partition.
 
         Raises:
             CorruptFileError: the file's types can't become the table's.
         """
+        fields = {field.name: field for field in self.requested.fields}
         try:
-            shaped = [self._shape(batch) for batch in data.to_batches()]
-            return pa.Table.from_batches(shaped, self.target)
+            columns = [self._column(uri, fields[name], decoded, rows, constants) for name in names]
         except (pa.ArrowException, ResolveError, ValueError, TypeError) as error:
             raise CorruptFileError(
-                f"{self.uri}: its columns do not fit the table's schema: {error}",
+                f"{uri}: its columns do not fit the table's schema: {error}",
                 "the file was written with another schema; rewrite it or roll the table back.",
             ) from error
+        return dict(zip(names, columns, strict=True))
 
-    def _shape(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        columns = [self._column(field, batch) for field in self.requested.fields]
-        cast = [column.cast(wanted.type) for column, wanted in zip(columns, self.target, strict=True)]
-        return pa.record_batch(cast, schema=self.target)
-
-    def _column(self, field: NestedField, batch: pa.RecordBatch) -> pa.Array:
+    def _column(
+        self,
+        uri: str,
+        field: NestedField,
+        decoded: Mapping[str, pa.ChunkedArray],
+        rows: int,
+        constants: Mapping[int, Any],
+    ) -> pa.ChunkedArray:
         """One requested column: as it is where the file agrees with the table, else projected."""
-        from pyiceberg.schema import Schema
+        wanted = self.target.field(field.name).type
+        source = self.sources.get(field.name)
+        if source is None:
+            return pa.chunked_array([_missing(field, rows, constants, wanted)])
+        found, present = decoded[source], self.present.find_field(field.field_id)
+        if present.field_type != field.field_type:
+            if any(_has_null_list(chunk) for chunk in found.chunks):
+                # pyiceberg's projection turns a null list into an empty one.
+                raise UnsupportedError(
+                    f"{uri}: column {field.name!r} holds null lists and its type has changed since it was written.",
+                    "rewrite the file with the engine that wrote it (rewrite_data_files).",
+                )
+            found = pa.chunked_array([_projected(field, present, chunk) for chunk in found.chunks], None)
+        return found if found.type == wanted else found.cast(wanted)
 
-        there = next((each for each in self.present.fields if each.field_id == field.field_id), None)
-        if there is not None and there.field_type == field.field_type:
-            return batch.column(there.name)
-        if there is not None and _has_null_list(batch.column(there.name)):
-            # pyiceberg's projection turns a null list into an empty one.
-            raise UnsupportedError(
-                f"{self.uri}: column {field.name!r} holds null lists and its type has changed since it was written.",
-                "rewrite the file with the engine that wrote it (rewrite_data_files).",
-            )
-        present = Schema(there) if there is not None else Schema()
-        names = [there.name] if there is not None else []
-        rows = batch.select(names) if names else pa.RecordBatch.from_struct_array(_empty_structs(batch.num_rows))
-        return project(Schema(field), present, rows, self.constants).column(0)
+
+def _projected(field: NestedField, present: NestedField, chunk: pa.Array) -> pa.Array:
+    from pyiceberg.schema import Schema
+
+    batch = pa.record_batch([chunk], names=[present.name])
+    return project(Schema(field), Schema(present), batch, {}).column(0)
 
 
-def _empty_structs(rows: int) -> pa.StructArray:
-    # A batch without columns that still knows how many rows it has.
-    return pa.array([{}] * rows, pa.struct([]))
+def _missing(field: NestedField, rows: int, constants: Mapping[int, Any], wanted: pa.DataType) -> pa.Array:
+    """A column that the file doesn't have: its partition's value, its default, or nulls."""
+    from pyiceberg.schema import Schema
+
+    # One row without columns tells the value; no row would do for none.
+    single = pa.RecordBatch.from_struct_array(pa.array([{}], pa.struct([])))
+    value = project(Schema(field), Schema(), single, dict(constants)).column(0).cast(wanted)
+    return pa.repeat(value[0], rows) if value[0].is_valid else pa.nulls(rows, wanted)
 
 
 def _has_null_list(column: pa.Array) -> bool:

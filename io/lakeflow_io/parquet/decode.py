@@ -1,4 +1,4 @@
-"""One row group's bytes -> Arrow, with pyarrow's decoder."""
+"""One row group's bytes -> Arrow: flat columns by the compiled decoder, all others by pyarrow."""
 
 from __future__ import annotations
 
@@ -8,51 +8,65 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakeflow_io.errors import CorruptFileError
+from lakeflow_io.parquet.native.column import decode_chunk
+from lakeflow_io.parquet.ranges import column_chunks
 from lakeflow_io.parquet.sparse import SparseFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lakeflow_io.parquet.footer import Footer
-    from lakeflow_io.parquet.ranges import ByteRange
+    from lakeflow_io.parquet.layout import FileLayout
+    from lakeflow_io.parquet.ranges import FetchedRanges
 
-__all__ = ["decode_row_group", "leaf_indices"]
-
-
-def leaf_indices(metadata: Any, columns: Sequence[str]) -> list[int]:
-    """Positions of the leaf columns beneath the top-level `columns`."""
-    wanted = set(columns)
-    schema = metadata.schema
-    # A dot in a column's own name is why the path is not split: compare prefixes instead.
-    return [
-        leaf
-        for leaf in range(len(schema))
-        if (path := schema.column(leaf).path) in wanted or any(path.startswith(name + ".") for name in wanted)
-    ]
+__all__ = ["decode_columns"]
 
 
-def decode_row_group(
-    footer: Footer, index: int, columns: Sequence[str], parts: list[tuple[ByteRange, memoryview]], size: int
-) -> pa.Table:
-    """Decode top-level `columns` of row group `index` from the ranges in `parts`.
+def decode_columns(
+    footer: Footer, layout: FileLayout, group: int, columns: Sequence[str], fetched: FetchedRanges
+) -> dict[str, pa.ChunkedArray]:
+    """Decode top-level `columns` of one row group.
+
+    Returns:
+        By name; each as many rows as the row group has.
 
     Raises:
         CorruptFileError: a page doesn't decode; names the file and the row group.
     """
-    if not columns:
-        return pa.table({}).select([]) if footer.metadata.num_rows == 0 else _rows_only(footer, index)
-    source = pa.PythonFile(SparseFile(footer.uri, size, parts), mode="r")
+    metadata = footer.metadata.row_group(group)
+    found: dict[str, pa.ChunkedArray] = {}
+    for name in columns:
+        array = _native(layout, metadata, name, fetched)
+        if array is not None:
+            found[name] = pa.chunked_array([array])
+    rest = [name for name in columns if name not in found]
+    if rest:
+        table = _with_pyarrow(footer, group, rest, fetched)
+        found.update(zip(table.column_names, table.columns, strict=True))
+    return found
+
+
+def _native(layout: FileLayout, metadata: Any, name: str, fetched: FetchedRanges) -> pa.Array | None:
+    leaf = layout.leaves[name][0] if len(layout.leaves[name]) == 1 else None
+    if leaf is None or leaf.flat is None:
+        return None
+    where = column_chunks(metadata, [leaf.index])[0]
+    data = fetched.view(where.start, where.length)
+    return decode_chunk(leaf.flat, metadata.column(leaf.index), metadata.num_rows, data)
+
+
+def _with_pyarrow(footer: Footer, group: int, columns: list[str], fetched: FetchedRanges) -> pa.Table:
+    source = pa.PythonFile(SparseFile(footer.size, fetched), mode="r")
     try:
-        file = pq.ParquetFile(source, metadata=footer.metadata, pre_buffer=False, page_checksum_verification=True)
-        return file.read_row_group(index, columns=list(columns), use_threads=False)
+        file = pq.ParquetFile(
+            source,
+            metadata=footer.metadata,
+            pre_buffer=False,
+            page_checksum_verification=True,
+        )
+        return file.read_row_group(group, columns=columns, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise CorruptFileError(
-            f"{footer.uri}: row group {index} does not decode: {error}",
+            f"{footer.uri}: row group {group} does not decode: {error}",
             "the file is damaged; restore it or roll the table back to a snapshot without it.",
         ) from error
-
-
-def _rows_only(footer: Footer, index: int) -> pa.Table:
-    # No column at all still has a row count, which a scan of constants or a count needs.
-    rows = footer.metadata.row_group(index).num_rows
-    return pa.table({"_": pa.nulls(rows)}).select([])

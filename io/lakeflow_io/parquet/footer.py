@@ -1,4 +1,4 @@
-"""A Parquet file's footer from one ranged read of its tail; no HEAD, since manifests know the size."""
+"""A Parquet file's footer from the tail of the file; no HEAD, since manifests know the size."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
+from lakeflow_io.parquet.native.footer import schema_bytes
+from lakeflow_io.parquet.ranges import ByteRange
 
 if TYPE_CHECKING:
     from lakeflow_io.storage import Transport
 
-__all__ = ["Footer", "read_footer"]
+__all__ = ["Footer", "footer_range", "parse_footer", "read_footer", "tail_range"]
 
 # A file up to this size is fetched whole: one request is cheaper than footer + data.
 _WHOLE_FILE_BYTES = 1024 * 1024
-# Covers the footer of 20 columns x 40 row groups; a larger footer costs one more request.
-_TAIL_BYTES = 64 * 1024
+# A footer too large for its tail costs one more request; a tail too large costs its bytes. A column
+# chunk takes 60 to 250 bytes of a footer, most of it statistics.
+_LEAST_TAIL_BYTES, _MOST_TAIL_BYTES = 64 * 1024, 1024 * 1024
+_CHUNK_BYTES = 160
 # Footer length (4 bytes, little endian) and magic: https://parquet.apache.org/docs/file-format/
 _TRAILER_BYTES = 8
 _MAGIC = b"PAR1"
@@ -31,44 +35,86 @@ class Footer:
     """A decoded footer, and the end of the file that came with it."""
 
     uri: str
+    size: int
+    """Bytes of the file."""
     metadata: Any
     """`pyarrow.parquet.FileMetaData`."""
     tail_start: int
     tail: memoryview
-    """Bytes `[tail_start, file size)`: the whole file where it is small."""
+    """Bytes `[tail_start, size)`: the whole file where it is small, nothing where the footer was known already."""
+    schema_bytes: bytes | None
+    """What tells one schema from another, where it is known: files of one writer have one."""
 
 
-def read_footer(transport: Transport, uri: str, size: int) -> Footer:
-    """Read and decode the footer of a file of `size` bytes.
+def tail_range(size: int, row_groups: int = 0, columns: int = 0) -> ByteRange:
+    """What to fetch of a file for its footer.
+
+    Args:
+        size: Bytes of the file.
+        row_groups: How many it has, as far as the manifest knows.
+        columns: Leaf columns.
+    """
+    if size <= _WHOLE_FILE_BYTES:
+        return ByteRange(0, size)
+    likely = max(_LEAST_TAIL_BYTES, min(_MOST_TAIL_BYTES, row_groups * columns * _CHUNK_BYTES))
+    return ByteRange(size - min(size, likely), min(size, likely))
+
+
+def footer_range(uri: str, size: int, tail: memoryview) -> ByteRange:
+    """Where the footer is, without its trailer.
+
+    Args:
+        uri: The file.
+        size: Its bytes.
+        tail: Its last bytes, as many as there are.
 
     Raises:
-        CorruptFileError: the bytes are no Parquet file of that size.
+        CorruptFileError: the bytes are no end of a Parquet file of that size.
         UnsupportedError: the footer is encrypted.
     """
     if size <= _TRAILER_BYTES:
         raise _corrupt(uri, f"{size} bytes are too few for a Parquet file")
-    start = 0 if size <= _WHOLE_FILE_BYTES else size - _TAIL_BYTES
-    tail = transport.get_range(uri, start, size - start)
     length, magic = struct.unpack("<I4s", tail[-_TRAILER_BYTES:])
     if magic == _ENCRYPTED_MAGIC:
         raise UnsupportedError(f"{uri} has an encrypted footer.", "lakeflow reads unencrypted Parquet files.")
     if magic != _MAGIC:
         raise _corrupt(uri, f"its last four bytes are {magic!r}, not {_MAGIC!r}")
-    footer_start = size - _TRAILER_BYTES - length
-    if footer_start < 0:
+    start = size - _TRAILER_BYTES - length
+    if start < 0:
         raise _corrupt(uri, f"its footer claims {length} bytes of {size}")
-    if footer_start < start:
-        tail = transport.get_range(uri, footer_start, size - footer_start)
-        start = footer_start
-    return Footer(uri, _decode(uri, tail[footer_start - start :]), start, tail)
+    return ByteRange(start, length)
 
 
-def _decode(uri: str, footer: memoryview) -> Any:
+def parse_footer(uri: str, size: int, tail_start: int, tail: memoryview) -> Footer:
+    """Decode a footer that lies within `tail`, bytes `[tail_start, size)` of the file.
+
+    Raises:
+        CorruptFileError: it doesn't decode.
+        UnsupportedError: it is encrypted.
+    """
+    where = footer_range(uri, size, tail)
     # A footer alone, preceded by the magic bytes, is a valid file for reading metadata.
+    footer = tail[where.start - tail_start :]
     try:
-        return pq.read_metadata(pa.BufferReader(_MAGIC + bytes(footer)))
+        metadata = pq.read_metadata(pa.BufferReader(_MAGIC + bytes(footer)))
     except (pa.ArrowException, OSError) as error:
         raise _corrupt(uri, f"its footer does not decode: {error}") from error
+    return Footer(uri, size, metadata, tail_start, tail, schema_bytes(footer[: where.length]))
+
+
+def read_footer(transport: Transport, uri: str, size: int) -> Footer:
+    """Read and decode the footer of one file, in one or two requests.
+
+    Raises:
+        CorruptFileError: the bytes are no Parquet file of that size.
+        UnsupportedError: the footer is encrypted.
+    """
+    asked = tail_range(size)
+    tail = transport.get_range(uri, asked.start, asked.length)
+    start = footer_range(uri, size, tail).start
+    if start < asked.start:
+        tail, asked = transport.get_range(uri, start, size - start), ByteRange(start, size - start)
+    return parse_footer(uri, size, asked.start, tail)
 
 
 def _corrupt(uri: str, why: str) -> CorruptFileError:

@@ -7,13 +7,10 @@ a view of the bytes that came off the wire.
 from __future__ import annotations
 
 import io
-from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from lakeflow_io.errors import InternalError
-
 if TYPE_CHECKING:
-    from lakeflow_io.parquet.ranges import ByteRange
+    from lakeflow_io.parquet.ranges import FetchedRanges
 
 __all__ = ["SparseFile"]
 
@@ -22,35 +19,27 @@ class SparseFile:
     """The file object of `pyarrow.PythonFile`, over buffers at known offsets.
 
     Args:
-        uri: Named in errors.
         size: The whole file's size in bytes.
-        parts: Fetched ranges, sorted and without overlap, and their bytes.
+        fetched: The parts of it that are there.
     """
 
     closed = False
     mode = "rb"
 
-    def __init__(self, uri: str, size: int, parts: list[tuple[ByteRange, memoryview]]) -> None:
-        self._uri = uri
+    def __init__(self, size: int, fetched: FetchedRanges) -> None:
         self._size = size
-        self._parts = parts
-        self._starts = [where.start for where, _ in parts]
+        self._fetched: FetchedRanges | None = fetched
         self._position = 0
 
     def read(self, length: int = -1) -> memoryview:
-        """The next `length` bytes, not copied; all of them were fetched together."""
+        """The next `length` bytes; all of them were fetched."""
         if length < 0:
             length = self._size - self._position
-        found = bisect_right(self._starts, self._position) - 1
-        where, data = self._parts[found] if found >= 0 else (None, memoryview(b""))
-        if where is None or self._position + length > where.end:
-            raise InternalError(
-                f"{self._uri}: the decoder asked for bytes {self._position}-{self._position + length}, "
-                "which were not fetched."
-            )
-        begin = self._position - where.start
+        if self._fetched is None:
+            raise ValueError("the file is closed")
+        data = self._fetched.view(self._position, length)
         self._position += length
-        return data[begin : begin + length]
+        return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move; returns the new position."""
@@ -80,5 +69,4 @@ class SparseFile:
     def close(self) -> None:
         """Let go of the bytes."""
         self.closed = True
-        self._parts = []
-        self._starts = []
+        self._fetched = None

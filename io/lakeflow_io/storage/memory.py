@@ -9,7 +9,7 @@ from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
 from lakeflow_io.storage.transport import ObjectInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["MemoryTransport"]
 
@@ -35,9 +35,14 @@ class MemoryTransport:
             raise CorruptFileError(f"{uri} ends too early: {length} bytes were asked for, {len(data)} came.")
         return data
 
-    async def get_range_async(self, uri: str, start: int, length: int) -> memoryview:
+    async def get_range_async(
+        self, uri: str, start: int, length: int, on_first_byte: Callable[[], None] | None = None
+    ) -> memoryview:
         """Bytes `[start, start + length)`, for a task; counted as `get_range`."""
-        return self.get_range(uri, start, length)
+        data = self.get_range(uri, start, length)
+        if on_first_byte is not None:
+            on_first_byte()
+        return data
 
     async def get_suffix_async(self, uri: str, length: int) -> tuple[memoryview, int]:
         """The last `length` bytes, or all where there are fewer, and the object's size in bytes."""

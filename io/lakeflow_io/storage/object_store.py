@@ -61,12 +61,17 @@ class ObjectStoreTransport:
 
         return _exactly(self._call(uri, read, once=True), uri, start, length)
 
-    async def get_range_async(self, uri: str, start: int, length: int) -> memoryview:
+    async def get_range_async(
+        self, uri: str, start: int, length: int, on_first_byte: Callable[[], None] | None = None
+    ) -> memoryview:
         """`get_range` for a task; cancelling it drops the request."""
 
         async def read(store: Any, key: str) -> Any:
             try:
-                return await obstore.get_range_async(store, key, start=start, length=length)
+                answer = await obstore.get_async(store, key, options={"range": (start, start + length)})
+                if on_first_byte is not None:
+                    on_first_byte()
+                return await answer.bytes_async()
             except BaseError as error:
                 if is_outside(error, key):
                     raise too_short(uri, start, length, 0) from error

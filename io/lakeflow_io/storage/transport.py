@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["ObjectInfo", "Transport"]
 
@@ -53,8 +53,16 @@ class Transport(Protocol):
         """
         ...
 
-    async def get_range_async(self, uri: str, start: int, length: int) -> memoryview:
+    async def get_range_async(
+        self, uri: str, start: int, length: int, on_first_byte: Callable[[], None] | None = None
+    ) -> memoryview:
         """`get_range` for a task, on whatever loop; cancelling the task drops the request.
+
+        Args:
+            uri: The object.
+            start: Its first byte that is wanted.
+            length: How many.
+            on_first_byte: Called when the answer begins, where the store's client can tell.
 
         Raises:
             CorruptFileError: the object ends before `start + length`.

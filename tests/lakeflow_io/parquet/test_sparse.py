@@ -7,7 +7,7 @@ import io
 import pytest
 
 from lakeflow_io.errors import InternalError
-from lakeflow_io.parquet.ranges import ByteRange
+from lakeflow_io.parquet.ranges import ByteRange, FetchedRanges
 from lakeflow_io.parquet.sparse import SparseFile
 
 WHOLE = bytes(range(200))
@@ -16,7 +16,7 @@ WHOLE = bytes(range(200))
 def sparse(*ranges: tuple[int, int]) -> SparseFile:
     """A file of 200 bytes of which only `ranges` were fetched."""
     parts = [(ByteRange(start, length), memoryview(WHOLE)[start : start + length]) for start, length in ranges]
-    return SparseFile("s3://bucket/key", len(WHOLE), parts)
+    return SparseFile(len(WHOLE), FetchedRanges("s3://bucket/key", parts))
 
 
 @pytest.mark.parametrize(("start", "length"), [(10, 20), (10, 5), (25, 5), (100, 1), (199, 1), (150, 50)])
@@ -74,5 +74,5 @@ def test_closing_lets_go_of_the_bytes() -> None:
     file.close()
 
     assert file.closed
-    with pytest.raises(InternalError):
+    with pytest.raises(ValueError, match="closed"):
         file.read(1)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from lakeflow_io.parquet.native.pool import buffer_pool
 
-__all__ = ["Chunk", "Worker", "thread_worker"]
+__all__ = ["Chunk", "Worker", "library", "thread_worker"]
 
 _LIBRARY = "_decoder.so"
 _Grow = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int64)
@@ -43,24 +43,28 @@ class Chunk(ctypes.Structure):
 
 
 @cache
-def _library() -> Any:
+def library() -> Any:
     """The library beside this file, or None where it wasn't built."""
     path = Path(__file__).with_name(_LIBRARY)
     if not path.exists():
         return None
-    library = ctypes.CDLL(str(path))
-    library.lf_scratch_new.restype = ctypes.c_void_p
-    library.lf_scratch_free.argtypes = [ctypes.c_void_p]
-    library.lf_decode_chunk.argtypes = [ctypes.c_void_p, ctypes.POINTER(Chunk)]
-    return library
+    loaded = ctypes.CDLL(str(path))
+    loaded.lf_scratch_new.restype = ctypes.c_void_p
+    loaded.lf_scratch_free.argtypes = [ctypes.c_void_p]
+    loaded.lf_decode_chunk.argtypes = [ctypes.c_void_p, ctypes.POINTER(Chunk)]
+    loaded.lf_struct_field.argtypes = [
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32,
+        ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(ctypes.c_int64),
+    ]  # fmt: skip
+    return loaded
 
 
 class Worker:
     """What one thread decodes with: scratch memory, and the two calls that C makes back."""
 
-    def __init__(self, library: Any) -> None:
-        self._library = library
-        self._scratch = library.lf_scratch_new()
+    def __init__(self, native: Any) -> None:
+        self._library = native
+        self._scratch = native.lf_scratch_new()
         self._data: Any = None
         self._codec: Any = None
         self._grow = _Grow(self._grown)
@@ -111,10 +115,10 @@ _threads = threading.local()
 
 def thread_worker() -> Worker | None:
     """This thread's worker; None where there is no compiled decoder."""
-    library = _library()
-    if library is None:
+    native = library()
+    if native is None:
         return None
     worker: Worker | None = getattr(_threads, "worker", None)
     if worker is None:
-        worker = _threads.worker = Worker(library)
+        worker = _threads.worker = Worker(native)
     return worker

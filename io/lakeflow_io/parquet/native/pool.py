@@ -11,7 +11,7 @@ __all__ = ["buffer_pool"]
 
 @cache
 def buffer_pool() -> pa.MemoryPool:
-    """jemalloc where pyarrow has it, else the system's allocator.
+    """The pool of jemalloc where pyarrow has it, else the system's allocator.
 
     pyarrow's default, mimalloc, spends several times the time of decoding on page faults when
     results are kept (`python -m benchmarks pools`).

@@ -1,0 +1,88 @@
+"""What a file's schema says about decoding it: worked out once for all files of one writer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lakeflow_io.parquet.native.column import FlatColumn, flat_column
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+    from lakeflow_io.parquet.footer import Footer
+
+__all__ = ["FileLayout", "Layouts", "Leaf"]
+
+# Schemas remembered in one scan: tables have a handful, folders of foreign files may have more.
+_REMEMBERED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One column of values in a file."""
+
+    index: int
+    flat: FlatColumn | None
+    """How it is decoded natively; None: pyarrow decodes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileLayout:
+    """The columns of a file."""
+
+    schema: pa.Schema
+    """As pyarrow reads the file."""
+    leaves: dict[str, tuple[Leaf, ...]]
+    """Leaves beneath each top-level column."""
+
+    @classmethod
+    def of(cls, metadata: Any) -> FileLayout:
+        """Look at every column of a `pyarrow.parquet.FileMetaData`."""
+        parquet = metadata.schema
+        schema = parquet.to_arrow_schema()
+        leaves: dict[str, list[Leaf]] = {name: [] for name in schema.names}
+        top = _top_names(parquet, schema.names)
+        for index, name in enumerate(top):
+            flat = flat_column(parquet.column(index)) if parquet.column(index).path == name else None
+            leaves[name].append(Leaf(index, flat))
+        return cls(schema, {name: tuple(found) for name, found in leaves.items()})
+
+    def indices(self, columns: Sequence[str]) -> list[int]:
+        """Positions of the leaves beneath `columns`, in file order."""
+        return sorted(leaf.index for name in columns for leaf in self.leaves[name])
+
+
+def _top_names(parquet: Any, names: Sequence[str]) -> list[str]:
+    """The top-level column of each leaf: a dot may be part of a name, so paths can't just be split."""
+    found: list[str] = []
+    ordered = list(names)
+    position = 0
+    for index in range(len(parquet)):
+        path = parquet.column(index).path
+        # Leaves come in the order of the columns that they are beneath.
+        while not (path == ordered[position] or path.startswith(ordered[position] + ".")):
+            position += 1
+        found.append(ordered[position])
+    return found
+
+
+class Layouts:
+    """Layouts of the schemas that a scan has met."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, FileLayout] = {}
+
+    def of(self, footer: Footer) -> FileLayout:
+        """The layout of a file; looked up where its schema was met before."""
+        key = footer.schema_bytes
+        if key is None:
+            return FileLayout.of(footer.metadata)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            found = self._known[key] = FileLayout.of(footer.metadata)
+        return found

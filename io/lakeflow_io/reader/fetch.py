@@ -1,0 +1,230 @@
+"""Range requests on an event loop of their own: the oldest first, paced, retried, hedged.
+
+One thread for all requests of a scan: a request that stalls is a task that can be cancelled, which
+a blocked thread is not. Requests are sent in the order in which their bytes will be consumed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from lakeflow_io.errors import AccessDeniedError, ObjectNotFoundError, StoreError, StoreFullError, ThrottledError
+from lakeflow_io.reader.pace import MOST_REQUESTS, Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lakeflow_io.parquet.ranges import ByteRange
+    from lakeflow_io.reader.report import Counters
+    from lakeflow_io.storage import Transport
+
+__all__ = ["Fetcher"]
+
+_ATTEMPTS = 10
+_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 0.05, 5.0
+_FINAL = (AccessDeniedError, ObjectNotFoundError, StoreFullError)
+# How often a request that is waited for is compared with what has been learnt since.
+_LOOK_SECONDS = 0.25
+
+
+class _StalledError(StoreError):
+    """A request that was given up; never leaves this module but as the cause of a failure."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Requests that are wanted together."""
+
+    done: Callable[[list[memoryview] | BaseException], None]
+    parts: list[memoryview | None]
+    missing: int
+    failed: bool = False
+
+
+@dataclass(slots=True, order=True)
+class _Request:
+    order: tuple[int, int]
+    uri: str = field(compare=False)
+    where: ByteRange = field(compare=False)
+    batch: _Batch = field(compare=False)
+    index: int = field(compare=False)
+
+
+class Fetcher:
+    """The requests of one scan.
+
+    Args:
+        transport: The store.
+        counters: Where they are counted.
+    """
+
+    def __init__(self, transport: Transport, counters: Counters) -> None:
+        self._transport = transport
+        self._counters = counters
+        self._pace = Pace()
+        self._queue: list[_Request] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._active = 0
+        self._sequence = 0
+        self._random = random.Random(0)  # noqa: S311  (spreads retries; seeded so that a test sees the same)
+        self._loop = asyncio.new_event_loop()
+        # For transports that block: as many threads as there may be requests, started when they are needed.
+        self._loop.set_default_executor(ThreadPoolExecutor(MOST_REQUESTS, "lakeflow-fetch"))
+        self._thread = Thread(target=self._run_loop, name="lakeflow-fetch", daemon=True)
+        self._thread.start()
+
+    def fetch(
+        self,
+        order: int,
+        uri: str,
+        ranges: Sequence[ByteRange],
+        done: Callable[[list[memoryview] | BaseException], None],
+    ) -> None:
+        """Ask for ranges of one object.
+
+        Args:
+            order: Lower ones are sent first.
+            uri: The object.
+            ranges: At least one.
+            done: Called once, on the fetcher's thread: with the bytes of each range, or what went wrong.
+        """
+        batch = _Batch(done, [None] * len(ranges), len(ranges))
+        self._loop.call_soon_threadsafe(self._enqueue, order, uri, ranges, batch)
+
+    def close(self) -> None:
+        """Drop every request; returns when none is left, nor the thread."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+            self._queue.clear()
+            for task in self._tasks:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        finally:
+            self._loop.close()
+
+    def _enqueue(self, order: int, uri: str, ranges: Sequence[ByteRange], batch: _Batch) -> None:
+        for index, where in enumerate(ranges):
+            self._sequence += 1
+            heappush(self._queue, _Request((order, self._sequence), uri, where, batch, index))
+        self._send()
+
+    def _send(self) -> None:
+        while self._queue and self._active < self._pace.limit:
+            request = heappop(self._queue)
+            if not request.batch.failed:
+                self._active += 1
+                task = self._loop.create_task(self._serve(request))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        self._counters.concurrency = max(self._counters.concurrency, self._active)
+
+    async def _serve(self, request: _Request) -> None:
+        batch = request.batch
+        try:
+            data = await self._with_retries(request)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001  (whatever it is, the scan's consumer is told)
+            if not batch.failed:
+                batch.failed = True
+                batch.done(error)
+        else:
+            batch.parts[request.index] = data
+            batch.missing -= 1
+            if not batch.missing and not batch.failed:
+                batch.done([part for part in batch.parts if part is not None])
+        finally:
+            self._active -= 1
+            self._send()
+
+    async def _with_retries(self, request: _Request) -> memoryview:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await self._attempt(request, patience=2**attempt)
+            except _FINAL:
+                raise
+            except StoreError as error:
+                if isinstance(error, ThrottledError):
+                    self._counters.throttled += 1
+                    self._pace.throttled()
+                if attempt == _ATTEMPTS - 1:
+                    error.message += f" ({_ATTEMPTS} attempts, bytes {request.where.start}-{request.where.end})"
+                    raise
+                self._counters.retries += 1
+                longest = min(_LONGEST_BACKOFF_SECONDS, _BACKOFF_SECONDS * 2**attempt)
+                pause = 0.0 if isinstance(error, _StalledError) else self._random.uniform(0, longest)
+            await asyncio.sleep(pause)
+        raise AssertionError  # the last attempt returns or raises
+
+    async def _attempt(self, request: _Request, patience: int) -> memoryview:
+        """One request and at most one hedge; the first answer counts, the other is dropped."""
+        size, began = request.where.length, time.perf_counter()
+        first = _Try(self, request)
+        tries = [first]
+        try:
+            while True:
+                passed = time.perf_counter() - began
+                hedge = self._pace.hedge_after(size, begun=first.first_byte is not None)
+                stalled = self._pace.stalled_after(size) * patience
+                if passed >= stalled:
+                    raise _StalledError(f"{request.uri} stalled: {size} bytes didn't come in {passed:.1f} s.")
+                if passed >= hedge and len(tries) == 1 and self._pace.may_hedge():
+                    self._pace.hedges += 1
+                    self._counters.hedges += 1
+                    tries.append(_Try(self, request))
+                until = min(stalled, hedge if len(tries) == 1 and passed < hedge else stalled) - passed
+                tasks = [each.task for each in tries]
+                await asyncio.wait(tasks, timeout=min(_LOOK_SECONDS, until), return_when=asyncio.FIRST_COMPLETED)
+                for each in tries:
+                    if each.task.done() and not each.task.exception():
+                        return each.task.result()
+                if all(task.done() for task in tasks):
+                    return tasks[0].result()
+                tries = [each for each in tries if not each.task.done()]
+        finally:
+            left = [each.task for each in tries if not each.task.done()]
+            for task in left:
+                task.cancel()
+            if left:
+                await asyncio.wait(left)
+
+
+class _Try:
+    """One request on the wire."""
+
+    def __init__(self, fetcher: Fetcher, request: _Request) -> None:
+        self.first_byte: float | None = None
+        self._fetcher = fetcher
+        self._began = time.perf_counter()
+        fetcher._counters.requests += 1  # noqa: SLF001  (a part of the fetcher)
+        fetcher._counters.bytes_fetched += request.where.length  # noqa: SLF001
+        fetcher._pace.sent += 1  # noqa: SLF001
+        self.task = asyncio.ensure_future(self._get(request))
+
+    def _begun(self) -> None:
+        self.first_byte = time.perf_counter() - self._began
+
+    async def _get(self, request: _Request) -> memoryview:
+        fetcher, where = self._fetcher, request.where
+        data = await fetcher._transport.get_range_async(  # noqa: SLF001
+            request.uri, where.start, where.length, on_first_byte=self._begun
+        )
+        total = time.perf_counter() - self._began
+        first_byte = total if self.first_byte is None else self.first_byte
+        fetcher._counters.first_bytes.append(first_byte)  # noqa: SLF001
+        fetcher._pace.answered(where.length, first_byte, total)  # noqa: SLF001
+        return data

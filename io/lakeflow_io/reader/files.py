@@ -1,0 +1,146 @@
+"""Pieces -> open files -> units to read: footers are fetched ahead, row groups judged by statistics."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from lakeflow_io.iceberg.projection import FileProjection
+from lakeflow_io.iceberg.row_groups import RowGroupFilter
+from lakeflow_io.parquet.footer import Footer, footer_range, parse_footer, tail_range
+from lakeflow_io.parquet.layout import FileLayout, Layouts
+from lakeflow_io.parquet.ranges import ByteRange
+from lakeflow_io.reader.unit import OpenFile, Unit, fixed_width, pack, wanted_row_groups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from lakeflow_io.iceberg.plan import Piece, ReadSpec
+    from lakeflow_io.iceberg.projection import OutputShape
+    from lakeflow_io.reader.fetch import Fetcher
+    from lakeflow_io.reader.report import Counters
+
+__all__ = ["Files"]
+
+# Files whose footers are asked for ahead of the row groups that are being read.
+_MOST_AHEAD = 256
+# Footers go first: nothing of a file can be asked for without its own.
+_FIRST = -1
+
+
+class Files:
+    """The units of a scan, in order, as fast as footers come.
+
+    Args:
+        spec: What is read.
+        shape: What comes out.
+        pieces: Parts of data files.
+        fetcher: Where tails are asked for.
+        tail_budget: Bytes of tails that may be there ahead of the units they belong to.
+        unit_cost: Bytes above which row groups aren't read together.
+        counters: Where files, row groups and bytes are counted.
+        wake: Called when a footer has come.
+    """
+
+    def __init__(
+        self,
+        spec: ReadSpec,
+        shape: OutputShape,
+        pieces: Sequence[Piece],
+        *,
+        fetcher: Fetcher,
+        tail_budget: int,
+        unit_cost: int,
+        counters: Counters,
+        wake: Callable[[], None],
+    ) -> None:
+        self._spec, self._shape, self._fetcher, self._counters, self._wake = spec, shape, fetcher, counters, wake
+        self._row_bytes = sum(fixed_width(field.type) for field in shape.read_schema)
+        self._filter = RowGroupFilter.of(spec)
+        self._layouts = Layouts()
+        self._projections: dict[tuple[int, tuple[int, ...]], tuple[FileLayout, FileProjection]] = {}
+        self._left = deque(pieces)
+        self._ahead: deque[tuple[Piece, ByteRange, Future[Footer]]] = deque()
+        self._ahead_bytes, self._tail_budget, self._unit_cost = 0, tail_budget, unit_cost
+        self._units: Iterator[Unit] = iter(())
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all files have been opened; the last one's units may still come."""
+        return not self._left and not self._ahead
+
+    def next_unit(self) -> Unit | None:
+        """The next unit; None where its file's footer hasn't come yet, or there is none left.
+
+        Raises:
+            DataError, StoreError: a footer couldn't be fetched or decoded.
+        """
+        while True:
+            unit = next(self._units, None)
+            if unit is not None:
+                return unit
+            self._ask_ahead()
+            if not self._ahead or not self._ahead[0][2].done():
+                return None
+            piece, tail, footer = self._ahead.popleft()
+            self._ahead_bytes -= tail.length
+            self._units = self._open(piece, footer.result())
+
+    def _ask_ahead(self) -> None:
+        columns = len(self._shape.read_schema)
+        while self._left and len(self._ahead) < _MOST_AHEAD:
+            piece = self._left[0]
+            tail = tail_range(piece.file_size, len(piece.splits), columns)
+            if self._ahead and self._ahead_bytes + tail.length > self._tail_budget:
+                return
+            self._left.popleft()
+            self._ahead_bytes += tail.length
+            future: Future[Footer] = Future()
+            future.add_done_callback(lambda _: self._wake())
+            self._ahead.append((piece, tail, future))
+            self._fetch_tail(piece, tail, future)
+
+    def _fetch_tail(self, piece: Piece, tail: ByteRange, future: Future[Footer]) -> None:
+        uri, size = piece.path, piece.file_size
+
+        def came(got: list[memoryview] | BaseException) -> None:
+            if isinstance(got, BaseException):
+                future.set_exception(got)
+                return
+            try:
+                start = footer_range(uri, size, got[0]).start
+                if start < tail.start:  # larger than was thought
+                    self._fetch_tail(piece, ByteRange(start, size - start), future)
+                else:
+                    future.set_result(parse_footer(uri, size, tail.start, got[0]))
+            except Exception as error:  # noqa: BLE001  (the consumer's thread raises it)
+                future.set_exception(error)
+
+        if tail.length == 0:
+            came([memoryview(b"")])
+            return
+        self._counters.bytes_wanted += tail.length
+        self._fetcher.fetch(_FIRST, uri, [tail], came)
+
+    def _open(self, piece: Piece, footer: Footer) -> Iterator[Unit]:
+        self._counters.files += 1
+        layout, projection = self._match(piece, footer)
+        file = OpenFile(piece, footer, layout, projection, dict(piece.constants))
+        judged = None
+        if self._filter is not None:
+            judged = self._filter.file(projection.present, footer.metadata, file.constants)
+        columns = projection.fetched(self._shape.read_schema.names)
+        groups = wanted_row_groups(file, columns, self._row_bytes, judged, self._counters)
+        return pack(file, groups, self._unit_cost)
+
+    def _match(self, piece: Piece, footer: Footer) -> tuple[FileLayout, FileProjection]:
+        layout = self._layouts.of(footer)
+        # The layout is kept beside its projection, so that its id stays its own.
+        key = id(layout), tuple(field_id for field_id, _ in piece.constants)
+        if key not in self._projections:
+            made = FileProjection.of(self._spec, piece, layout, self._shape.read_schema)
+            if footer.schema_bytes is None:
+                return layout, made
+            self._projections[key] = layout, made
+        return self._projections[key]

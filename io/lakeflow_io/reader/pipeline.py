@@ -1,0 +1,171 @@
+"""One pass over a scan: what is admitted when, and what the consumer gets.
+
+The consumer's thread admits units as long as the budget lasts, the oldest one always: a row group
+larger than the budget runs alone, and nothing can wait for itself. Fetching and decoding have
+threads of their own; a unit is decoded when its bytes have come, so no decoder waits for the network.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from threading import Event
+from typing import TYPE_CHECKING
+
+from lakeflow_io.budget import available_cpus, default_budget
+from lakeflow_io.iceberg.projection import OutputShape
+from lakeflow_io.reader.fetch import Fetcher
+from lakeflow_io.reader.files import Files
+from lakeflow_io.reader.report import Counters
+from lakeflow_io.reader.work import Scanning, Work
+from lakeflow_io.storage import Transport, open_transport
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    import pyarrow as pa
+
+    from lakeflow_io.iceberg.plan import Piece, ReadSpec
+    from lakeflow_io.reader.unit import Unit
+
+__all__ = ["output_schema", "read_batches"]
+
+# Of the budget: what tails of files may take that are opened ahead, and one unit at most.
+_TAIL_SHARE, _UNIT_SHARE = 4, 16
+
+
+def output_schema(spec: ReadSpec) -> pa.Schema:
+    """The Arrow schema of a scan's batches."""
+    return OutputShape.of(spec).schema
+
+
+def read_batches(
+    spec: ReadSpec,
+    pieces: Sequence[Piece],
+    *,
+    memory: int | None = None,
+    transport: Transport | None = None,
+    counters: Counters | None = None,
+) -> Generator[pa.RecordBatch]:
+    """Read pieces of data files as record batches, in the order of `pieces`.
+
+    Args:
+        spec: What to read of each piece.
+        pieces: Parts of data files.
+        memory: Bytes that may be fetched, undecoded and unconsumed at one time. What isn't decoded yet
+            counts as much as its footer and its types promise: text that decodes to more is corrected
+            as soon as it is decoded.
+        transport: Where to read from; default the one that `spec.store` describes.
+        counters: Where the scan is counted, for a `ScanReport`.
+
+    Yields:
+        Batches with `output_schema(spec)`; none is empty.
+
+    Raises:
+        DataError: a file can't be read as what metadata says it is; names the file.
+        StoreError: the store failed.
+    """
+    counters = counters or Counters()
+    pipeline = _Pipeline(spec, pieces, transport or open_transport(spec.store), memory or default_budget(), counters)
+    with closing(pipeline), closing(pipeline.tables()) as tables:
+        for table in tables:
+            batches = deque(table.to_batches())
+            del table  # what the consumer has let go of is not held here
+            while batches:
+                if batches[0].num_rows:
+                    counters.rows += batches[0].num_rows
+                    yield batches.popleft()
+                else:
+                    batches.popleft()
+
+
+class _Pipeline:
+    """The threads and the budget of one pass."""
+
+    def __init__(
+        self, spec: ReadSpec, pieces: Sequence[Piece], transport: Transport, budget: int, counters: Counters
+    ) -> None:
+        shape = OutputShape.of(spec)
+        tails = budget // _TAIL_SHARE
+        self._spec, self._counters, self._budget = spec, counters, budget - tails
+        counters.budget_bytes = budget
+        self._event = Event()
+        self._fetcher = Fetcher(transport, counters)
+        self._decoders = ThreadPoolExecutor(available_cpus(), "lakeflow-decode")
+        self._scanning = Scanning(shape, self._fetcher, self._decoders, counters, self._event.set)
+        self._files = Files(
+            spec,
+            shape,
+            pieces,
+            fetcher=self._fetcher,
+            tail_budget=tails,
+            unit_cost=budget // _UNIT_SHARE,
+            counters=counters,
+            wake=self._event.set,
+        )
+        self._order = 0
+        self._upcoming: Unit | None = None
+        self._started: deque[Work] = deque()
+
+    def close(self) -> None:
+        """Drop what hasn't begun, wait for what has: no thread and no request stays behind."""
+        self._fetcher.close()
+        self._decoders.shutdown(wait=True, cancel_futures=True)
+        self._started.clear()
+        self._counters.ended = time.perf_counter()
+
+    def tables(self) -> Generator[pa.Table]:
+        """Decoded row groups, in order."""
+        while True:
+            self._event.clear()
+            self._admit()
+            if self._started and self._started[0].done:
+                yield from self._hand_out(self._started[0])
+                self._started.popleft()
+            elif self._started or not self._files.exhausted:
+                self._wait()
+            else:
+                return
+
+    def _admit(self) -> None:
+        """Start units until the budget is full or a footer is missing."""
+        while True:
+            if self._upcoming is None:
+                self._upcoming = self._files.next_unit()
+            unit = self._upcoming
+            if unit is None:
+                return
+            held = sum(work.cost for work in self._started)
+            if self._started and held + unit.cost > self._budget:
+                return
+            self._counters.peak_bytes = max(self._counters.peak_bytes, held + unit.cost)
+            work = Work(self._order, unit, self._scanning)
+            self._order += 1
+            self._started.append(work)
+            self._upcoming = None
+            work.start()
+
+    def _hand_out(self, work: Work) -> Generator[pa.Table]:
+        if work.error is not None:
+            raise work.error
+        # While they are being consumed they still count, but nothing here keeps them alive.
+        tables, work.tables = deque(work.tables or ()), []
+        while tables:
+            began = time.perf_counter()
+            yield tables.popleft()
+            self._counters.consumer += time.perf_counter() - began
+            if tables:
+                self._admit()
+
+    def _wait(self) -> None:
+        began = time.perf_counter()
+        oldest = self._started[0] if self._started else None
+        decoding = oldest is not None and oldest.fetched
+        self._event.wait()
+        passed = time.perf_counter() - began
+        if decoding:
+            self._counters.cpu_wait += passed
+        else:
+            self._counters.network_wait += passed

@@ -1,0 +1,138 @@
+"""What is fetched and decoded together: neighbouring row groups of one file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lakeflow_io.errors import CorruptFileError
+from lakeflow_io.iceberg.verdict import Match
+from lakeflow_io.parquet.ranges import ByteRange, column_chunks, row_group_start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import pyarrow as pa
+
+    from lakeflow_io.iceberg.plan import Piece
+    from lakeflow_io.iceberg.projection import FileProjection
+    from lakeflow_io.iceberg.row_groups import FileRowGroups
+    from lakeflow_io.parquet.footer import Footer
+    from lakeflow_io.parquet.layout import FileLayout
+    from lakeflow_io.reader.report import Counters
+
+__all__ = ["OpenFile", "RowGroup", "Unit", "fixed_width", "pack", "wanted_row_groups"]
+
+# Row groups are fetched together up to this size: smaller requests pay for their latency.
+_PACKED_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A data file whose footer is known."""
+
+    piece: Piece
+    footer: Footer
+    layout: FileLayout
+    projection: FileProjection
+    constants: dict[int, Any]
+
+    def chunks(self, group: int, columns: Sequence[str]) -> list[ByteRange]:
+        """Where the chunks of the file's `columns` are in one row group."""
+        ranges = column_chunks(self.footer.metadata.row_group(group), self.layout.indices(columns))
+        for where in ranges:
+            if where.start < 0 or where.length < 0 or where.end > self.footer.size:
+                raise CorruptFileError(
+                    f"{self.piece.path}: its footer places a column at bytes {where.start}-{where.end} "
+                    f"of {self.footer.size}.",
+                    "the file is damaged; restore it or roll the table back to a snapshot without it.",
+                )
+        return ranges
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """One row group that has to be read."""
+
+    index: int
+    rows: int
+    fetched_bytes: int
+    decoded_bytes: int
+    """At least: encodings make a footer's own figure too small."""
+    passes: bool
+    """Whether statistics prove that every row passes the filter."""
+
+    @property
+    def cost(self) -> int:
+        """Bytes fetched plus bytes decoded."""
+        return self.fetched_bytes + self.decoded_bytes
+
+
+@dataclass(slots=True)
+class Unit:
+    """Row groups on their way."""
+
+    file: OpenFile
+    groups: list[RowGroup] = field(default_factory=list)
+    fetched: int = 0
+    """Bytes to fetch."""
+    cost: int = 0
+    """Bytes fetched plus bytes decoded."""
+
+
+def wanted_row_groups(
+    file: OpenFile, columns: Sequence[str], row_bytes: int, judged: FileRowGroups | None, counters: Counters
+) -> Iterator[RowGroup]:
+    """The row groups of a file's piece that may hold rows of the scan.
+
+    Args:
+        file: The file.
+        columns: The file's columns that are read.
+        row_bytes: Bytes of a decoded row, as far as types tell.
+        judged: The filter on statistics; None without a filter.
+        counters: Where row groups are counted.
+    """
+    metadata, piece = file.footer.metadata, file.piece
+    whole = piece.start == 0 and piece.end >= piece.file_size
+    leaves = file.layout.indices(columns)
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        if not whole and not piece.start <= row_group_start(group) < piece.end:
+            continue
+        counters.row_groups += 1
+        match = judged.match(index) if judged is not None else Match.ALL
+        if match is Match.NONE:
+            counters.row_groups_pruned += 1
+            continue
+        encoded = sum(group.column(leaf).total_uncompressed_size for leaf in leaves)
+        fetched = sum(group.column(leaf).total_compressed_size for leaf in leaves)
+        yield RowGroup(index, group.num_rows, fetched, max(encoded, group.num_rows * row_bytes), match is Match.ALL)
+
+
+def pack(file: OpenFile, groups: Iterable[RowGroup], most_cost: int) -> Iterator[Unit]:
+    """Neighbouring row groups of a file -> units of about 8 MiB.
+
+    Args:
+        file: The file.
+        groups: Its row groups that are wanted, in order.
+        most_cost: Bytes, fetched and decoded, above which a unit doesn't grow.
+    """
+    unit = Unit(file)
+    for group in groups:
+        full = unit.fetched + group.fetched_bytes > _PACKED_BYTES or unit.cost + group.cost > most_cost
+        if unit.groups and full:
+            yield unit
+            unit = Unit(file)
+        unit.groups.append(group)
+        unit.fetched += group.fetched_bytes
+        unit.cost += group.cost
+    if unit.groups:
+        yield unit
+
+
+def fixed_width(kind: pa.DataType) -> int:
+    """Bytes of one value; of text and lists, their offset alone."""
+    try:
+        return max(1, kind.bit_width // 8)
+    except ValueError:  # variable width
+        return 4

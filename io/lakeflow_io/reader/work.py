@@ -1,0 +1,209 @@
+"""One unit on its way: its bytes are fetched, decoded, shaped and filtered, off the consumer's thread.
+
+With a filter, its own columns may be read first and the rest only of row groups in which a row
+passed ("late materialisation": Abadi et al. 2007, "Materialization Strategies in a
+Column-Oriented DBMS"). That pays where statistics told nothing and few row groups have a match;
+it costs a round trip where they do.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from lakeflow_io.budget import available_cpus
+from lakeflow_io.parquet.decode import decode_columns
+from lakeflow_io.parquet.ranges import ByteRange, FetchedRanges, coalesce
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
+
+    from lakeflow_io.iceberg.projection import OutputShape
+    from lakeflow_io.reader.fetch import Fetcher
+    from lakeflow_io.reader.report import Counters
+    from lakeflow_io.reader.unit import RowGroup, Unit
+
+__all__ = ["Scanning", "Work"]
+
+# A unit that decodes to more is decoded column by column on all cores.
+_SHARED_BYTES = 32 * 1024 * 1024
+# Late materialisation: not for less than this, and not after this many row groups of which fewer
+# than the given share could be skipped.
+_LATE_BYTES, _LATE_TRIES, _LATE_SHARE = 256 * 1024, 8, 0.25
+# Where statistics leave out half of the row groups, the others are likely to have matches.
+_USEFUL_STATISTICS = 0.5
+
+_Tables = dict[int, dict[str, pa.ChunkedArray]]
+
+
+@dataclass(slots=True)
+class Scanning:
+    """What all units of a scan share."""
+
+    shape: OutputShape
+    fetcher: Fetcher
+    decoders: Executor
+    counters: Counters
+    wake: Callable[[], None]
+    late_tries: int = 0
+    late_skips: int = 0
+    lock: Lock = field(default_factory=Lock)
+
+    def reads_late(self, unit: Unit, rest: Sequence[str]) -> bool:
+        """Whether to read the filter's columns first and `rest` only where rows pass."""
+        if self.shape.condition is None or not rest or all(group.passes for group in unit.groups):
+            return False
+        seen, pruned = self.counters.row_groups, self.counters.row_groups_pruned
+        if pruned >= seen * _USEFUL_STATISTICS:
+            return False
+        if self.late_tries >= _LATE_TRIES and self.late_skips < self.late_tries * _LATE_SHARE:
+            return False
+        spared = sum(where.length for group in unit.groups for where in unit.file.chunks(group.index, rest))
+        return spared >= _LATE_BYTES
+
+
+class Work:
+    """A unit's result, some time.
+
+    Attributes:
+        cost: Bytes that it holds: as its footer promises, and as they are once it is decoded.
+        fetched: Whether all its bytes have come.
+        tables: The row groups that have rows, in order; None while it is being worked on.
+        error: What went wrong.
+    """
+
+    def __init__(self, order: int, unit: Unit, scanning: Scanning) -> None:
+        self.cost = unit.cost
+        self.fetched = False
+        self.tables: list[pa.Table] | None = None
+        self.error: BaseException | None = None
+        self._order, self._unit, self._scanning = order, unit, scanning
+        self._shaped: _Tables = {group.index: {} for group in unit.groups}
+        self._passing: dict[int, pa.Array | None] = {}
+
+    @property
+    def done(self) -> bool:
+        """Whether there is a result or an error."""
+        return self.tables is not None or self.error is not None
+
+    def start(self) -> None:
+        """Ask for the bytes."""
+        shape, projection = self._scanning.shape, self._unit.file.projection
+        names = shape.read_schema.names
+        rest = [name for name in names if name not in shape.filter_columns]
+        if self._scanning.reads_late(self._unit, projection.fetched(rest)):
+            self._read(self._unit.groups, list(shape.filter_columns), lambda: self._read_rest(rest))
+        else:
+            self._read(self._unit.groups, names, self._finish)
+
+    def _read(self, groups: Sequence[RowGroup], names: Sequence[str], then: Callable[[], None]) -> None:
+        """Fetch and decode the table's columns `names` of `groups`, then go on."""
+        file = self._unit.file
+        columns = file.projection.fetched(names)
+        chunks = [where for group in groups for where in file.chunks(group.index, columns)]
+        footer = file.footer
+        missing = [where for where in chunks if where.start < footer.tail_start and where.length]
+        there = [(ByteRange(footer.tail_start, len(footer.tail)), footer.tail)]
+        if not missing:
+            self._decode(groups, names, FetchedRanges(footer.uri, there), then)
+            return
+        requests = coalesce(missing)
+        self._scanning.counters.bytes_wanted += sum(where.length for where in missing)
+
+        def came(got: list[memoryview] | BaseException) -> None:
+            if isinstance(got, BaseException):
+                self._fail(got)
+                return
+            parts = [*there, *zip(requests, got, strict=True)]
+            self._decode(groups, names, FetchedRanges(footer.uri, parts), then)
+
+        self._scanning.fetcher.fetch(self._order, footer.uri, requests, came)
+
+    def _decode(
+        self, groups: Sequence[RowGroup], names: Sequence[str], fetched: FetchedRanges, then: Callable[[], None]
+    ) -> None:
+        """Decode on one core, or on all where there is enough to do; the last one to end goes on."""
+        self.fetched = True
+        shares = min(available_cpus(), len(names)) if self.cost > _SHARED_BYTES else 1
+        missing = [shares]
+
+        def part(own: Sequence[str]) -> None:
+            began = time.thread_time()
+            try:
+                for group in groups:
+                    self._shaped[group.index].update(self._shape(group, own, fetched))
+                with self._scanning.lock:
+                    missing[0] -= 1
+                    last = missing[0] == 0
+                if last and self.error is None:
+                    then()
+            except BaseException as error:  # noqa: BLE001  (the consumer's thread raises it)
+                self._fail(error)
+            finally:
+                with self._scanning.lock:
+                    self._scanning.counters.decode_cpu += time.thread_time() - began
+
+        try:
+            for share in range(shares):
+                self._scanning.decoders.submit(part, names[share::shares])
+        except RuntimeError:  # the scan was closed while bytes came
+            return
+
+    def _shape(self, group: RowGroup, names: Sequence[str], fetched: FetchedRanges) -> dict[str, pa.ChunkedArray]:
+        file = self._unit.file
+        decoded = decode_columns(file.footer, file.layout, group.index, file.projection.fetched(names), fetched)
+        return file.projection.shape(file.piece.path, names, decoded, group.rows, file.constants)
+
+    def _read_rest(self, rest: Sequence[str]) -> None:
+        """Read the columns that the filter doesn't need, of row groups in which a row passed it."""
+        left = [group for group in self._unit.groups if self._passes(group)]
+        skipped = len(self._unit.groups) - len(left)
+        with self._scanning.lock:
+            self._scanning.late_tries += len(self._unit.groups)
+            self._scanning.late_skips += skipped
+            self._scanning.counters.row_groups_skipped += skipped
+        for group in self._unit.groups:
+            if group not in left:
+                del self._shaped[group.index]
+        self._unit.groups = left
+        if left:
+            self.fetched = False
+            self._read(left, rest, self._finish)
+        else:
+            self._finish()
+
+    def _passes(self, group: RowGroup) -> bool:
+        """Find the rows that pass the filter; tell whether there is one."""
+        shape = self._scanning.shape
+        if shape.condition is None or group.passes:
+            self._passing[group.index] = None
+            return group.rows > 0
+        columns = self._shaped[group.index]
+        rows = shape.passing(pa.table({name: columns[name] for name in shape.filter_columns}))
+        self._passing[group.index] = rows
+        return rows is None or len(rows) > 0
+
+    def _finish(self) -> None:
+        """Put row groups together, without the rows that don't pass and the columns that only the filter needed."""
+        tables = []
+        schema = self._scanning.shape.schema
+        for group in self._unit.groups:
+            if group.index not in self._passing and not self._passes(group):
+                continue
+            rows = self._passing[group.index]
+            columns = self._shaped.pop(group.index)
+            table = pa.table([columns[name] for name in schema.names], schema=schema)
+            tables.append(table if rows is None else table.take(rows))
+        self._shaped = {}
+        self.cost = sum(table.nbytes for table in tables)
+        self.tables = tables
+        self._scanning.wake()
+
+    def _fail(self, error: BaseException) -> None:
+        self.error = self.error or error
+        self._scanning.wake()
