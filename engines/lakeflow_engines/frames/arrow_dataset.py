@@ -56,7 +56,7 @@ class _Scanner:
             yield rows.select(self.columns)
 
 
-class SourceDataset(ds.Dataset):
+class SourceDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow has no annotations
     """A dataset as far as DuckDB looks at one."""
 
     def __init__(self, source: Source) -> None:

@@ -150,20 +150,24 @@ def _any(parts: list[BooleanExpression | None]) -> BooleanExpression | None:
     return Or(*known) if len(known) == len(parts) else None
 
 
-def _atom(atom: Compare | OneOf | StartsWith | IsNull, kind: pa.DataType, *, negated: bool) -> BooleanExpression | None:
-    from pyiceberg.expressions import IsNull as IcebergIsNull
-    from pyiceberg.expressions import NotNull
-    from pyiceberg.expressions import StartsWith as IcebergStartsWith
+def _iceberg() -> Any:
+    # Its classes take a column's name where their annotations say a term.
+    from pyiceberg import expressions
 
+    return expressions
+
+
+def _atom(atom: Compare | OneOf | StartsWith | IsNull, kind: pa.DataType, *, negated: bool) -> BooleanExpression | None:
+    iceberg = _iceberg()
     match atom:
         case IsNull(column):
             if pa.types.is_nested(kind):
                 return None
-            return NotNull(column) if negated else IcebergIsNull(column)
+            return iceberg.NotNull(column) if negated else iceberg.IsNull(column)
         case StartsWith(column, prefix):
             if not (pa.types.is_string(kind) and isinstance(prefix, str)):
                 return None
-            return IcebergStartsWith(column, prefix) if prefix and not negated else NotNull(column)
+            return iceberg.StartsWith(column, prefix) if prefix and not negated else iceberg.NotNull(column)
         case OneOf(column, values):
             return _one_of(column, values, kind, negated=negated)
         case Compare(column, operator, value):
@@ -171,11 +175,10 @@ def _atom(atom: Compare | OneOf | StartsWith | IsNull, kind: pa.DataType, *, neg
 
 
 def _compare(column: str, operator: str, value: Any, kind: pa.DataType, *, negated: bool) -> BooleanExpression | None:
-    from pyiceberg import expressions as iceberg
-
     if not _comparable(value, kind):
         return None
-    classes: dict[str, Any] = {
+    iceberg = _iceberg()
+    classes = {
         "==": iceberg.EqualTo,
         "!=": iceberg.NotEqualTo,
         "<": iceberg.LessThan,
@@ -183,23 +186,23 @@ def _compare(column: str, operator: str, value: Any, kind: pa.DataType, *, negat
         ">": iceberg.GreaterThan,
         ">=": iceberg.GreaterThanOrEqual,
     }
-    found = classes[operator](column, value)
+    found: BooleanExpression = classes[operator](column, value)
     if pa.types.is_floating(kind) and (negated or operator in (">", ">=", "!=")):
-        return iceberg.Or(found, iceberg.IsNaN(column))
+        return _any([found, iceberg.IsNaN(column)])
     return found
 
 
 def _one_of(column: str, values: tuple[Any, ...], kind: pa.DataType, *, negated: bool) -> BooleanExpression | None:
-    from pyiceberg.expressions import And, GreaterThanOrEqual, In, LessThanOrEqual, NotIn, NotNull
-
     wanted = [value for value in values if value is not None]
     if not wanted or not all(_comparable(value, kind) for value in wanted):
         return None
-    if pa.types.is_floating(kind):
-        # Sets of floats tell 0.0 from -0.0 in some libraries; a range doesn't.
-        inside = And(GreaterThanOrEqual(column, min(wanted)), LessThanOrEqual(column, max(wanted)))
-        return NotNull(column) if negated else inside
-    return And(NotIn(column, wanted), NotNull(column)) if negated else In(column, wanted)
+    iceberg = _iceberg()
+    if not pa.types.is_floating(kind):
+        outside = [iceberg.NotIn(column, wanted), iceberg.NotNull(column)]
+        return _all(outside) if negated else iceberg.In(column, wanted)
+    # Sets of floats tell 0.0 from -0.0 in some libraries; a range doesn't.
+    inside = [iceberg.GreaterThanOrEqual(column, min(wanted)), iceberg.LessThanOrEqual(column, max(wanted))]
+    return iceberg.NotNull(column) if negated else _all(inside)
 
 
 def _comparable(value: Any, kind: pa.DataType) -> bool:

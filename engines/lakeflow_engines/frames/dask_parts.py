@@ -29,9 +29,10 @@ def dask_frame(parts: Sequence[Part], read: Callable[..., pa.Table], schema: pa.
         ConfigError: Dask or pandas isn't installed.
     """
     try:
-        import dask.dataframe as dd
+        from dask import dataframe
     except ImportError:
         raise ConfigError.missing_extra("Dask with pandas", "dask", "A Dask DataFrame") from None
+    dd: Any = dataframe  # it has annotations here and there
     empty = from_arrow(schema.empty_table(), "pandas")
     if not parts:
         return dd.from_pandas(empty, npartitions=1)
@@ -49,9 +50,10 @@ def dask_bag(parts: Sequence[Part], read: Callable[..., pa.Table]) -> Any:
         ConfigError: Dask isn't installed.
     """
     try:
-        import dask.bag as db
+        from dask import bag
     except ImportError:
         raise ConfigError.missing_extra("Dask", "dask", "A Dask bag") from None
+    db: Any = bag
     return db.from_sequence(parts, partition_size=1).map_partitions(_rows, read)
 
 
