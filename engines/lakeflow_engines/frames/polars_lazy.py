@@ -41,7 +41,11 @@ def _frames(
     n_rows: int | None,
     batch_size: int | None,
 ) -> Iterator[pl.DataFrame]:
-    """What Polars calls for rows. It takes them as they come: all that it asks for is done here."""
+    """What Polars calls for rows. It takes them as they come: all that it asks for is done here.
+
+    A query that has enough drops this iterator, which stops the reading; where a thread of Polars
+    drops it without the GIL, that is when Polars is next called from Python.
+    """
     schema = source.schema
     wanted = with_columns or schema.names[:1] if with_columns is not None else schema.names
     needed = list(wanted)
