@@ -165,7 +165,7 @@ def _atom(atom: Compare | OneOf | StartsWith | IsNull, kind: pa.DataType, *, neg
                 return None
             return iceberg.NotNull(column) if negated else iceberg.IsNull(column)
         case StartsWith(column, prefix):
-            if not (pa.types.is_string(kind) and isinstance(prefix, str)):
+            if not (_is_text(kind) and isinstance(prefix, str)):
                 return None
             return iceberg.StartsWith(column, prefix) if prefix and not negated else iceberg.NotNull(column)
         case OneOf(column, values):
@@ -215,7 +215,7 @@ def _comparable(value: Any, kind: pa.DataType) -> bool:
     if isinstance(value, float):
         return math.isfinite(value) and (of.is_float64(kind) or (of.is_float32(kind) and _is_single(value)))
     if isinstance(value, str):
-        return of.is_string(kind)
+        return _is_text(kind)
     if isinstance(value, datetime):
         return of.is_timestamp(kind) and kind.unit == "us" and (kind.tz is None) == (value.tzinfo is None)
     if isinstance(value, date):
@@ -223,6 +223,10 @@ def _comparable(value: Any, kind: pa.DataType) -> bool:
     if isinstance(value, Decimal):
         return of.is_decimal(kind) and value.is_finite() and value.as_tuple().exponent == -kind.scale
     return False
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _is_single(value: float) -> bool:

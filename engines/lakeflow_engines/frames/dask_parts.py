@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from lakeflow_engines.frames.convert import from_arrow
 from lakeflow_io.errors import ConfigError
@@ -14,10 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["dask_bag", "dask_frame"]
 
-Part = TypeVar("Part")
 
-
-def dask_frame(parts: Sequence[Part], read: Callable[..., pa.Table], schema: pa.Schema) -> Any:
+def dask_frame(parts: Sequence[object], read: Callable[..., pa.Table], schema: pa.Schema) -> Any:
     """A `dask.dataframe.DataFrame` with Arrow-backed columns and unknown divisions.
 
     Args:
@@ -39,7 +37,7 @@ def dask_frame(parts: Sequence[Part], read: Callable[..., pa.Table], schema: pa.
     return dd.from_map(_frame, parts, read=read, meta=empty, label="lakeflow")
 
 
-def dask_bag(parts: Sequence[Part], read: Callable[..., pa.Table]) -> Any:
+def dask_bag(parts: Sequence[object], read: Callable[..., pa.Table]) -> Any:
     """A `dask.bag.Bag` of rows as dicts.
 
     Args:
@@ -57,9 +55,9 @@ def dask_bag(parts: Sequence[Part], read: Callable[..., pa.Table]) -> Any:
     return db.from_sequence(parts, partition_size=1).map_partitions(_rows, read)
 
 
-def _frame(part: Part, read: Callable[..., pa.Table], columns: list[str] | None = None) -> Any:
+def _frame(part: object, read: Callable[..., pa.Table], columns: list[str] | None = None) -> Any:
     return from_arrow(read(part, columns=columns), "pandas")
 
 
-def _rows(parts: Sequence[Part], read: Callable[..., pa.Table]) -> list[dict[str, Any]]:
+def _rows(parts: Sequence[object], read: Callable[..., pa.Table]) -> list[dict[str, Any]]:
     return [row for part in parts for row in read(part).to_pylist()]
