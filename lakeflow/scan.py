@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Iterable
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from lakeflow.dataframe import DataFrame
+from lakeflow.limited import first_rows
+from lakeflow_engines.frames import dask_bag, dask_frame, lazy_duckdb, lazy_polars
 from lakeflow_io.budget import parse_bytes
-from lakeflow_io.errors import InputError
+from lakeflow_io.errors import InputError, NotFoundError
+from lakeflow_io.iceberg.narrow import add_filter, select_columns
 from lakeflow_io.iceberg.plan import plan_pieces
+from lakeflow_io.iceberg.predicate import parse_filter
 from lakeflow_io.iceberg.shards import Shard, balance, group_by_partition
 from lakeflow_io.reader import output_schema, read_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    import dask.bag
+    import dask.dataframe
+    import duckdb
+    import pandas as pd
+    import polars as pl
+    from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.schema import Schema
     from pyiceberg.table import Table as IcebergTable
 
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
@@ -30,13 +42,19 @@ _SHARD_BYTES = 256 * 1024 * 1024
 class Scan:
     """What to read; nothing is read until it is asked for. Made by `Table.scan`."""
 
-    def __init__(self, table: IcebergTable, spec: ReadSpec) -> None:
+    def __init__(self, table: IcebergTable | None, spec: ReadSpec, limit: int | None = None) -> None:
         self._table = table
         self._spec = spec
+        self._limit = limit
 
     def __repr__(self) -> str:
         where = f" where {self._spec.filter}" if self._spec.filter is not None else ""
-        return f"Scan({self._spec.source}: {', '.join(self.schema.names)}{where})"
+        limit = f" limit {self._limit}" if self._limit is not None else ""
+        return f"Scan({self._spec.source}: {', '.join(self.schema.names)}{where}{limit})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The plan travels, the connection to the catalog doesn't: a copy can be narrowed and read.
+        return {**vars(self), "_table": None, "pieces": self.pieces, "_all_columns": self._all_columns}
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """The Arrow C stream of all rows, read as it is consumed."""
@@ -55,7 +73,67 @@ class Scan:
     @cached_property
     def pieces(self) -> list[Piece]:
         """The data files left after pruning by partition and by column bounds, planned once."""
+        assert self._table is not None  # noqa: S101  (a copy from another process has its plan)
         return plan_pieces(self._table, self._spec)
+
+    @cached_property
+    def _all_columns(self) -> Schema:
+        """Of the snapshot, whatever is selected."""
+        assert self._table is not None  # noqa: S101  (as above)
+        return self._table.schemas()[self._spec.columns.schema_id]
+
+    def select(self, columns: Sequence[str] | str) -> Scan:
+        """The same scan with fewer columns.
+
+        Args:
+            columns: Names in the wanted order, out of the scan's own.
+
+        Raises:
+            NotFoundError: the scan has no such column.
+            InputError: there are none.
+        """
+        names = [columns] if isinstance(columns, str) else columns
+        if not isinstance(names, Iterable):
+            raise InputError(f"columns={columns!r} names no columns.", "give a list of names.")
+        wanted = list(dict.fromkeys(names))
+        if not wanted:
+            raise InputError(f"A scan of {self._spec.table} without columns has nothing to read.", "name one or more.")
+        for name in wanted:
+            if name not in self.schema.names:
+                raise NotFoundError.among("column", name, self._spec.table, self.schema.names)
+        return self._like(select_columns(self._spec, wanted), self._limit, same_plan=True)
+
+    def where(self, predicate: str | BooleanExpression) -> Scan:
+        """The same scan of fewer rows: those that it has, and for which the predicate is true.
+
+        Args:
+            predicate: As in `Table.scan`; it may name any column of the table.
+
+        Raises:
+            FilterError: it doesn't parse or doesn't fit.
+            NotFoundError: the table has no such column.
+            InputError: the scan has a limit already, which would have to be applied first.
+        """
+        if self._limit is not None:
+            raise InputError(f"{self!r} can't be filtered any more.", "call where() first, then limit().")
+        parsed = parse_filter(predicate, self._all_columns, self._spec.table)
+        return self._like(add_filter(self._spec, parsed, self._all_columns), None, same_plan=self._table is None)
+
+    def limit(self, n: int) -> Scan:
+        """The same scan, of `n` rows at most: whichever come first, reading little more than it must.
+
+        Raises:
+            InputError: `n` is negative or no whole number.
+        """
+        if not isinstance(n, int) or n < 0:
+            raise InputError(f"{n!r} is no number of rows.", "give 0 or more.")
+        return self._like(self._spec, n if self._limit is None else min(n, self._limit), same_plan=True)
+
+    def _like(self, spec: ReadSpec, limit: int | None, *, same_plan: bool) -> Scan:
+        made = Scan(self._table, spec, limit)
+        kept = ("_all_columns", "pieces") if same_plan else ("_all_columns",)
+        made.__dict__.update({name: value for name, value in vars(self).items() if name in kept})
+        return made
 
     def read(self, *, memory: int | str | None = None) -> DataFrame:
         """All rows, in memory.
@@ -81,11 +159,89 @@ class Scan:
             StoreError: the store failed.
         """
         budget = None if memory is None else parse_bytes(memory)
-        return read_batches(self._spec, self.pieces, memory=budget)
+        if self._limit is None:
+            return read_batches(self._spec, self.pieces, memory=budget)
+        read, filtered = partial(read_batches, self._spec), self._spec.filter is not None
+        return first_rows(read, self.pieces, self._limit, budget, filtered=filtered)
 
     def to_reader(self, *, memory: int | str | None = None) -> pa.RecordBatchReader:
-        """The same as a `pyarrow.RecordBatchReader`."""
+        """The same as a `pyarrow.RecordBatchReader`.
+
+        What goes wrong while it is read raises as it does in `batches`. To stop early, let go of the
+        reader: pyarrow's own `close` does not tell whom it reads from.
+        """
         return pa.RecordBatchReader.from_batches(self.schema, self.batches(memory=memory))
+
+    def to_polars(self) -> pl.DataFrame:
+        """All rows as a Polars DataFrame; numbers and the characters of texts are not copied.
+
+        Raises:
+            ConfigError: Polars isn't installed.
+        """
+        return self.read().to_polars()
+
+    def to_polars_lazy(self) -> pl.LazyFrame:
+        """A Polars LazyFrame: a query on it reads only the columns, row groups and rows that it needs.
+
+        Files and row groups are left out by the part of the query's filter that compares columns
+        with literals; Polars' own filter decides about each row. What goes wrong raises from
+        `collect` as it does in `batches`.
+
+        Raises:
+            ConfigError: Polars isn't installed.
+        """
+        return lazy_polars(self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """All rows as a pandas DataFrame with Arrow-backed columns.
+
+        Raises:
+            ConfigError: pandas isn't installed.
+        """
+        return self.read().to_pandas()
+
+    def to_duckdb(self, connection: duckdb.DuckDBPyConnection | None = None) -> duckdb.DuckDBPyRelation:
+        """A DuckDB relation: each query on it reads only the columns and row groups that it needs.
+
+        What goes wrong while DuckDB reads raises as DuckDB's own exception, with our message in it.
+
+        Args:
+            connection: Where it lives, to be joined with other relations there; default one of its own.
+
+        Raises:
+            ConfigError: DuckDB isn't installed.
+            InputError: `connection` is none of DuckDB's.
+        """
+        relation: duckdb.DuckDBPyRelation = lazy_duckdb(self, connection)
+        return relation
+
+    def to_dask(self, n: int | None = None, *, target_size: int | str | None = None) -> dask.dataframe.DataFrame:
+        """A Dask DataFrame with Arrow-backed columns, one partition a shard, and unknown divisions.
+
+        Only the columns that are used are read.
+
+        Args:
+            n: Partitions at most, as in `shards`.
+            target_size: Or their size in the store.
+
+        Raises:
+            ConfigError: Dask or pandas isn't installed.
+            InputError: the scan has a limit, or the arguments contradict each other.
+        """
+        return dask_frame(self.shards(n, target_size=target_size), read_shard, self.schema)
+
+    def to_dask_bag(self, n: int | None = None, *, target_size: int | str | None = None) -> dask.bag.Bag:
+        """A Dask bag of rows as dicts, one partition a shard.
+
+        Args:
+            n: Partitions at most, as in `shards`.
+            target_size: Or their size in the store.
+
+        Raises:
+            ConfigError: Dask isn't installed.
+            InputError: the scan has a limit, or the arguments contradict each other.
+        """
+        return dask_bag(self.shards(n, target_size=target_size), read_shard)
 
     def shards(self, n: int | None = None, *, target_size: int | str | None = None, by: str = "bytes") -> list[Shard]:
         """What tasks read: parts of the scan, the same for the same snapshot.
@@ -96,8 +252,10 @@ class Scan:
             by: `"bytes"` balances sizes; `"partition"` keeps each partition whole, one shard each.
 
         Raises:
-            InputError: the arguments contradict each other.
+            InputError: the arguments contradict each other, or the scan has a limit.
         """
+        if self._limit is not None:
+            raise InputError(f"{self!r} can't be cut into shards.", "leave limit() out, or read() it in one piece.")
         if by not in ("bytes", "partition"):
             raise InputError(f"Shards by {by!r} are unknown.", 'use by="bytes" or by="partition".')
         if (by == "partition") + (n is not None) + (target_size is not None) > 1:
@@ -112,12 +270,14 @@ class Scan:
         return balance(self._spec, self.pieces, n)
 
 
-def read_shard(shard: Shard, memory: int | None = None) -> pa.Table:
+def read_shard(shard: Shard, memory: int | None = None, columns: Sequence[str] | None = None) -> pa.Table:
     """All rows of one shard.
 
     Args:
         shard: From `Scan.shards`, also in another process.
         memory: Bytes in flight besides the result.
+        columns: Some of the shard's columns, in the wanted order; default all.
     """
-    batches: Any = read_batches(shard.spec, shard.pieces, memory=memory)
-    return pa.Table.from_batches(batches, output_schema(shard.spec))
+    spec = shard.spec if columns is None else select_columns(shard.spec, columns)
+    batches: Any = read_batches(spec, shard.pieces, memory=memory)
+    return pa.Table.from_batches(batches, output_schema(spec))

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import pyarrow as pa
-
-from lakeflow.dataframe import DataFrame
 from lakeflow.names import check_run_id
 from lakeflow.scan import Scan
 from lakeflow.stream import bounded_tables
-from lakeflow_io.errors import InputError, NotFoundError
+from lakeflow_io.errors import NotFoundError
 from lakeflow_io.iceberg.commit import append_staged, find_snapshot
 from lakeflow_io.iceberg.internals import arrow_schema
 from lakeflow_io.iceberg.plan import read_spec
-from lakeflow_io.iceberg.predicate import parse_filter
 from lakeflow_io.iceberg.stage import Stager
 from lakeflow_io.iceberg.translate import translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pyarrow as pa
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.table import Table as IcebergTable
     from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
+
+    from lakeflow.dataframe import DataFrame
 
 __all__ = ["Snapshot", "Table"]
 
@@ -143,17 +141,9 @@ class Table:
             if found.schema_id is not None:
                 schema = self._table.schemas()[found.schema_id]
         names = [field.name for field in schema.fields]
-        columns = [columns] if isinstance(columns, str) else columns
-        if columns is not None and not isinstance(columns, Iterable):
-            raise InputError(f"columns={columns!r} names no columns.", "give a list of names.")
-        if columns is not None and not columns:
-            raise InputError(f"A scan of {self.name} without columns has nothing to read.", "leave columns= out.")
-        for column in columns or ():
-            if column not in names:
-                raise NotFoundError.among("column", column, self.name, names)
-        predicate = None if where is None else parse_filter(where, schema, self.name)
-        wanted = list(dict.fromkeys(columns)) if columns else names
-        return Scan(self._table, read_spec(self._table, self.name, snapshot, wanted, predicate, schema))
+        scan = Scan(self._table, read_spec(self._table, self.name, snapshot, names, None, schema))
+        scan = scan if columns is None else scan.select(columns)
+        return scan if where is None else scan.where(where)
 
     def head(self, n: int = 10) -> DataFrame:
         """The first `n` rows that come, reading no more than it must.
@@ -161,17 +151,7 @@ class Table:
         Raises:
             InputError: `n` is negative or no number.
         """
-        if not isinstance(n, int) or n < 0:
-            raise InputError(f"head({n!r}) is no number of rows.", "give 0 or more.")
-        scan = self.scan()
-        taken: list[pa.RecordBatch] = []
-        missing = n
-        for batch in scan.batches(memory=1) if n else ():
-            taken.append(batch.slice(0, missing))
-            missing -= taken[-1].num_rows
-            if missing <= 0:
-                break
-        return DataFrame(pa.Table.from_batches(taken, scan.schema))
+        return self.scan().limit(n).read(memory=1)
 
     def append(self, data: Any, *, run_id: str | None = None) -> Snapshot:
         """Add rows in one snapshot.

@@ -15,6 +15,8 @@ import lakeflow as lf
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import dask.bag
+    import dask.dataframe
     import duckdb
     import pandas as pd
     import polars as pl
@@ -53,6 +55,19 @@ def reading(table: lf.Table) -> None:
     batches: Iterator[pa.RecordBatch] = scan.batches(memory=2**20)
     shards: list[lf.Shard] = [*scan.shards(n=4), *scan.shards(target_size="1 GiB"), *scan.shards(by="partition")]
     use(polars_frame, pandas_frame, relation, rows, batches, shards, len(frame), table.head(3))
+
+
+def handing_off(scan: lf.Scan, connection: duckdb.DuckDBPyConnection) -> None:
+    """A scan that gets narrower, and every library that takes it."""
+    narrower: lf.Scan = scan.select(["id", "title"]).where("year >= 2000").limit(10)
+    stream: pa.RecordBatchReader = narrower.to_reader(memory="64 MiB")
+    eager: pl.DataFrame = scan.to_polars()
+    lazy: pl.LazyFrame = scan.to_polars_lazy()
+    pandas_frame: pd.DataFrame = scan.to_pandas()
+    relations: list[duckdb.DuckDBPyRelation] = [scan.to_duckdb(), scan.to_duckdb(connection)]
+    dask_frames: list[dask.dataframe.DataFrame] = [scan.to_dask(), scan.to_dask(n=8)]
+    bag: dask.bag.Bag = scan.to_dask_bag(target_size="64 MiB")
+    use(narrower, stream, eager, lazy, pandas_frame, relations, dask_frames, bag)
 
 
 def writing(table: lf.Table) -> lf.Snapshot:

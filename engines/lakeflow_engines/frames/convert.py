@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakeflow_io.errors import ConfigError, FunctionError, LakeflowError
+from lakeflow_io.errors import ConfigError, FunctionError, InputError, LakeflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,15 +15,24 @@ _ACCEPTED = (
     "use a pyarrow Table, a Polars or pandas DataFrame, a DuckDB relation, batches, a dict of columns or a list of rows"
 )
 
-__all__ = ["FRAME_KINDS", "from_arrow", "to_arrow"]
+__all__ = ["FRAME_KINDS", "duckdb_relation", "from_arrow", "import_polars", "to_arrow"]
 
 
-def _to_polars(data: pa.Table) -> Any:
+def import_polars() -> Any:
+    """The package.
+
+    Raises:
+        ConfigError: it isn't installed.
+    """
     try:
         import polars as pl
     except ImportError:
         raise ConfigError.missing_extra("Polars", "polars", "A Polars hand-off") from None
-    return pl.from_arrow(data)
+    return pl
+
+
+def _to_polars(data: pa.Table | pa.RecordBatch) -> Any:
+    return import_polars().from_arrow(data)
 
 
 def _to_polars_lazy(data: pa.Table) -> Any:
@@ -39,13 +48,27 @@ def _to_pandas(data: pa.Table) -> Any:
     return data.to_pandas(types_mapper=pd.ArrowDtype)
 
 
-def _to_duckdb(data: pa.Table) -> Any:
+def duckdb_relation(data: Any, connection: Any = None) -> Any:
+    """A DuckDB relation over a table or a dataset.
+
+    Args:
+        data: What DuckDB's `from_arrow` takes; read as often as the relation is queried.
+        connection: Where the relation lives; default one of its own, because DuckDB's default one
+            is shared by all threads of the process.
+
+    Raises:
+        ConfigError: DuckDB isn't installed.
+        InputError: `connection` is none of DuckDB's.
+    """
     try:
         import duckdb
     except ImportError:
         raise ConfigError.missing_extra("DuckDB", "duckdb", "A DuckDB hand-off") from None
-    # A connection of its own: DuckDB's default one is shared by all threads of the process.
-    return duckdb.connect().from_arrow(data)
+    if connection is None:
+        connection = duckdb.connect()
+    if not isinstance(connection, duckdb.DuckDBPyConnection):
+        raise InputError(f"{connection!r} is no DuckDB connection.", "pass what duckdb.connect() returns, or nothing.")
+    return connection.from_arrow(data)
 
 
 def _unchanged(data: pa.Table) -> pa.Table:
@@ -56,9 +79,9 @@ def _to_reader(data: pa.Table) -> pa.RecordBatchReader:
     return data.to_reader()
 
 
-_FROM_ARROW: dict[str, Callable[[pa.Table], Any]] = {
+_FROM_ARROW: dict[str, Callable[[Any], Any]] = {
     "arrow": _unchanged,
-    "duckdb": _to_duckdb,
+    "duckdb": duckdb_relation,
     "pandas": _to_pandas,
     "polars": _to_polars,
     "polars-lazy": _to_polars_lazy,
@@ -67,11 +90,11 @@ _FROM_ARROW: dict[str, Callable[[pa.Table], Any]] = {
 FRAME_KINDS = tuple(sorted(_FROM_ARROW))
 
 
-def from_arrow(data: pa.Table, kind: str) -> Any:
-    """Hand a table over as `kind`.
+def from_arrow(data: pa.Table | pa.RecordBatch, kind: str) -> Any:
+    """Hand rows over as `kind`.
 
     Args:
-        data: Any table.
+        data: Any table or batch.
         kind: One of `FRAME_KINDS`. `pandas` has Arrow-backed columns; `duckdb` is a relation.
 
     Raises:

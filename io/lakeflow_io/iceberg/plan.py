@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _COMPACT = "compact the table with the engine that wrote it (rewrite_data_files), then scan again."
 
-__all__ = ["Piece", "ReadSpec", "plan_pieces", "read_spec"]
+__all__ = ["Piece", "ReadSpec", "plan_pieces", "read_spec", "select_fields"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ def read_spec(
     return ReadSpec(
         table=name,
         snapshot_id=snapshot_id,
-        columns=_select(schema, columns),
-        filter_columns=_select(schema, columns + extra),
+        columns=select_fields(schema, columns),
+        filter_columns=select_fields(schema, columns + extra),
         filter=predicate,
         name_mapping=table.metadata.name_mapping(),
         format_version=table.metadata.format_version,
@@ -97,7 +97,8 @@ def read_spec(
     )
 
 
-def _select(schema: Schema, columns: list[str]) -> Schema:
+def select_fields(schema: Schema, columns: list[str]) -> Schema:
+    """The top-level fields that `columns` name or lie in, in that order, once each."""
     from pyiceberg.schema import Schema
 
     # A predicate on a field of a struct ("address.city") needs the struct.
