@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -9,28 +10,29 @@ import pyarrow as pa
 
 from lakeflow.dataframe import DataFrame
 from lakeflow_io.budget import parse_bytes
-from lakeflow_io.errors import InputError
+from lakeflow_io.errors import InputError, NotFoundError
+from lakeflow_io.folder import Folder
 from lakeflow_io.iceberg.plan import plan_pieces
 from lakeflow_io.iceberg.shards import Shard, balance, group_by_partition
 from lakeflow_io.reader import output_schema, read_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pyiceberg.table import Table as IcebergTable
 
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
 
-__all__ = ["Scan", "read_shard"]
+__all__ = ["Scan", "read_shard", "wanted_columns"]
 
 # Large enough that a task's overhead (2-3 ms on Dask) is nothing, small enough to retry.
 _SHARD_BYTES = 256 * 1024 * 1024
 
 
 class Scan:
-    """What to read; nothing is read until it is asked for. Made by `Table.scan`."""
+    """What to read; nothing is read until it is asked for. Made by `Table.scan` and by `scan_parquet`."""
 
-    def __init__(self, table: IcebergTable, spec: ReadSpec) -> None:
+    def __init__(self, table: IcebergTable | Folder, spec: ReadSpec) -> None:
         self._table = table
         self._spec = spec
 
@@ -44,7 +46,7 @@ class Scan:
 
     @property
     def snapshot_id(self) -> int | None:
-        """The snapshot that is read; None for a table without any."""
+        """The snapshot that is read; None for a table without any, and for plain files."""
         return self._spec.snapshot_id
 
     @cached_property
@@ -55,6 +57,8 @@ class Scan:
     @cached_property
     def pieces(self) -> list[Piece]:
         """The data files left after pruning by partition and by column bounds, planned once."""
+        if isinstance(self._table, Folder):
+            return self._table.pieces(self._spec)
         return plan_pieces(self._table, self._spec)
 
     def read(self, *, memory: int | str | None = None) -> DataFrame:
@@ -106,10 +110,40 @@ class Scan:
             return group_by_partition(self._spec, self.pieces)
         if n is not None and (not isinstance(n, int) or n < 1):
             raise InputError(f"{n!r} shards can't be made.", "give a positive whole number.")
+        pieces = self.pieces
+        total = sum(piece.bytes for piece in pieces)
         if n is None:
             size = parse_bytes(target_size) if target_size is not None else _SHARD_BYTES
-            n = max(1, -(-sum(piece.bytes for piece in self.pieces) // size))
-        return balance(self._spec, self.pieces, n)
+            n = max(1, -(-total // size))
+        if isinstance(self._table, Folder):
+            pieces = self._table.with_splits(pieces, total // n)
+        return balance(self._spec, pieces, n)
+
+
+def wanted_columns(columns: Sequence[str] | str | None, known: list[str], name: str) -> list[str]:
+    """What `columns=` means, each once.
+
+    Args:
+        columns: As the caller gave them; None for all.
+        known: The columns there are.
+        name: What is scanned, for messages.
+
+    Raises:
+        NotFoundError: one isn't there.
+        InputError: there is none.
+    """
+    if columns is None:
+        return known
+    columns = [columns] if isinstance(columns, str) else columns
+    if not isinstance(columns, Iterable):
+        raise InputError(f"columns={columns!r} names no columns.", "give a list of names.")
+    columns = list(columns)
+    if not columns:
+        raise InputError(f"A scan of {name} without columns has nothing to read.", "leave columns= out.")
+    for column in columns:
+        if column not in known:
+            raise NotFoundError.among("column", column, name, known)
+    return list(dict.fromkeys(columns))
 
 
 def read_shard(shard: Shard, memory: int | None = None) -> pa.Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import pyarrow as pa
 
 from lakeflow.dataframe import DataFrame
 from lakeflow.names import check_run_id
-from lakeflow.scan import Scan
+from lakeflow.scan import Scan, wanted_columns
 from lakeflow.stream import bounded_tables
 from lakeflow_io.errors import InputError, NotFoundError
 from lakeflow_io.iceberg.commit import append_staged, find_snapshot
@@ -143,16 +142,8 @@ class Table:
             if found.schema_id is not None:
                 schema = self._table.schemas()[found.schema_id]
         names = [field.name for field in schema.fields]
-        columns = [columns] if isinstance(columns, str) else columns
-        if columns is not None and not isinstance(columns, Iterable):
-            raise InputError(f"columns={columns!r} names no columns.", "give a list of names.")
-        if columns is not None and not columns:
-            raise InputError(f"A scan of {self.name} without columns has nothing to read.", "leave columns= out.")
-        for column in columns or ():
-            if column not in names:
-                raise NotFoundError.among("column", column, self.name, names)
+        wanted = wanted_columns(columns, names, self.name)
         predicate = None if where is None else parse_filter(where, schema, self.name)
-        wanted = list(dict.fromkeys(columns)) if columns else names
         return Scan(self._table, read_spec(self._table, self.name, snapshot, wanted, predicate, schema))
 
     def head(self, n: int = 10) -> DataFrame:

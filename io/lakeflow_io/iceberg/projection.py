@@ -9,6 +9,7 @@ import pyarrow as pa
 from pyiceberg.exceptions import ResolveError
 
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
+from lakeflow_io.folder.match import columns_by_name
 from lakeflow_io.iceberg.internals import arrow_filter, arrow_schema, file_schema, project
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class OutputShape:
 
 @dataclass(frozen=True, slots=True)
 class FileProjection:
-    """How one file's columns become the table's, by field id."""
+    """How one file's columns become the table's."""
 
     uri: str
     requested: Schema
@@ -66,16 +67,11 @@ class FileProjection:
 
         Raises:
             UnsupportedError: the file carries no field ids and the table has no name mapping.
+            SchemaError: columns are matched by name, and one has a type that doesn't fit.
         """
         from pyiceberg.schema import Schema
 
-        try:
-            in_file = file_schema(footer.metadata.schema.to_arrow_schema(), spec.name_mapping, spec.format_version)
-        except (ValueError, TypeError) as error:
-            raise UnsupportedError(
-                f"{spec.source}: the columns of {piece.path} can't be matched with the table's: {error}",
-                "set the table property schema.name-mapping.default, or rewrite the file.",
-            ) from error
+        in_file = columns_by_name(spec, piece, footer) if spec.match == "name" else _columns_by_id(spec, piece, footer)
         wanted = {field.field_id for field in spec.filter_columns.fields}
         fields = [field for field in in_file.fields if field.field_id in wanted]
         missing = wanted - {field.field_id for field in fields}
@@ -125,6 +121,16 @@ class FileProjection:
         names = [there.name] if there is not None else []
         rows = batch.select(names) if names else pa.RecordBatch.from_struct_array(_empty_structs(batch.num_rows))
         return project(Schema(field), present, rows, self.constants).column(0)
+
+
+def _columns_by_id(spec: ReadSpec, piece: Piece, footer: Footer) -> Schema:
+    try:
+        return file_schema(footer.metadata.schema.to_arrow_schema(), spec.name_mapping, spec.format_version)
+    except (ValueError, TypeError) as error:
+        raise UnsupportedError(
+            f"{spec.source}: the columns of {piece.path} can't be matched with the table's: {error}",
+            "set the table property schema.name-mapping.default, or rewrite the file.",
+        ) from error
 
 
 def _empty_structs(rows: int) -> pa.StructArray:

@@ -1,0 +1,82 @@
+"""Paths -> files with their sizes, from listings alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lakeflow_io.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lakeflow_io.folder.paths import Given
+    from lakeflow_io.storage import ObjectInfo, Transport
+
+__all__ = ["Found", "list_files"]
+
+# Consoles make "folders" on object stores as empty objects. An empty file of these names is damage.
+_DATA_SUFFIXES = (".parquet", ".parq", ".pq")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One file of a folder."""
+
+    uri: str
+    size: int
+    """Bytes."""
+    keys: tuple[tuple[str, str], ...]
+    """`key=value` folders on its path, outermost first, as they are written there."""
+
+
+def list_files(transport: Transport, paths: Sequence[Given]) -> list[Found]:
+    """The files that `paths` mean: in the order of `paths`, then by name, each once.
+
+    Raises:
+        NotFoundError: a path means no file.
+        StoreError: the store failed.
+    """
+    found: dict[str, Found] = {}
+    for given in paths:
+        files = sorted(_files(transport, given), key=lambda file: file.uri)
+        if not files:
+            hint = "check the path; names that begin with _ or . are skipped."
+            if given.pattern:
+                hint = "check the pattern: * and ? stay within one name, ** spans folders, [[] is a bracket."
+            raise NotFoundError(f"No files in {given.text!r}.", hint)
+        for file in files:
+            found.setdefault(file.uri, file)
+    return list(found.values())
+
+
+def _files(transport: Transport, given: Given) -> Iterator[Found]:
+    # A layout's levels follow each other: of the folders that were named, those that end in key=value.
+    own = _pairs(_trailing(given.folders))
+    listed = False
+    for info in transport.list(given.base):
+        listed = True
+        below = info.uri[len(given.base) :].strip("/").split("/")
+        if given.matches(below) and not _is_marker(info):
+            yield Found(info.uri, info.size, own + _pairs(below[:-1]))
+    if not listed and not given.pattern:
+        folder = given.base.rpartition("/")[0]
+        for info in transport.list(folder):
+            if info.uri == given.base:
+                yield Found(info.uri, info.size, _pairs(_trailing(given.folders[:-1])))
+
+
+def _is_marker(info: ObjectInfo) -> bool:
+    return info.size == 0 and not info.uri.endswith(_DATA_SUFFIXES)
+
+
+def _trailing(folders: Sequence[str]) -> Sequence[str]:
+    start = len(folders)
+    while start and _pairs(folders[start - 1 : start]):
+        start -= 1
+    return folders[start:]
+
+
+def _pairs(folders: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    split = (folder.partition("=") for folder in folders)
+    return tuple((key, value) for key, equals, value in split if key and equals)
