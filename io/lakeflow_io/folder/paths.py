@@ -63,10 +63,12 @@ def take_apart(path: str | os.PathLike[str]) -> Given:
 def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     if not pattern:
         return not any(_is_hidden(part) for part in parts)
+    if not parts:
+        return False
     if pattern[0] == "**":
         deepest = next((depth for depth, part in enumerate(parts) if _is_hidden(part)), len(parts))
         return any(_matches(parts[depth:], pattern[1:]) for depth in range(deepest + 1))
-    if not parts or (_is_hidden(parts[0]) and not pattern[0].startswith(parts[0][0])):
+    if _is_hidden(parts[0]) and not pattern[0].startswith(parts[0][0]):
         return False
     return fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
 
