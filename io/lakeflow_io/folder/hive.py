@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, unquote
 
 import pyarrow as pa
@@ -93,8 +93,9 @@ def _rows(count: int) -> pa.Table:
 def _asked_types(hive: HiveTypes) -> dict[str, pa.DataType]:
     if hive is None or hive is True:
         return {}
-    if isinstance(hive, pa.Schema):
-        hive = dict(zip(hive.names, hive.types, strict=True))
+    schema: Any = hive if isinstance(hive, pa.Schema) else None
+    if schema is not None:
+        return dict(zip(schema.names, schema.types, strict=True))
     if not isinstance(hive, Mapping) or not all(isinstance(kind, pa.DataType) for kind in hive.values()):
         raise InputError(f"hive={hive!r} says nothing about partitions.", 'give True, False, or {"year": pa.int32()}.')
     return dict(hive)
