@@ -67,7 +67,8 @@ def writing(table: lf.Table) -> lf.Snapshot:
 
 def plain(path: Path) -> lf.DataFrame:
     """Files without a catalog."""
-    scan: lf.Scan = lf.scan_parquet([path, "s3://b/t/year=*"], hive={"year": pa.int32()}, **{"s3.region": "eu-west-1"})
+    store: dict[str, Any] = {"s3.region": "eu-west-1"}
+    scan: lf.Scan = lf.scan_parquet([path, "s3://b/t/year=*"], hive={"year": pa.int32()}, **store)
     use(scan.pieces, scan.shards(n=2))
     return lf.read_parquet(path, columns=["a"], where="a > 1", schema=pa.schema([("a", pa.int64())]), memory="1 GiB")
 
