@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lakeflow.cache.version import CacheVersion
     from lakeflow.dataframe import DataFrame
     from lakeflow.lake import Lake, connect
+    from lakeflow.parquet import read_parquet, scan_parquet
     from lakeflow.runs.foreach import foreach
     from lakeflow.runs.run import Run
     from lakeflow.scan import Scan
@@ -46,6 +47,8 @@ __all__ = [
     "errors",
     "foreach",
     "precompute",
+    "read_parquet",
+    "scan_parquet",
 ]
 
 _HOMES = {
@@ -62,6 +65,8 @@ _HOMES = {
     "connect": "lakeflow.lake",
     "foreach": "lakeflow.runs.foreach",
     "precompute": "lakeflow.cache.precompute",
+    "read_parquet": "lakeflow.parquet",
+    "scan_parquet": "lakeflow.parquet",
 }
 
 

@@ -13,6 +13,7 @@ from lakeflow.limited import first_rows
 from lakeflow_engines.frames import dask_bag, dask_frame, lazy_duckdb, lazy_polars
 from lakeflow_io.budget import parse_bytes
 from lakeflow_io.errors import InputError, NotFoundError
+from lakeflow_io.folder import Folder
 from lakeflow_io.iceberg.narrow import add_filter, select_columns
 from lakeflow_io.iceberg.plan import plan_pieces
 from lakeflow_io.iceberg.predicate import parse_filter
@@ -33,16 +34,16 @@ if TYPE_CHECKING:
 
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
 
-__all__ = ["Scan", "read_shard"]
+__all__ = ["Scan", "read_shard", "wanted_columns"]
 
 # Large enough that a task's overhead (2-3 ms on Dask) is nothing, small enough to retry.
 _SHARD_BYTES = 256 * 1024 * 1024
 
 
 class Scan:
-    """What to read; nothing is read until it is asked for. Made by `Table.scan`."""
+    """What to read; nothing is read until it is asked for. Made by `Table.scan` and by `scan_parquet`."""
 
-    def __init__(self, table: IcebergTable | None, spec: ReadSpec, limit: int | None = None) -> None:
+    def __init__(self, table: IcebergTable | Folder | None, spec: ReadSpec, limit: int | None = None) -> None:
         self._table = table
         self._spec = spec
         self._limit = limit
@@ -62,7 +63,7 @@ class Scan:
 
     @property
     def snapshot_id(self) -> int | None:
-        """The snapshot that is read; None for a table without any."""
+        """The snapshot that is read; None for a table without any, and for plain files."""
         return self._spec.snapshot_id
 
     @cached_property
@@ -74,12 +75,16 @@ class Scan:
     def pieces(self) -> list[Piece]:
         """The data files left after pruning by partition and by column bounds, planned once."""
         assert self._table is not None  # noqa: S101  (a copy from another process has its plan)
+        if isinstance(self._table, Folder):
+            return self._table.pieces(self._spec)
         return plan_pieces(self._table, self._spec)
 
     @cached_property
     def _all_columns(self) -> Schema:
         """Of the snapshot, whatever is selected."""
         assert self._table is not None  # noqa: S101  (as above)
+        if isinstance(self._table, Folder):
+            return self._table.columns.schema
         return self._table.schemas()[self._spec.columns.schema_id]
 
     def select(self, columns: Sequence[str] | str) -> Scan:
@@ -92,15 +97,7 @@ class Scan:
             NotFoundError: the scan has no such column.
             InputError: there are none.
         """
-        names = [columns] if isinstance(columns, str) else columns
-        if not isinstance(names, Iterable):
-            raise InputError(f"columns={columns!r} names no columns.", "give a list of names.")
-        wanted = list(dict.fromkeys(names))
-        if not wanted:
-            raise InputError(f"A scan of {self._spec.table} without columns has nothing to read.", "name one or more.")
-        for name in wanted:
-            if name not in self.schema.names:
-                raise NotFoundError.among("column", name, self._spec.table, self.schema.names)
+        wanted = wanted_columns(columns, self.schema.names, self._spec.table)
         return self._like(select_columns(self._spec, wanted), self._limit, same_plan=True)
 
     def where(self, predicate: str | BooleanExpression) -> Scan:
@@ -264,10 +261,38 @@ class Scan:
             return group_by_partition(self._spec, self.pieces)
         if n is not None and (not isinstance(n, int) or n < 1):
             raise InputError(f"{n!r} shards can't be made.", "give a positive whole number.")
+        pieces = self.pieces
+        total = sum(piece.bytes for piece in pieces)
         if n is None:
             size = parse_bytes(target_size) if target_size is not None else _SHARD_BYTES
-            n = max(1, -(-sum(piece.bytes for piece in self.pieces) // size))
-        return balance(self._spec, self.pieces, n)
+            n = max(1, -(-total // size))
+        if isinstance(self._table, Folder):
+            pieces = self._table.with_splits(pieces, total // n)
+        return balance(self._spec, pieces, n)
+
+
+def wanted_columns(columns: Sequence[str] | str, known: list[str], name: str) -> list[str]:
+    """What `columns=` means, each once.
+
+    Args:
+        columns: As the caller gave them.
+        known: The columns there are.
+        name: What is scanned, for messages.
+
+    Raises:
+        NotFoundError: one isn't there.
+        InputError: there is none.
+    """
+    columns = [columns] if isinstance(columns, str) else columns
+    if not isinstance(columns, Iterable):
+        raise InputError(f"columns={columns!r} names no columns.", "give a list of names.")
+    columns = list(columns)
+    if not columns:
+        raise InputError(f"A scan of {name} without columns has nothing to read.", "leave columns= out.")
+    for column in columns:
+        if column not in known:
+            raise NotFoundError.among("column", column, name, known)
+    return list(dict.fromkeys(columns))
 
 
 def read_shard(shard: Shard, memory: int | None = None, columns: Sequence[str] | None = None) -> pa.Table:

@@ -14,6 +14,7 @@ import lakeflow as lf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import dask.bag
     import dask.dataframe
@@ -77,6 +78,14 @@ def writing(table: lf.Table) -> lf.Snapshot:
     current: lf.Snapshot | None = table.refresh().snapshot
     use(ids, current)
     return table.append(pa.table({"id": [1]}))
+
+
+def plain(path: Path) -> lf.DataFrame:
+    """Files without a catalog."""
+    store: dict[str, Any] = {"s3.region": "eu-west-1"}
+    scan: lf.Scan = lf.scan_parquet([path, "s3://b/t/year=*"], hive={"year": pa.int32()}, **store)
+    use(scan.pieces, scan.shards(n=2))
+    return lf.read_parquet(path, columns=["a"], where="a > 1", schema=pa.schema([("a", pa.int64())]), memory="1 GiB")
 
 
 def running(source: lf.Table, into: lf.Table) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lakeflow_io.errors import UnsupportedError
 from lakeflow_io.iceberg.translate import translated
@@ -35,7 +35,7 @@ class Piece:
     end: int
     """... and before this one."""
     rows: int
-    """Exact where the piece is a whole file, else its share by bytes."""
+    """Exact where the piece is a whole file of a table, else its share by bytes; of a folder's files an estimate."""
     partition: str
     """The partition as `name=value/...`, for people; empty in an unpartitioned table."""
     partition_key: str
@@ -66,11 +66,13 @@ class ReadSpec:
     format_version: TableVersion
     store: dict[str, str] = field(repr=False)
     """Storage properties, with credentials."""
+    match: Literal["id", "name"] = "id"
+    """What tells which column of a file is which: Iceberg's field ids, or, in a folder of plain files, names."""
 
     @property
     def source(self) -> str:
-        """`table@snapshot`."""
-        return f"{self.table}@{self.snapshot_id}"
+        """`table@snapshot`; of what has no snapshots, its name."""
+        return self.table if self.snapshot_id is None else f"{self.table}@{self.snapshot_id}"
 
 
 def read_spec(

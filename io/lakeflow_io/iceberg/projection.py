@@ -10,6 +10,7 @@ import pyarrow as pa
 from pyiceberg.exceptions import ResolveError
 
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
+from lakeflow_io.folder.match import columns_by_name
 from lakeflow_io.iceberg.internals import arrow_filter, arrow_schema, file_schema, project
 from lakeflow_io.iceberg.predicate import referenced_columns
 
@@ -84,16 +85,12 @@ class FileProjection:
 
         Raises:
             UnsupportedError: the file carries no field ids and the table has no name mapping.
+            SchemaError: columns are matched by name, and one has a type that doesn't fit.
         """
         from pyiceberg.schema import Schema
 
-        try:
-            in_file = file_schema(layout.schema, spec.name_mapping, spec.format_version)
-        except (ValueError, TypeError) as error:
-            raise UnsupportedError(
-                f"{spec.source}: the columns of {piece.path} can't be matched with the table's: {error}",
-                "set the table property schema.name-mapping.default, or rewrite the file.",
-            ) from error
+        by_name = spec.match == "name"
+        in_file = (columns_by_name if by_name else _columns_by_id)(spec, piece, layout.schema)
         by_id = {field.field_id: field for field in in_file.fields}
         there = [field for field in spec.filter_columns.fields if field.field_id in by_id]
         return cls(
@@ -177,6 +174,16 @@ def _missing(field: NestedField, rows: int, constants: Mapping[int, Any], wanted
     single = pa.RecordBatch.from_struct_array(pa.array([{}], pa.struct([])))
     value = project(Schema(field), Schema(), single, dict(constants)).column(0).cast(wanted)
     return pa.repeat(value[0], rows) if value[0].is_valid else pa.nulls(rows, wanted)
+
+
+def _columns_by_id(spec: ReadSpec, piece: Piece, schema: pa.Schema) -> Schema:
+    try:
+        return file_schema(schema, spec.name_mapping, spec.format_version)
+    except (ValueError, TypeError) as error:
+        raise UnsupportedError(
+            f"{spec.source}: the columns of {piece.path} can't be matched with the table's: {error}",
+            "set the table property schema.name-mapping.default, or rewrite the file.",
+        ) from error
 
 
 def _has_null_list(column: pa.Array) -> bool:

@@ -110,7 +110,7 @@ def read_footer(transport: Transport, uri: str, size: int) -> Footer:
         UnsupportedError: the footer is encrypted.
     """
     asked = tail_range(size)
-    tail = transport.get_range(uri, asked.start, asked.length)
+    tail = transport.get_range(uri, asked.start, asked.length) if size else memoryview(b"")
     start = footer_range(uri, size, tail).start
     if start < asked.start:
         tail, asked = transport.get_range(uri, start, size - start), ByteRange(start, size - start)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
+from lakeflow_io.errors import UnsupportedError
 from lakeflow_io.parquet.native.column import FlatColumn, flat_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pyarrow as pa
-
     from lakeflow_io.parquet.footer import Footer
 
-__all__ = ["FileLayout", "Layouts", "Leaf"]
+__all__ = ["FileLayout", "Layouts", "Leaf", "file_layout"]
 
 # Schemas remembered in one scan: tables have a handful, folders of foreign files may have more.
 _REMEMBERED = 256
@@ -38,21 +39,32 @@ class FileLayout:
     leaves: dict[str, tuple[Leaf, ...]]
     """Leaves beneath each top-level column."""
 
-    @classmethod
-    def of(cls, metadata: Any) -> FileLayout:
-        """Look at every column of a `pyarrow.parquet.FileMetaData`."""
-        parquet = metadata.schema
-        schema = parquet.to_arrow_schema()
-        leaves: dict[str, list[Leaf]] = {name: [] for name in schema.names}
-        top = _top_names(parquet, schema.names)
-        for index, name in enumerate(top):
-            flat = flat_column(parquet.column(index)) if parquet.column(index).path == name else None
-            leaves[name].append(Leaf(index, flat))
-        return cls(schema, {name: tuple(found) for name, found in leaves.items()})
-
     def indices(self, columns: Sequence[str]) -> list[int]:
         """Positions of the leaves beneath `columns`, in file order."""
         return sorted(leaf.index for name in columns for leaf in self.leaves[name])
+
+
+def file_layout(footer: Footer) -> FileLayout:
+    """Look at every column of a file.
+
+    Raises:
+        UnsupportedError: it has a type that Arrow lacks.
+    """
+    parquet = footer.metadata.schema
+    try:
+        schema = parquet.to_arrow_schema()
+    except pa.ArrowException as error:
+        raise UnsupportedError(
+            f"The columns of {footer.uri} have no Arrow types: {error}", "rewrite the file."
+        ) from error
+    kinds = dict(zip(schema.names, schema.types, strict=True))
+    leaves: dict[str, list[Leaf]] = {name: [] for name in schema.names}
+    for index, name in enumerate(_top_names(parquet, schema.names)):
+        flat = flat_column(parquet.column(index)) if parquet.column(index).path == name else None
+        # Extension types are pyarrow's own: it alone makes them.
+        plain = flat is not None and not isinstance(kinds[name], pa.BaseExtensionType)
+        leaves[name].append(Leaf(index, flat if plain else None))
+    return FileLayout(schema, {name: tuple(found) for name, found in leaves.items()})
 
 
 def _top_names(parquet: Any, names: Sequence[str]) -> list[str]:
@@ -79,10 +91,10 @@ class Layouts:
         """The layout of a file; looked up where its schema was met before."""
         key = footer.schema_bytes
         if key is None:
-            return FileLayout.of(footer.metadata)
+            return file_layout(footer)
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            found = self._known[key] = FileLayout.of(footer.metadata)
+            found = self._known[key] = file_layout(footer)
         return found

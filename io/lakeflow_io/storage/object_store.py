@@ -127,7 +127,7 @@ class ObjectStoreTransport:
         for page in self._call(base, lambda store, key: list(obstore.list(store, key))):
             for meta in page:
                 # Slashes are checked because a store lists by prefix, and `a/b` is one of `a/bc`.
-                relative = meta["path"].removeprefix(folder)
+                relative = meta["path"].removeprefix(folder) if folder else "/" + meta["path"]
                 if relative.startswith("/"):
                     yield ObjectInfo(base + relative, meta["size"])
 

@@ -16,6 +16,7 @@ from lakeflow_io.iceberg.projection import FileProjection, OutputShape
 from lakeflow_io.iceberg.row_groups import RowGroupFilter
 from lakeflow_io.iceberg.verdict import Match
 from lakeflow_io.parquet.footer import Footer
+from lakeflow_io.parquet.layout import file_layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,9 +47,12 @@ class FilteredFile:
         passing = []
         for index in range(file.num_row_groups):
             rows = file.metadata.row_group(index).num_rows
-            raw = file.read_row_group(index, columns=list(projection.columns))
-            group = projection.apply(raw if projection.columns else pa.table({"_": pa.nulls(rows)}).select([]))
-            passing.append((shape.finish(group).num_rows, rows))
+            columns = projection.fetched(shape.read_schema.names)
+            raw = file.read_row_group(index, columns=columns)
+            decoded = {name: raw[name] for name in columns}
+            shaped = projection.shape("f", shape.filter_columns, decoded, rows, self.constants)
+            found = shape.passing(pa.table(shaped))
+            passing.append((rows if found is None else len(found), rows))
         return passing
 
     def matches(self, shape: OutputShape) -> list[Match]:
@@ -56,13 +60,14 @@ class FilteredFile:
         projection = self._projection(shape)
         made = RowGroupFilter.of(self.spec)
         assert made is not None
-        groups = made.file(projection.present, self.metadata, projection.constants)
+        groups = made.file(projection.present, self.metadata, self.constants)
         return [groups.match(i) for i in range(self.metadata.num_row_groups)]
 
     def _projection(self, shape: OutputShape) -> FileProjection:
         size = len(self.encoded)
         piece = Piece("f", size, 0, size, 1, "", "", (), tuple(self.constants.items()))
-        return FileProjection.of(self.spec, piece, Footer("f", self.metadata, 0, memoryview(b"")), shape.read_schema)
+        footer = Footer("f", size, self.metadata, size, memoryview(b""), None)
+        return FileProjection.of(self.spec, piece, file_layout(footer), shape.read_schema)
 
     def check(self) -> list[Match]:
         """Hold the promise: what is certain is true."""

@@ -1,0 +1,179 @@
+"""A folder of plain Parquet files as a scan sees it: listed once, then pruned, split and read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from lakeflow_io.errors import InputError
+from lakeflow_io.folder.hive import HiveTypes, Partitions, label, partitions
+from lakeflow_io.folder.listing import Found, list_files
+from lakeflow_io.folder.paths import take_apart
+from lakeflow_io.folder.prune import surviving
+from lakeflow_io.folder.schema import FORMAT_VERSION, Columns, check_asked, columns_of
+from lakeflow_io.iceberg.plan import Piece, ReadSpec
+from lakeflow_io.iceberg.predicate import referenced_columns
+from lakeflow_io.parquet.footer import Footer, read_footer
+from lakeflow_io.parquet.ranges import row_group_start
+from lakeflow_io.storage import open_transport
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+    from pyiceberg.expressions import BooleanExpression
+
+    from lakeflow_io.storage import Transport
+
+__all__ = ["Folder", "open_folder"]
+
+_FOOTER_THREADS = 16  # as many requests as the reader has in flight
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What a footer told about a file's row groups."""
+
+    rows: int
+    splits: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Files that were there when it was opened; those and no others are read."""
+
+    name: str
+    """What the caller wrote, for messages."""
+    files: list[Found]
+    partitions: Partitions
+    columns: Columns
+    store: dict[str, str] = field(repr=False)
+    layouts: dict[str, _Layout] = field(repr=False)
+    """By URI, of the files whose footers were read."""
+
+    def spec(self, columns: Sequence[str], predicate: BooleanExpression | None) -> ReadSpec:
+        """How to read `columns`, all of which are known to be there, of the rows that pass."""
+        from pyiceberg.schema import Schema
+
+        by_name = {each.name: each for each in self.columns.schema.fields}
+        named = [
+            name if name in by_name else name.partition(".")[0]
+            for name in (referenced_columns(predicate) if predicate else [])
+        ]
+        return ReadSpec(
+            table=self.name,
+            snapshot_id=None,
+            columns=Schema(*(by_name[name] for name in columns)),
+            filter_columns=Schema(*(by_name[name] for name in dict.fromkeys([*columns, *named]))),
+            filter=predicate,
+            name_mapping=None,
+            format_version=FORMAT_VERSION,
+            store=self.store,
+            match="name",
+        )
+
+    def pieces(self, spec: ReadSpec) -> list[Piece]:
+        """One piece a file, in the order of the listing, without those whose partition can't pass."""
+        keys = self.partitions.names
+        ids = [self.columns.schema.find_field(key).field_id for key in keys]
+        values = [self.partitions.values[key].to_pylist() for key in keys]
+        known = list(self.layouts.values())
+        seen = sum(file.size for file in self.files if file.uri in self.layouts)
+        density = sum(layout.rows for layout in known) / seen if seen else 0.0
+        pieces = []
+        for row in surviving(spec.filter, self.columns.schema, self.partitions.values):
+            file, own = self.files[row], [column[row] for column in values]
+            layout = self.layouts.get(file.uri, _Layout(int(file.size * density), ()))
+            pieces.append(
+                Piece(
+                    path=file.uri,
+                    file_size=file.size,
+                    start=0,
+                    end=file.size,
+                    rows=layout.rows,
+                    partition=label(keys, own),
+                    partition_key=repr(own),
+                    splits=layout.splits,
+                    constants=tuple(zip(ids, own, strict=True)),
+                )
+            )
+        return pieces
+
+    def with_splits(self, pieces: Sequence[Piece], largest: int) -> list[Piece]:
+        """`pieces`, those of more than `largest` bytes with their row groups, for which footers are read."""
+        unknown = [piece.path for piece in pieces if piece.bytes > largest and not piece.splits]
+        sizes = {piece.path: piece.file_size for piece in pieces}
+        footers = _read_footers(open_transport(self.store), [(path, sizes[path]) for path in unknown])
+        known = {footer.uri: _layout(footer) for footer in footers}
+        return [
+            replace(piece, rows=known[piece.path].rows, splits=known[piece.path].splits)
+            if piece.path in known
+            else piece
+            for piece in pieces
+        ]
+
+
+def open_folder(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    store: dict[str, str],
+    *,
+    hive: HiveTypes = None,
+    schema: pa.Schema | None = None,
+    union_by_name: bool = False,
+) -> Folder:
+    """List files and find out what columns they have.
+
+    Args:
+        paths: A file, a folder, a glob, or several.
+        store: Storage properties.
+        hive: Partition columns: True, False, types by name, or None for those there are.
+        schema: The columns to read; default those of the first file.
+        union_by_name: Take the columns of all files, which reads all footers.
+
+    Raises:
+        NotFoundError: there is no file.
+        InputError: an argument can't be.
+        SchemaError: files or partition values don't fit together.
+        CorruptFileError: a file whose footer was read is no Parquet file.
+    """
+    given = [take_apart(path) for path in _several(paths)]
+    if not given:
+        raise InputError("There are no paths to read.", "give a path, a URI or a glob, or a list of them.")
+    if schema is not None:
+        check_asked(schema)
+    if schema is not None and union_by_name:
+        raise InputError("schema= and union_by_name=True contradict each other.", "give one of them.")
+    transport = open_transport(store)
+    files = list_files(transport, given)
+    found = partitions(files, hive, schema)
+    looked_at = files if union_by_name else files[:1] if schema is None else []
+    footers = _read_footers(transport, [(file.uri, file.size) for file in looked_at])
+    columns = columns_of(footers, schema, found.values.schema)
+    name = given[0].text + (f" and {len(given) - 1} more" if len(given) > 1 else "")
+    return Folder(name, files, found, columns, store, {footer.uri: _layout(footer) for footer in footers})
+
+
+def _several(paths: object) -> list[Any]:
+    if isinstance(paths, str | os.PathLike):
+        return [paths]
+    return list(paths) if isinstance(paths, Iterable) else [paths]
+
+
+def _read_footers(transport: Transport, files: Sequence[tuple[str, int]]) -> list[Footer]:
+    if len(files) <= 1:
+        return [_bare(read_footer(transport, *file)) for file in files]
+    with ThreadPoolExecutor(_FOOTER_THREADS, "lakeflow-footers") as threads:
+        return list(threads.map(lambda file: _bare(read_footer(transport, *file)), files))
+
+
+def _bare(footer: Footer) -> Footer:
+    # The tail of a small file is the whole file, and there may be many.
+    return replace(footer, tail_start=footer.size, tail=memoryview(b""))
+
+
+def _layout(footer: Footer) -> _Layout:
+    groups = [footer.metadata.row_group(number) for number in range(footer.metadata.num_row_groups)]
+    return _Layout(footer.metadata.num_rows, tuple(sorted(row_group_start(group) for group in groups)))
