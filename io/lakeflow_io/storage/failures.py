@@ -23,7 +23,7 @@ from lakeflow_io.errors import (
 )
 from lakeflow_io.storage.location import Location
 
-__all__ = ["is_outside", "too_short", "translate"]
+__all__ = ["cause", "is_outside", "too_short", "translate"]
 
 _STATUS = re.compile(r"status code: (\d{3})\b")
 # 503 is S3's and Azure's, 429 Google's; some compatible stores send the code with another status.
@@ -31,6 +31,12 @@ _THROTTLED = (429, 503)
 _THROTTLED_CODES = re.compile(r"<Code>(SlowDown|ServerBusy|RequestLimitExceeded|TooManyRequests|Throttling\w*)</Code>")
 # S3 answers 400, not 403, to credentials that were good once.
 _EXPIRED_CODES = re.compile(r"<Code>(ExpiredToken|TokenRefreshRequired|InvalidToken)</Code>")
+_CREDENTIALS = {
+    "s3": "s3.access-key-id and s3.secret-access-key, or the AWS profile",
+    "gs": "gcs.oauth2.token, or Google's application default credentials",
+    "azure": "adls.sas-token, adls.account-key or adls.client-secret",
+    "file": "the folder's rights",
+}
 _WRONG_REGION = re.compile(r"redirect without LOCATION|AuthorizationHeaderMalformed|PermanentRedirect")
 _REGION_EXPECTED = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>")
 # The query of a URL may carry a signature.
@@ -49,6 +55,11 @@ def too_short(uri: str, start: int, length: int, got: int) -> CorruptFileError:
         f"{uri} ends too early: bytes {start}-{start + length} were asked for, {got} came.",
         "the file was truncated or replaced after it was committed; restore it or roll the table back.",
     )
+
+
+def cause(error: Exception) -> Exception | None:
+    """What may be shown as an error's cause: obstore's own, unless its debug print holds a signature."""
+    return None if "sig=" in str(error) else error
 
 
 def translate(error: Exception, uri: str) -> LakeflowError:
@@ -70,7 +81,7 @@ def translate(error: Exception, uri: str) -> LakeflowError:
     if refused or status in (401, 403) or _EXPIRED_CODES.search(nameless):
         return AccessDeniedError(
             f"Access to {uri} was refused: {line}",
-            "check the credentials (s3.access-key-id, s3.secret-access-key or the AWS profile) and their rights.",
+            f"check the credentials ({_credentials(uri)}) and their rights.",
         )
     return _local(nameless, line, uri) or _other(nameless, line, uri)
 
@@ -94,7 +105,7 @@ def _other(nameless: str, line: str, uri: str) -> LakeflowError:
     if re.search(r"\bcredentials?\b", nameless, re.IGNORECASE):
         return AccessDeniedError(
             f"No usable credentials for {uri}: {line}",
-            "set s3.access-key-id and s3.secret-access-key, or configure an AWS profile.",
+            f"set {_credentials(uri)}.",
         )
     return StoreError(f"The store failed on {uri}: {line}", "check the endpoint and the network, then retry.")
 
@@ -106,6 +117,10 @@ def _wrong_region(uri: str, text: str) -> ConfigError:
         f"The bucket of {uri} is not in the region that was asked" + (f", but in {region}." if region else "."),
         f"set s3.region to {region or 'the region of the bucket'}.",
     )
+
+
+def _credentials(uri: str) -> str:
+    return _CREDENTIALS.get(Location.parse(uri).scheme, "none can be set for this kind of store")
 
 
 def _nameless(text: str, key: str) -> str:
