@@ -39,6 +39,7 @@ _CREDENTIALS = {
 }
 _WRONG_REGION = re.compile(r"redirect without LOCATION|AuthorizationHeaderMalformed|PermanentRedirect")
 _REGION_EXPECTED = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>")
+_SOURCE_FAILED = re.compile(r"credential provider: (?:CatalogError|StoreError|ThrottledError): (.*)")
 # The query of a URL may carry a signature.
 _QUERY = re.compile(r"(https?://[^\s?]+)\?\S*")
 
@@ -70,6 +71,9 @@ def translate(error: Exception, uri: str) -> LakeflowError:
     nameless = _nameless(text, Location.parse(uri).key)
     if isinstance(error, FileNotFoundError):
         return ObjectNotFoundError(f"{uri} does not exist.", "the table's metadata or the path is out of date.")
+    if found := _SOURCE_FAILED.search(text):
+        # The catalog that renews credentials may answer the next time.
+        return StoreError(f"No fresh credentials for {uri}: {found[1]}", "check the catalog that vends them; retry.")
     if _WRONG_REGION.search(nameless):
         return _wrong_region(uri, nameless)
     status = _status(nameless)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
 
 from lakeflow_io.errors import ObjectNotFoundError, StoreError, UnsupportedError
+from lakeflow_io.storage.credentials import FreshProperties, credential_source
 from lakeflow_io.storage.failures import cause, is_outside, too_short, translate
 from lakeflow_io.storage.location import Location
 from lakeflow_io.storage.stores import open_store
@@ -19,7 +19,9 @@ from lakeflow_io.storage.transport import ObjectInfo
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-__all__ = ["ObjectStoreTransport", "open_transport"]
+    from lakeflow_io.storage.credentials import CredentialSource
+
+__all__ = ["ObjectStoreTransport"]
 
 # Above this, a put becomes a multipart upload whose parts are sent side by side.
 _MULTIPART_BYTES = 16 * 1024 * 1024
@@ -33,10 +35,16 @@ class ObjectStoreTransport:
 
     Args:
         properties: Catalog properties that concern storage (`s3.endpoint`, `s3.access-key-id`, ...).
+        credentials: Where credentials that expire are renewed; default: what the properties describe.
+
+    Raises:
+        ConfigError: the properties describe a source of credentials that can't be one.
     """
 
-    def __init__(self, properties: Mapping[str, str]) -> None:
+    def __init__(self, properties: Mapping[str, str], *, credentials: CredentialSource | None = None) -> None:
         self._properties = dict(properties)
+        source = credentials or credential_source(properties)
+        self._fresh = FreshProperties(properties, source) if source is not None else None
         self._stores: dict[tuple[str, str, str, bool], Any] = {}
         self._lock = Lock()
 
@@ -157,18 +165,8 @@ class ObjectStoreTransport:
         where = _pool(location, once=once)
         with self._lock:
             if where not in self._stores:
-                self._stores[where] = open_store(location, self._properties, once=where[-1])
+                self._stores[where] = open_store(location, self._properties, once=where[-1], fresh=self._fresh)
             return self._stores[where]
-
-
-@cache
-def _shared(properties: tuple[tuple[str, str], ...]) -> ObjectStoreTransport:
-    return ObjectStoreTransport(dict(properties))
-
-
-def open_transport(properties: Mapping[str, str]) -> ObjectStoreTransport:
-    """The transport for these properties, one for the whole process so that connections are reused."""
-    return _shared(tuple(sorted(properties.items())))
 
 
 class _PresentError(StoreError):
