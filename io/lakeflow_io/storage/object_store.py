@@ -15,6 +15,7 @@ from lakeflow_io.storage.failures import cause, is_outside, too_short, translate
 from lakeflow_io.storage.location import Location
 from lakeflow_io.storage.stores import open_store
 from lakeflow_io.storage.transport import ObjectInfo
+from lakeflow_io.storage.upload import IN_FLIGHT, Upload, part_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -121,6 +122,11 @@ class ObjectStoreTransport:
             return False
         return True
 
+    def open_output(self, uri: str, size: int | None = None) -> Upload:
+        """A file that is written front to back, and visible once it is closed."""
+        _check_writable(uri)
+        return Upload(uri, _Sender(self, uri, part_bytes(size)), lambda _: part_bytes(size))
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """All objects under the folder `prefix`, in no particular order."""
         _check_writable(prefix)
@@ -167,6 +173,26 @@ class ObjectStoreTransport:
             if where not in self._stores:
                 self._stores[where] = open_store(location, self._properties, once=where[-1], fresh=self._fresh)
             return self._stores[where]
+
+
+class _Sender:
+    """Hands an object that comes in parts to obstore, which undoes an upload whose parts end in an error."""
+
+    def __init__(self, transport: ObjectStoreTransport, uri: str, chunk: int) -> None:
+        self._transport = transport
+        self._uri = uri
+        self._chunk = chunk
+
+    def whole(self, data: bytearray) -> None:
+        self._transport._call(self._uri, lambda store, key: obstore.put(store, key, data, use_multipart=False))  # noqa: SLF001
+
+    def parts(self, parts: Iterator[bytearray]) -> None:
+        self._transport._call(  # noqa: SLF001
+            self._uri,
+            lambda store, key: obstore.put(
+                store, key, parts, use_multipart=True, chunk_size=self._chunk, max_concurrency=IN_FLIGHT
+            ),
+        )
 
 
 class _PresentError(StoreError):

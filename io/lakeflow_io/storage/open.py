@@ -6,6 +6,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from lakeflow_io.errors import ConfigError
 from lakeflow_io.storage.credentials import FUNCTION, TABLE, is_credential, without_credentials
 from lakeflow_io.storage.object_store import ObjectStoreTransport
 
@@ -19,6 +20,7 @@ __all__ = ["open_transport"]
 # Credentials that nobody renews come and go with each load of a table: the transports that were
 # used last are kept. All others stay, since what lies in `memory://` lies in them.
 _KEPT = 16
+_KIND = "lakeflow.s3.transport"
 
 _transports: dict[tuple[tuple[str, str], ...], Transport] = {}
 _passing: OrderedDict[tuple[tuple[str, str], ...], Transport] = OrderedDict()
@@ -39,9 +41,20 @@ def open_transport(properties: Mapping[str, str]) -> Transport:
     with _lock:
         kept = _passing if passing else _transports
         if key not in kept:
-            kept[key] = ObjectStoreTransport(properties)
+            kept[key] = _make(properties)
         if passing:
             _passing.move_to_end(key)
             while len(_passing) > _KEPT:
                 _passing.popitem(last=False)
         return kept[key]
+
+
+def _make(properties: Mapping[str, str]) -> Transport:
+    kind = properties.get(_KIND) or "obstore"
+    if kind == "obstore":
+        return ObjectStoreTransport(properties)
+    if kind != "boto3":
+        raise ConfigError(f"{_KIND}={kind!r} is unknown.", "it is obstore or boto3.")
+    from lakeflow_io.storage.boto3_transport import Boto3Transport
+
+    return Boto3Transport(properties)

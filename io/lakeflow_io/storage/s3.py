@@ -26,7 +26,7 @@ from lakeflow_io.storage.properties import client_options, first, flag, url
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["s3_options", "static_keys"]
+__all__ = ["encryption", "s3_options", "static_keys"]
 
 _DEFAULT_REGION = "us-east-1"
 # Java's names for what S3 calls its kinds of encryption (iceberg S3FileIOProperties).
@@ -46,7 +46,7 @@ def s3_options(properties: Mapping[str, str], bucket: str) -> dict[str, Any]:
     options: dict[str, Any] = {
         "client_options": client_options(properties, endpoint),
         "virtual_hosted_style_request": virtual,
-        **_encryption(properties),
+        **encryption(properties),
         **_credentials(properties),
     }
     if endpoint is not None:
@@ -101,7 +101,12 @@ def _credentials(properties: Mapping[str, str]) -> dict[str, Any]:
     return {}
 
 
-def _encryption(properties: Mapping[str, str]) -> dict[str, Any]:
+def encryption(properties: Mapping[str, str]) -> dict[str, Any]:
+    """How objects are encrypted, as options of an S3Store.
+
+    Raises:
+        ConfigError: a kind that S3 doesn't know, or a key that is none.
+    """
     java = properties.get("s3.sse.type", "")
     if java and java not in _SSE_TYPES:
         raise ConfigError(f"s3.sse.type={java!r} is unknown.", f"it is one of {', '.join(_SSE_TYPES)}.")
