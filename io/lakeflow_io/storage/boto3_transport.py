@@ -8,6 +8,7 @@ operations. `lakeflow.s3.transport=boto3` chooses it by property.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from lakeflow_io.errors import ConfigError, LakeflowError, UnsupportedError
+from lakeflow_io.errors import ConfigError, InternalError, LakeflowError, StoreError, UnsupportedError
 from lakeflow_io.storage.boto3_client import CONNECTIONS, SingleAttempts, extra_arguments, s3_client
 from lakeflow_io.storage.boto3_upload import MultipartSender, growing_part
 from lakeflow_io.storage.credentials import FreshProperties, credential_source
@@ -42,6 +43,8 @@ _METHODS = {
 
 # A body is read in such pieces, and between two of them a request that nobody waits for is dropped.
 _PIECE_BYTES = 1024 * 1024
+# botocore repeats a request that fails, and not one whose body does.
+_BODY_ATTEMPTS = 3
 _OUTSIDE = 416  # RFC 9110: the range begins behind the end
 _PRESENT = (409, 412)  # another writer is just at it; it is there
 
@@ -71,10 +74,8 @@ class Boto3Transport:
     ) -> None:
         given = dict(properties or {})
         source = credential_source(given) if session is None and client is None else None
-        try:
-            import s3transfer  # noqa: F401
-        except ImportError as error:
-            raise ConfigError.missing_extra("boto3", "aws", "lakeflow.s3.transport=boto3") from error
+        if importlib.util.find_spec("boto3") is None:
+            raise ConfigError.missing_extra("boto3", "aws", "lakeflow.s3.transport=boto3")
         fresh = FreshProperties(given, source) if source is not None else None
         self._client = client if client is not None else s3_client(given, session, fresh)
         self._extra = {**extra_arguments(given), **(extra_args or {})}
@@ -82,10 +83,14 @@ class Boto3Transport:
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="lakeflow-boto3")
 
     def get(self, uri: str) -> memoryview:
-        """The whole object, in one request."""
-        with _translated(uri):
-            answer = self._ask("GetObject", uri)
-            return _body(answer, uri, 0, answer["ContentLength"], threading.Event())
+        """The whole object, in one request; asked for again where its body is cut."""
+        for left in reversed(range(_BODY_ATTEMPTS)):
+            try:
+                return self._whole(uri)
+            except StoreError as error:
+                if type(error) is not StoreError or not left:
+                    raise
+        raise InternalError("A loop of attempts ended without one.")
 
     def get_range(self, uri: str, start: int, length: int) -> memoryview:
         """Bytes `[start, start + length)`, in one request and one attempt."""
@@ -154,6 +159,11 @@ class Boto3Transport:
         """Delete an object; one that is gone already is no error."""
         with _translated(uri):
             self._ask("DeleteObject", uri)
+
+    def _whole(self, uri: str) -> memoryview:
+        with _translated(uri):
+            answer = self._ask("GetObject", uri)
+            return _body(answer, uri, 0, answer["ContentLength"], threading.Event())
 
     def _range(self, uri: str, start: int, length: int, dropped: threading.Event) -> memoryview:
         from botocore.exceptions import ClientError

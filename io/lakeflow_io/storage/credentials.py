@@ -23,7 +23,7 @@ from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lakeflow_io.errors import ConfigError, LakeflowError, StoreError
+from lakeflow_io.errors import CatalogError, ConfigError, LakeflowError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,6 +49,8 @@ _EARLY_PART = 0.25
 _ASSUMED_SECONDS = 900
 # While the old ones are still good, a source that fails isn't asked again at once.
 _PAUSE_SECONDS = 10
+# When they are over, all requests that wait share one failure, rather than ask one after the other.
+_FAILED_SECONDS = 0.5
 
 
 class CredentialSource(Protocol):
@@ -99,6 +101,7 @@ class FreshProperties:
         self._source = source
         self._clock = clock
         self._lock = Lock()
+        self._failure: LakeflowError | None = None
         self._rest = without_credentials(properties)
         self._take({name: value for name, value in properties.items() if is_credential(name)})
 
@@ -106,9 +109,12 @@ class FreshProperties:
         """Properties whose credentials are good now, and until when.
 
         Raises:
-            LakeflowError: the last ones have expired, and the source fails.
+            StoreError: the last ones have expired, and the source can't be reached.
+            LakeflowError: or it refuses.
         """
         with self._lock:
+            if self._failure is not None and self._clock() < self._ask_at:
+                raise self._failure
             if self._clock() >= self._ask_at:
                 self._renew()
             return {**self._rest, **self._credentials}, datetime.fromtimestamp(self._ends_at, UTC)
@@ -118,15 +124,18 @@ class FreshProperties:
             fresh = {name: str(value) for name, value in self._source().items() if is_credential(name)}
             if not fresh:
                 raise ConfigError("The source of credentials gave none.", "check what the catalog vends.")
-        except LakeflowError:
-            if self._clock() >= self._ends_at:
-                raise
-            self._ask_at = self._clock() + _PAUSE_SECONDS
+        except LakeflowError as error:
+            now = self._clock()
+            if now >= self._ends_at:
+                self._failure, self._ask_at = _retryable(error), now + _FAILED_SECONDS
+                raise self._failure from error
+            self._ask_at = min(now + _PAUSE_SECONDS, self._ends_at)
         else:
             self._take(fresh)
 
     def _take(self, credentials: dict[str, str]) -> None:
         now = self._clock()
+        self._failure = None
         self._credentials = credentials
         said = _ends_at(credentials)
         self._ends_at = said if said is not None else now + (_ASSUMED_SECONDS if credentials else 0)
@@ -176,6 +185,11 @@ def _ends_at(credentials: Mapping[str, str]) -> float | None:
             except ValueError:
                 raise ConfigError(f"{name}={value!r} is no time.", "give milliseconds since 1970.") from None
     return min(ends, default=None)
+
+
+def _retryable(error: LakeflowError) -> LakeflowError:
+    # Who reads retries a plain StoreError, and a catalog may answer the next time.
+    return StoreError(error.message, error.hint) if isinstance(error, CatalogError) else error
 
 
 def _without(options: dict[str, Any], *names: str) -> dict[str, Any]:

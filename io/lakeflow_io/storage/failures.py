@@ -40,7 +40,7 @@ _CREDENTIALS = {
     "file": "the folder's rights",
 }
 _REGION_EXPECTED = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>")
-_SOURCE_FAILED = re.compile(r"credential provider: (?:CatalogError|StoreError|ThrottledError): (.*)")
+_SOURCE_FAILED = re.compile(r"credential provider: StoreError: (.*)")
 # The query of a URL may carry a signature.
 _QUERY = re.compile(r"(https?://[^\s?]+)\?\S*")
 
@@ -104,7 +104,8 @@ def refused(uri: str, status: int, code: str, text: str, line: str) -> LakeflowE
         )
     if status in (401, 403) or code in _EXPIRED_CODES:
         return AccessDeniedError(
-            f"Access to {uri} was refused: {line}", f"check the credentials ({_credentials(uri)}) and their rights."
+            f"Access to {uri} was refused: {line}",
+            f"check the credentials ({_credentials(uri)}), their rights and {_place(uri)}.",
         )
     return None
 
@@ -151,6 +152,10 @@ def _wrong_region(uri: str, text: str) -> ConfigError:
 
 def _credentials(uri: str) -> str:
     return _CREDENTIALS.get(Location.parse(uri).scheme, "none can be set for this kind of store")
+
+
+def _place(uri: str) -> str:
+    return "s3.region" if Location.parse(uri).scheme == "s3" else "the endpoint"
 
 
 def _nameless(text: str, key: str) -> str:

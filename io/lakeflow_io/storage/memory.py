@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ class MemoryTransport:
 
     def open_output(self, uri: str, size: int | None = None) -> Upload:
         """A file that is written front to back, and visible once it is closed."""
-        return Upload(uri, _Sender(self, uri), lambda _: part_bytes(size))
+        return Upload(uri, _Sender(self, uri), lambda _: part_bytes(size), math.inf)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """All objects under the folder `prefix`."""

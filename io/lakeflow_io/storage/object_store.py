@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from lakeflow_io.storage.failures import cause, is_outside, too_short, translate
 from lakeflow_io.storage.location import Location
 from lakeflow_io.storage.stores import open_store
 from lakeflow_io.storage.transport import ObjectInfo
-from lakeflow_io.storage.upload import IN_FLIGHT, Upload, part_bytes
+from lakeflow_io.storage.upload import IN_FLIGHT, MAX_PARTS, Upload, part_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -125,7 +126,8 @@ class ObjectStoreTransport:
     def open_output(self, uri: str, size: int | None = None) -> Upload:
         """A file that is written front to back, and visible once it is closed."""
         _check_writable(uri)
-        return Upload(uri, _Sender(self, uri, part_bytes(size)), lambda _: part_bytes(size))
+        limit = math.inf if Location.parse(uri).scheme == "file" else MAX_PARTS
+        return Upload(uri, _Sender(self, uri, part_bytes(size)), lambda _: part_bytes(size), limit)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """All objects under the folder `prefix`, in no particular order."""

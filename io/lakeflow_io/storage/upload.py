@@ -8,6 +8,7 @@ visible before `close` has returned, and after a failure or `abort` no part stay
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
 from threading import Condition, Thread
 from typing import TYPE_CHECKING, Protocol, Self
@@ -104,16 +105,18 @@ class Upload:
         uri: The object.
         sender: How its store takes it.
         part_size: Bytes of part number 0, 1, 2, ...
+        max_parts: How many the store takes.
 
     As a context manager it is closed at the end, and aborted where the block raises. One that is
     forgotten is aborted. It belongs to one thread at a time.
     """
 
-    def __init__(self, uri: str, sender: Sender, part_size: Callable[[int], int]) -> None:
+    def __init__(self, uri: str, sender: Sender, part_size: Callable[[int], int], max_parts: float = MAX_PARTS) -> None:
         self.uri = uri
         self.closed = False
         self._sender = sender
         self._part_size = part_size
+        self._max_parts = max_parts
         self._number = 0
         self._filled = bytearray()
         self._size = 0
@@ -192,7 +195,8 @@ class Upload:
 
     def __del__(self) -> None:
         # Not made, where the store refused it.
-        if not getattr(self, "closed", True):
+        # And when Python ends, the thread is gone that would be waited for.
+        if not getattr(self, "closed", True) and not sys.is_finalizing():
             self.abort()
 
     def _fill(self, view: memoryview) -> None:
@@ -207,7 +211,7 @@ class Upload:
 
     def _ship(self) -> None:
         """Hand a full part over; only when more bytes come, so that one part alone is a plain PUT."""
-        if self._number + 2 > MAX_PARTS:
+        if self._number + 2 > self._max_parts:
             self.abort()
             raise InputError(
                 f"{self.uri} grew beyond {self._size} bytes, more than {MAX_PARTS} parts hold.",

@@ -32,6 +32,8 @@ class Answer:
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    cut: int | None = None
+    """Send so many bytes of the body, and end the connection."""
 
 
 @dataclass
@@ -98,7 +100,9 @@ def _serving(answer: Callable[[Request], Answer]) -> Generator[Server]:
             self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(reply.body)
+                self.wfile.write(reply.body[: reply.cut])
+            if reply.cut is not None:
+                self.close_connection = True
 
         do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _any  # noqa: N815  (http.server's names)
 

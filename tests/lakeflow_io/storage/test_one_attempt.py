@@ -133,6 +133,25 @@ def test_a_cut_answer_is_not_repeated(refusing: tuple[Transport, list[str]], nam
     assert seen == [f"GET {name}"]
 
 
+@pytest.mark.parametrize("kind", [ObjectStoreTransport, Boto3Transport], ids=["obstore", "boto3"])
+def test_a_whole_object_survives_a_cut_body(web: Any, kind: Any) -> None:
+    """`get` is repeated inside: the body that broke off once comes whole."""
+    data = bytes(range(250)) * 4000
+    seen: list[str] = []
+
+    def answer(request: Any) -> Any:
+        seen.append(request.headers.get("range", "all"))
+        if len(seen) == 1:
+            return web.answer(200, data, {"ETag": '"e"', "Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}, cut=500_000)
+        found = web.ranged(request, data)
+        return found if "range" in request.headers else web.answer(200, data, found.headers)
+
+    got = _transport(web.serve(answer).url, kind).get("s3://bucket/key")
+
+    assert data == bytes(got)
+    assert len(seen) == 2
+
+
 @pytest.mark.parametrize("call", VERBS, ids=lambda call: call[0])
 def test_nobody_there_may_be_retried(call: Any) -> None:
     """A refused connection is a plain StoreError, at once."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -219,6 +221,21 @@ def test_any_cut_gives_the_same_bytes(chunks: list[bytes], sizes: list[int]) -> 
 
     assert b"".join(parts) == b"".join(chunks)
     assert [len(each) for each in parts[:-1]] == [size(number) for number in range(len(parts) - 1)]
+
+
+UNFINISHED = """
+import sys
+from lakeflow_io.storage import ObjectStoreTransport
+file = ObjectStoreTransport({}).open_output(f"file://{sys.argv[1]}/object")
+file.write(bytes(30_000_000))
+"""
+
+
+def test_python_ends_with_a_file_unfinished(tmp_path: Path) -> None:
+    """A process whose last act was a write ends at once, and nothing is visible."""
+    subprocess.run([sys.executable, "-c", UNFINISHED, str(tmp_path)], timeout=60, check=True)
+
+    assert list(ObjectStoreTransport({}).list(f"file://{tmp_path}")) == []
 
 
 def test_too_many_parts_are_refused() -> None:
