@@ -12,8 +12,8 @@ from lakeflow_io.iceberg.catalog import embedded_catalog, named_catalog, open_ca
 from lakeflow_io.iceberg.internals import fresh_schema
 from lakeflow_io.iceberg.layout import partition_spec, sort_order
 from lakeflow_io.iceberg.translate import translated
+from lakeflow_io.iceberg.vended import table_store
 from lakeflow_io.storage import open_transport
-from lakeflow_io.storage.properties import store_properties
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -164,7 +164,7 @@ class Lake:
         with translated(f"drop table {name}"):
             self._catalog.drop_table(name)
         if purge:
-            transport = open_transport(store_properties(table.iceberg.io.properties))
+            transport = open_transport(table_store(table.iceberg))
             for found in list(transport.list(table.location)):
                 transport.delete(found.uri)
 

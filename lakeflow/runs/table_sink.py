@@ -8,7 +8,7 @@ from lakeflow.runs.sink import Publication, RunLabel
 from lakeflow_io.iceberg.commit import append_staged, find_snapshot
 from lakeflow_io.iceberg.stage import Stager
 from lakeflow_io.iceberg.translate import translated
-from lakeflow_io.storage.properties import store_properties
+from lakeflow_io.iceberg.vended import table_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ class TableSink:
     @property
     def store_properties(self) -> dict[str, str]:
         """How to reach it."""
-        return store_properties(self._table.io.properties)
+        return table_store(self._table)
 
     def describe(self) -> dict[str, Any]:
         """The table and how it was laid out."""

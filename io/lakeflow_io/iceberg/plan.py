@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lakeflow_io.errors import UnsupportedError
 from lakeflow_io.iceberg.translate import translated
-from lakeflow_io.storage.properties import store_properties
+from lakeflow_io.iceberg.vended import table_store
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
@@ -95,7 +95,7 @@ def read_spec(
         filter=predicate,
         name_mapping=table.metadata.name_mapping(),
         format_version=table.metadata.format_version,
-        store=store_properties(table.io.properties),
+        store=table_store(table),
     )
 
 

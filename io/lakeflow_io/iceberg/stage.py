@@ -14,10 +14,10 @@ from uuid import uuid4
 from lakeflow_io.iceberg.conform import conform
 from lakeflow_io.iceberg.internals import arrow_schema, data_file_statistics
 from lakeflow_io.iceberg.partition import split_by_partition
+from lakeflow_io.iceberg.vended import table_store
 from lakeflow_io.parquet.encode import encode
 from lakeflow_io.storage import open_transport
 from lakeflow_io.storage.location import join
-from lakeflow_io.storage.properties import store_properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ class Stager:
             order=table.sort_order(),
             folder=table.properties.get("write.data.path", join(table.location(), "data")),
             properties=dict(table.properties),
-            store=store_properties(table.io.properties),
+            store=table_store(table),
         )
 
     def write(self, name: str, data: pa.Table) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What obstore raises -> an error of ours that says what to do and whether a retry helps.
+"""What a store answers -> an error of ours that says what to do and whether a retry helps.
 
 obstore has few types: most failures are a GenericError, and the status of the answer stands in its
 text. An object's name may look like a status, so it is taken out before anything is searched for.
@@ -23,16 +23,24 @@ from lakeflow_io.errors import (
 )
 from lakeflow_io.storage.location import Location
 
-__all__ = ["is_outside", "too_short", "translate"]
+__all__ = ["cause", "failed", "is_outside", "no_credentials", "refused", "too_short", "translate"]
 
 _STATUS = re.compile(r"status code: (\d{3})\b")
+_CODE = re.compile(r"<Code>(\w+)</Code>")
 # 503 is S3's and Azure's, 429 Google's; some compatible stores send the code with another status.
 _THROTTLED = (429, 503)
-_THROTTLED_CODES = re.compile(r"<Code>(SlowDown|ServerBusy|RequestLimitExceeded|TooManyRequests|Throttling\w*)</Code>")
+_THROTTLED_CODES = ("SlowDown", "ServerBusy", "RequestLimitExceeded", "TooManyRequests", "Throttling")
 # S3 answers 400, not 403, to credentials that were good once.
-_EXPIRED_CODES = re.compile(r"<Code>(ExpiredToken|TokenRefreshRequired|InvalidToken)</Code>")
-_WRONG_REGION = re.compile(r"redirect without LOCATION|AuthorizationHeaderMalformed|PermanentRedirect")
+_EXPIRED_CODES = ("ExpiredToken", "TokenRefreshRequired", "InvalidToken")
+_WRONG_REGION = ("PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed")
+_CREDENTIALS = {
+    "s3": "s3.access-key-id and s3.secret-access-key, or the AWS profile",
+    "gs": "gcs.oauth2.token, or Google's application default credentials",
+    "azure": "adls.sas-token, adls.account-key or adls.client-secret",
+    "file": "the folder's rights",
+}
 _REGION_EXPECTED = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>")
+_SOURCE_FAILED = re.compile(r"credential provider: StoreError: (.*)")
 # The query of a URL may carry a signature.
 _QUERY = re.compile(r"(https?://[^\s?]+)\?\S*")
 
@@ -40,7 +48,7 @@ _QUERY = re.compile(r"(https?://[^\s?]+)\?\S*")
 def is_outside(error: Exception, key: str) -> bool:
     """Tell whether a ranged read of `key` failed because the range begins behind the object's end."""
     text = _nameless(str(error), key)
-    return "range was invalid" in text or _status(text) == 416  # noqa: PLR2004  (RFC 9110)
+    return "range was invalid" in text or _found(_STATUS, text) == "416"
 
 
 def too_short(uri: str, start: int, length: int, got: int) -> CorruptFileError:
@@ -51,6 +59,11 @@ def too_short(uri: str, start: int, length: int, got: int) -> CorruptFileError:
     )
 
 
+def cause(error: Exception) -> Exception | None:
+    """What may be shown as an error's cause: obstore's own, unless its debug print holds a signature."""
+    return None if "sig=" in str(error) else error
+
+
 def translate(error: Exception, uri: str) -> LakeflowError:
     """The error of ours for what obstore raised about `uri`."""
     # obstore appends a Rust debug print, which helps nobody who reads a message.
@@ -59,20 +72,52 @@ def translate(error: Exception, uri: str) -> LakeflowError:
     nameless = _nameless(text, Location.parse(uri).key)
     if isinstance(error, FileNotFoundError):
         return ObjectNotFoundError(f"{uri} does not exist.", "the table's metadata or the path is out of date.")
-    if _WRONG_REGION.search(nameless):
-        return _wrong_region(uri, nameless)
-    status = _status(nameless)
-    if status in _THROTTLED or _THROTTLED_CODES.search(nameless):
+    if found := _SOURCE_FAILED.search(text):
+        # The catalog that renews credentials may answer the next time.
+        return StoreError(f"No fresh credentials for {uri}: {found[1]}", "check the catalog that vends them; retry.")
+    status, code = int(_found(_STATUS, nameless) or 0), _found(_CODE, nameless)
+    if "redirect without LOCATION" in nameless:
+        status = 301
+    elif isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError):
+        status = status or 403
+    known = refused(uri, status, code, nameless.replace("\n", " "), line)
+    return known or _local(nameless, line, uri) or _other(nameless, line, uri)
+
+
+def refused(uri: str, status: int, code: str, text: str, line: str) -> LakeflowError | None:
+    """The error for an answer that is one of those with a meaning of their own, None for all others.
+
+    Args:
+        uri: What was asked about.
+        status: HTTP's.
+        code: S3's or Azure's.
+        text: All that came, without the object's name.
+        line: What of it is to be shown.
+    """
+    if status == 404:  # noqa: PLR2004  (RFC 9110)
+        return ObjectNotFoundError(f"{uri} does not exist.", "the table's metadata or the path is out of date.")
+    if status in (301, 307) or code in _WRONG_REGION:
+        return _wrong_region(uri, text)
+    if status in _THROTTLED or code in _THROTTLED_CODES:
         return ThrottledError(
             f"The store asks for fewer requests, at {uri}: {line}", "retry later, with fewer at once."
         )
-    refused = isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError)
-    if refused or status in (401, 403) or _EXPIRED_CODES.search(nameless):
+    if status in (401, 403) or code in _EXPIRED_CODES:
         return AccessDeniedError(
             f"Access to {uri} was refused: {line}",
-            "check the credentials (s3.access-key-id, s3.secret-access-key or the AWS profile) and their rights.",
+            f"check the credentials ({_credentials(uri)}), their rights and {_place(uri)}.",
         )
-    return _local(nameless, line, uri) or _other(nameless, line, uri)
+    return None
+
+
+def failed(uri: str, line: str) -> StoreError:
+    """A failure that another attempt may not meet."""
+    return StoreError(f"The store failed on {uri}: {line}", "check the endpoint and the network, then retry.")
+
+
+def no_credentials(uri: str, line: str) -> AccessDeniedError:
+    """There is nothing to sign a request with."""
+    return AccessDeniedError(f"No usable credentials for {uri}: {line}", f"set {_credentials(uri)}.")
 
 
 def _local(nameless: str, line: str, uri: str) -> LakeflowError | None:
@@ -92,11 +137,8 @@ def _other(nameless: str, line: str, uri: str) -> LakeflowError:
             "it doesn't know HTTP's Range header; check the endpoint, or what stands before it.",
         )
     if re.search(r"\bcredentials?\b", nameless, re.IGNORECASE):
-        return AccessDeniedError(
-            f"No usable credentials for {uri}: {line}",
-            "set s3.access-key-id and s3.secret-access-key, or configure an AWS profile.",
-        )
-    return StoreError(f"The store failed on {uri}: {line}", "check the endpoint and the network, then retry.")
+        return no_credentials(uri, line)
+    return failed(uri, line)
 
 
 def _wrong_region(uri: str, text: str) -> ConfigError:
@@ -108,10 +150,18 @@ def _wrong_region(uri: str, text: str) -> ConfigError:
     )
 
 
+def _credentials(uri: str) -> str:
+    return _CREDENTIALS.get(Location.parse(uri).scheme, "none can be set for this kind of store")
+
+
+def _place(uri: str) -> str:
+    return "s3.region" if Location.parse(uri).scheme == "s3" else "the endpoint"
+
+
 def _nameless(text: str, key: str) -> str:
     return text.replace(key, "") if key else text
 
 
-def _status(text: str) -> int | None:
-    found = _STATUS.search(text)
-    return int(found[1]) if found else None
+def _found(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(text)
+    return found[1] if found else ""

@@ -6,13 +6,20 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from lakeflow_io.errors import UnsupportedError
+from lakeflow_io.errors import ConfigError, UnsupportedError
 
 __all__ = ["Location", "join"]
 
-# What other engines call the same store (Hadoop's S3 connectors had three generations).
-_SCHEME_ALIASES = {"s3a": "s3", "s3n": "s3", "": "file"}
-_SCHEMES = ("file", "memory", "s3")
+# What engines call the same store: Hadoop's S3 connectors had three generations, its Azure ones four.
+_SCHEME_ALIASES = {
+    "": "file",
+    "s3a": "s3",
+    "s3n": "s3",
+    "gcs": "gs",
+    **dict.fromkeys(("abfs", "abfss", "wasb", "wasbs", "az", "adl"), "azure"),
+}
+_SCHEMES = ("azure", "file", "gs", "http", "https", "memory", "s3")
+_SPELLED = "file://, s3:// (s3a, s3n), gs:// (gcs), abfss:// (abfs, wasb, wasbs, az, adl), https://, http://, memory://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +27,13 @@ class Location:
     """One object's or folder's address."""
 
     scheme: str
-    """`file`, `memory` or `s3`."""
+    """`azure`, `file`, `gs`, `http`, `https`, `memory` or `s3`."""
     bucket: str
-    """Empty for files."""
+    """Empty for files; Azure's container; a web server's host and port."""
     key: str
     """The path within the bucket, without a leading slash."""
+    host: str = ""
+    """Azure's account as a host (`account.dfs.core.windows.net`), where the URI names it."""
 
     @classmethod
     def parse(cls, uri: str) -> Location:
@@ -32,6 +41,7 @@ class Location:
 
         Raises:
             UnsupportedError: the scheme names a store that lakeflow doesn't reach.
+            ConfigError: the URI names no bucket, or carries a password.
         """
         parts = urlsplit(uri) if "://" in uri or uri.startswith("file:") else None
         if parts is None:
@@ -39,14 +49,23 @@ class Location:
         scheme = _SCHEME_ALIASES.get(parts.scheme, parts.scheme)
         if scheme not in _SCHEMES:
             raise UnsupportedError(
-                f"No store for {uri!r}: the scheme {parts.scheme!r} is not supported.",
-                "supported are " + ", ".join(f"{known}://" for known in _SCHEMES) + " and s3a://.",
+                f"No store for {uri!r}: the scheme {parts.scheme!r} is not supported.", f"supported are {_SPELLED}."
             )
         # A key may hold '?', '#' and '%', which mean nothing in an object's name: Iceberg's locations are
         # not percent-encoded, of local files neither.
         key = uri.split("://", 1)[1].partition("/")[2] if "://" in uri else uri.partition(":")[2]
         if scheme == "file":
             return cls("file", "", key.lstrip("/"))
+        container, at, host = parts.netloc.rpartition("@")
+        if scheme == "azure" and at:
+            return cls(scheme, container, key, host)
+        if at:
+            raise ConfigError(
+                f"{parts.scheme}://***@{host}/... carries a name or a password.",
+                "give credentials as properties, never in a URI: URIs are written into tables and logs.",
+            )
+        if not parts.netloc:
+            raise ConfigError(f"{uri!r} names no bucket.", f"write {parts.scheme}://bucket/key.")
         return cls(scheme, parts.netloc, key)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
 from lakeflow_io.storage.transport import ObjectInfo
+from lakeflow_io.storage.upload import Upload, part_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,6 +66,10 @@ class MemoryTransport:
             self.objects[uri] = bytes(data)
             return True
 
+    def open_output(self, uri: str, size: int | None = None) -> Upload:
+        """A file that is written front to back, and visible once it is closed."""
+        return Upload(uri, _Sender(self, uri), lambda _: part_bytes(size), math.inf)
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """All objects under the folder `prefix`."""
         self._count("list")
@@ -86,3 +92,17 @@ class MemoryTransport:
     def _count(self, verb: str) -> None:
         with self._lock:
             self.requests[verb] = self.requests.get(verb, 0) + 1
+
+
+class _Sender:
+    """Puts an object that comes in parts."""
+
+    def __init__(self, transport: MemoryTransport, uri: str) -> None:
+        self._transport = transport
+        self._uri = uri
+
+    def whole(self, data: bytearray) -> None:
+        self._transport.put(self._uri, memoryview(data))
+
+    def parts(self, parts: Iterator[bytearray]) -> None:
+        self._transport.put(self._uri, b"".join(parts))

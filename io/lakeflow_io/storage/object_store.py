@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
-from functools import cache
+import math
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
-from obstore.store import LocalStore, MemoryStore, S3Store
 
-from lakeflow_io.errors import ObjectNotFoundError, StoreError
-from lakeflow_io.storage.failures import is_outside, too_short, translate
+from lakeflow_io.errors import ObjectNotFoundError, StoreError, UnsupportedError
+from lakeflow_io.storage.credentials import FreshProperties, credential_source
+from lakeflow_io.storage.failures import cause, is_outside, too_short, translate
 from lakeflow_io.storage.location import Location
-from lakeflow_io.storage.properties import s3_options
+from lakeflow_io.storage.stores import open_store
 from lakeflow_io.storage.transport import ObjectInfo
+from lakeflow_io.storage.upload import IN_FLIGHT, MAX_PARTS, Upload, part_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-__all__ = ["ObjectStoreTransport", "open_transport"]
+    from lakeflow_io.storage.credentials import CredentialSource
+
+__all__ = ["ObjectStoreTransport"]
 
 # Above this, a put becomes a multipart upload whose parts are sent side by side.
 _MULTIPART_BYTES = 16 * 1024 * 1024
-# Ranged reads are scheduled, and so repeated, by who asks for them.
 _NEVER_RETRIED = ("file", "memory")
-_ONE_ATTEMPT = {"max_retries": 0, "retry_timeout": timedelta(0)}
 
 
 class ObjectStoreTransport:
@@ -37,11 +37,17 @@ class ObjectStoreTransport:
 
     Args:
         properties: Catalog properties that concern storage (`s3.endpoint`, `s3.access-key-id`, ...).
+        credentials: Where credentials that expire are renewed; default: what the properties describe.
+
+    Raises:
+        ConfigError: the properties describe a source of credentials that can't be one.
     """
 
-    def __init__(self, properties: Mapping[str, str]) -> None:
+    def __init__(self, properties: Mapping[str, str], *, credentials: CredentialSource | None = None) -> None:
         self._properties = dict(properties)
-        self._stores: dict[tuple[str, str, bool], Any] = {}
+        source = credentials or credential_source(properties)
+        self._fresh = FreshProperties(properties, source) if source is not None else None
+        self._stores: dict[tuple[str, str, str, bool], Any] = {}
         self._lock = Lock()
 
     def get(self, uri: str) -> memoryview:
@@ -104,6 +110,7 @@ class ObjectStoreTransport:
 
     def put(self, uri: str, data: bytes | memoryview) -> None:
         """Write an object; readers see all of it or nothing."""
+        _check_writable(uri)
         # Arrow's buffers call themselves signed bytes, which obstore doesn't take.
         data = memoryview(data).cast("B")
         multipart = len(data) > _MULTIPART_BYTES
@@ -114,14 +121,22 @@ class ObjectStoreTransport:
 
     def put_if_absent(self, uri: str, data: bytes | memoryview) -> bool:
         """Write an object unless one is there; tell whether this call wrote it."""
+        _check_writable(uri)
         try:
             self._call(uri, lambda store, key: obstore.put(store, key, data, mode="create"))
         except _PresentError:
             return False
         return True
 
+    def open_output(self, uri: str, size: int | None = None) -> Upload:
+        """A file that is written front to back, and visible once it is closed."""
+        _check_writable(uri)
+        limit = math.inf if Location.parse(uri).scheme == "file" else MAX_PARTS
+        return Upload(uri, _Sender(self, uri, part_bytes(size)), lambda _: part_bytes(size), limit)
+
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """All objects under the folder `prefix`, in no particular order."""
+        _check_writable(prefix)
         base = prefix.rstrip("/")
         folder = Location.parse(base).key
         for page in self._call(base, lambda store, key: list(obstore.list(store, key))):
@@ -133,6 +148,7 @@ class ObjectStoreTransport:
 
     def delete(self, uri: str) -> None:
         """Delete an object; one that is gone already is no error."""
+        _check_writable(uri)
         try:
             self._call(uri, obstore.delete)
         except ObjectNotFoundError:
@@ -145,7 +161,7 @@ class ObjectStoreTransport:
         except AlreadyExistsError as error:
             raise _PresentError(f"{uri} exists already.") from error
         except (BaseError, OSError) as error:
-            raise translate(error, uri) from error
+            raise translate(error, uri) from cause(error)
 
     async def _call_async(self, uri: str, verb: Callable[[Any, str], Awaitable[Any]]) -> Any:
         location = Location.parse(uri)
@@ -156,41 +172,50 @@ class ObjectStoreTransport:
                 store = await asyncio.to_thread(self._store, location, once=True)
             return await verb(store, location.key)
         except (BaseError, OSError) as error:
-            raise translate(error, uri) from error
+            raise translate(error, uri) from cause(error)
 
     def _store(self, location: Location, *, once: bool) -> Any:
         where = _pool(location, once=once)
         with self._lock:
             if where not in self._stores:
-                self._stores[where] = self._open(location, once=once)
+                self._stores[where] = open_store(location, self._properties, once=where[-1], fresh=self._fresh)
             return self._stores[where]
 
-    def _open(self, location: Location, *, once: bool) -> Any:
-        if location.scheme == "s3":
-            retries: dict[str, Any] = {"retry_config": _ONE_ATTEMPT} if once else {}
-            return S3Store(location.bucket, **s3_options(self._properties), **retries)
-        if location.scheme == "memory":
-            return MemoryStore()
-        return LocalStore()
 
+class _Sender:
+    """Hands an object that comes in parts to obstore, which undoes an upload whose parts end in an error."""
 
-@cache
-def _shared(properties: tuple[tuple[str, str], ...]) -> ObjectStoreTransport:
-    return ObjectStoreTransport(dict(properties))
+    def __init__(self, transport: ObjectStoreTransport, uri: str, chunk: int) -> None:
+        self._transport = transport
+        self._uri = uri
+        self._chunk = chunk
 
+    def whole(self, data: bytearray) -> None:
+        self._transport._call(self._uri, lambda store, key: obstore.put(store, key, data, use_multipart=False))  # noqa: SLF001
 
-def open_transport(properties: Mapping[str, str]) -> ObjectStoreTransport:
-    """The transport for these properties, one for the whole process so that connections are reused."""
-    return _shared(tuple(sorted(properties.items())))
+    def parts(self, parts: Iterator[bytearray]) -> None:
+        self._transport._call(  # noqa: SLF001
+            self._uri,
+            lambda store, key: obstore.put(
+                store, key, parts, use_multipart=True, chunk_size=self._chunk, max_concurrency=IN_FLIGHT
+            ),
+        )
 
 
 class _PresentError(StoreError):
     """A put-if-absent that lost; never leaves this module."""
 
 
-def _pool(location: Location, *, once: bool) -> tuple[str, str, bool]:
+def _pool(location: Location, *, once: bool) -> tuple[str, str, str, bool]:
     # One store where nothing is repeated anyway: what is put into memory must be found again.
-    return location.scheme, location.bucket, once and location.scheme not in _NEVER_RETRIED
+    return location.scheme, location.bucket, location.host, once and location.scheme not in _NEVER_RETRIED
+
+
+def _check_writable(uri: str) -> None:
+    if Location.parse(uri).scheme in ("http", "https"):
+        raise UnsupportedError(
+            f"{uri} is behind a web server, which is only read.", "write to s3://, gs:// or abfss://."
+        )
 
 
 def _exactly(data: Any, uri: str, start: int, length: int) -> memoryview:

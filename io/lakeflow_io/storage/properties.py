@@ -1,12 +1,13 @@
-"""Catalog properties -> the configuration of an object store.
+"""Catalog properties that concern storage, and how their values are read.
 
 The names are pyiceberg's (https://py.iceberg.apache.org/configuration/), so that one set of
-properties serves the catalog, this package and every other Iceberg client.
+properties serves the catalog, this package and every other Iceberg client. `s3.py`, `gcs.py` and
+`azure.py` say which ones each cloud knows.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import math
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -15,21 +16,13 @@ from lakeflow_io.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["s3_options", "store_properties"]
+__all__ = ["client_options", "first", "flag", "seconds", "store_properties", "url"]
 
 # Whole-request limit. obstore's own 30 s cuts large ranges on slow links; 5 min lets 8 MiB through at 30 kB/s.
 _REQUEST_TIMEOUT_SECONDS = 300
 _CONNECT_TIMEOUT_SECONDS = 10
-
-# A store's option, and the catalog properties that set it, first match wins.
-_S3_OPTIONS = {
-    "endpoint": ("s3.endpoint",),
-    "region": ("s3.region", "client.region"),
-    "access_key_id": ("s3.access-key-id", "client.access-key-id"),
-    "secret_access_key": ("s3.secret-access-key", "client.secret-access-key"),
-    "session_token": ("s3.session-token", "client.session-token"),
-}
 _STORE_PREFIXES = ("s3.", "client.", "gcs.", "adls.", "lakeflow.")
+_TRUE, _FALSE = ("true", "1", "yes", "y", "on", "t"), ("false", "0", "no", "n", "off", "f")
 
 
 def store_properties(properties: Mapping[str, Any]) -> dict[str, str]:
@@ -41,45 +34,71 @@ def store_properties(properties: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def s3_options(properties: Mapping[str, str]) -> dict[str, Any]:
-    """Keyword arguments for `obstore.store.S3Store`.
+def first(properties: Mapping[str, str], *names: str) -> str | None:
+    """The value of the first of `names` that is set to more than nothing."""
+    return next((properties[name] for name in names if properties.get(name)), None)
 
-    Credentials: those in the properties; else boto3's chain where boto3 is installed (profiles,
-    SSO, instance roles), refreshed by boto3; else obstore's own (environment, instance role).
+
+def flag(properties: Mapping[str, str], name: str) -> bool:
+    """A property that is on or off, off where it is absent.
+
+    Raises:
+        ConfigError: it is neither.
     """
-    options: dict[str, Any] = {}
-    for option, names in _S3_OPTIONS.items():
-        value = next((properties[name] for name in names if properties.get(name)), None)
-        if value is not None:
-            options[option] = value
-    endpoint = urlsplit(str(options.get("endpoint", "http://default")))
-    if endpoint.scheme not in ("http", "https") or not endpoint.netloc or " " in endpoint.netloc:
-        raise ConfigError(f"s3.endpoint={options['endpoint']!r} is no URL.", "write http://host:port or https://host.")
-    client: dict[str, Any] = {
-        "timeout": f"{_REQUEST_TIMEOUT_SECONDS}s",
-        "connect_timeout": f"{_CONNECT_TIMEOUT_SECONDS}s",
+    value = str(properties.get(name) or "false").lower()
+    if value not in (*_TRUE, *_FALSE):
+        raise ConfigError(f"{name}={properties[name]!r} is neither true nor false.", f"set {name} to true or false.")
+    return value in _TRUE
+
+
+def seconds(properties: Mapping[str, str], name: str) -> float | None:
+    """A duration in seconds, None where it is absent.
+
+    Raises:
+        ConfigError: it is no positive number.
+    """
+    if not properties.get(name):
+        return None
+    try:
+        value = float(properties[name])
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ConfigError(f"{name}={properties[name]!r} is no number of seconds.", f"set {name} to something like 30.")
+    return value
+
+
+def url(properties: Mapping[str, str], name: str) -> str | None:
+    """An http or https address without a slash at its end, None where it is absent.
+
+    Raises:
+        ConfigError: it is no such address.
+    """
+    value = properties.get(name)
+    if not value:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.netloc or " " in parts.netloc:
+        shown = value.rpartition("@")[2]
+        raise ConfigError(f"{name}={shown!r} is no URL.", "write http://host:port or https://host.")
+    return value.rstrip("/")
+
+
+def client_options(properties: Mapping[str, str], endpoint: str | None) -> dict[str, Any]:
+    """What obstore's HTTP client is to be told: time limits, a proxy, and whether `endpoint` needs no TLS."""
+    read = seconds(properties, "s3.request-timeout")
+    options: dict[str, Any] = {
+        "timeout": _duration(max(_REQUEST_TIMEOUT_SECONDS, read or 0)),
+        "connect_timeout": _duration(seconds(properties, "s3.connect-timeout") or _CONNECT_TIMEOUT_SECONDS),
     }
-    if options.get("endpoint", "").startswith("http://"):
-        client["allow_http"] = True
-    options["client_options"] = client
-    options["virtual_hosted_style_request"] = properties.get("s3.force-virtual-addressing", "").lower() == "true"
-    if properties.get("s3.anonymous", "").lower() == "true":
-        options["skip_signature"] = True
-    elif "access_key_id" not in options and importlib.util.find_spec("boto3"):
-        options.update(_boto3_options(properties))
-    options.setdefault("region", "us-east-1")
+    if read is not None:
+        options["read_timeout"] = _duration(read)
+    if proxy := url(properties, "s3.proxy-uri"):
+        options["proxy_url"] = proxy
+    if endpoint is not None and endpoint.startswith("http://"):
+        options["allow_http"] = True
     return options
 
 
-def _boto3_options(properties: Mapping[str, str]) -> dict[str, Any]:
-    import boto3
-    from obstore.auth.boto3 import Boto3CredentialProvider
-
-    profile = properties.get("s3.profile-name") or properties.get("client.profile-name")
-    session = boto3.Session(profile_name=profile)
-    if session.get_credentials() is None:
-        return {}
-    found: dict[str, Any] = {"credential_provider": Boto3CredentialProvider(session)}
-    if session.region_name:
-        found["region"] = session.region_name
-    return found
+def _duration(value: float) -> str:
+    return f"{math.ceil(value * 1000)}ms"

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from lakeflow_io.storage.upload import Upload
+
 __all__ = ["ObjectInfo", "Transport"]
 
 
@@ -83,6 +85,17 @@ class Transport(Protocol):
 
     def put_if_absent(self, uri: str, data: bytes | memoryview) -> bool:
         """Write an object unless one is there; tell whether this call wrote it."""
+        ...
+
+    def open_output(self, uri: str, size: int | None = None) -> Upload:
+        """A file that is written front to back, and visible once it is closed.
+
+        Takes a few parts' memory (48 MiB, more beyond 80 GB), whatever its size.
+
+        Args:
+            uri: The object.
+            size: The most bytes that are expected; without it some stores take 80 GB.
+        """
         ...
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:

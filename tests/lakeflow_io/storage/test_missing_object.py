@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
-from lakeflow_io.storage import MemoryTransport, ObjectStoreTransport
+from lakeflow_io.storage import Boto3Transport, MemoryTransport, ObjectStoreTransport
 from lakeflow_io.storage.location import join
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ NAMES = ["416", "data-416a.parquet", "range was invalid", "403 Forbidden", "401 
          "os error 28", "404", "already exists", "no such file"]  # fmt: skip
 
 
-@pytest.fixture(params=["memory", "local", "s3"])
+@pytest.fixture(params=["memory", "local", "s3", "boto3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> tuple[Transport, str]:
     """A transport, and the URI of an empty folder in it."""
     if request.param == "memory":
@@ -28,7 +28,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> tup
     if request.param == "local":
         return ObjectStoreTransport({}), f"file://{tmp_path}/folder"
     server = request.getfixturevalue("seaweed")
-    return ObjectStoreTransport(server.store_properties), f"s3://plain/{namespace}"
+    kind = Boto3Transport if request.param == "boto3" else ObjectStoreTransport
+    return kind(server.store_properties), f"s3://plain/{namespace}"
 
 
 @pytest.mark.parametrize("name", NAMES)

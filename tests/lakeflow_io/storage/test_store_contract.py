@@ -1,4 +1,4 @@
-"""One contract, three stores: local files, a real S3 server, memory."""
+"""One contract, four ways: local files, a real S3 server over obstore and over boto3, memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
-from lakeflow_io.storage import MemoryTransport, ObjectInfo, ObjectStoreTransport
+from lakeflow_io.storage import Boto3Transport, MemoryTransport, ObjectInfo, ObjectStoreTransport
 from lakeflow_io.storage.location import join
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WEIRD = ["a b", "100%", "k=v", "ü", "a#b", "a?b", "a+b", "a&b", "a%20b", "a'b", "日本", "x" * 200]
 
 
-@pytest.fixture(params=["memory", "local", "s3"])
+@pytest.fixture(params=["memory", "local", "s3", "boto3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> tuple[Transport, str]:
     """A transport, and the URI of an empty folder in it."""
     if request.param == "memory":
@@ -33,7 +33,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> tup
     if request.param == "local":
         return ObjectStoreTransport({}), f"file://{tmp_path}/folder"
     server = request.getfixturevalue("seaweed")
-    return ObjectStoreTransport(server.store_properties), f"s3://plain/{namespace}"
+    kind = Boto3Transport if request.param == "boto3" else ObjectStoreTransport
+    return kind(server.store_properties), f"s3://plain/{namespace}"
 
 
 def _result(value: Any) -> Any:

@@ -127,7 +127,7 @@ def test_a_folder_is_no_object(tmp_path: Path) -> None:
         ObjectStoreTransport({}).get(f"file://{tmp_path}/folder")
 
 
-@pytest.mark.parametrize("uri", ["gs://b/k", "hdfs://n/k", "http://h/k"])
+@pytest.mark.parametrize("uri", ["oss://b/k", "hdfs://n/k", "ftp://h/k"])
 def test_a_store_nobody_reaches_is_unsupported(uri: str) -> None:
     """A scheme that isn't spoken is refused by name, with those that are."""
     with pytest.raises(UnsupportedError, match="not supported") as caught:

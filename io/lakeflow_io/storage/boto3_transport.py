@@ -1,0 +1,265 @@
+"""The second transport: boto3 and s3transfer, for a session, a client or arguments of the caller's own.
+
+It is slower than obstore (each byte passes Python, and each request holds a thread), and does what
+obstore doesn't: whatever a boto3 session can sign in with, event handlers, any argument of S3's
+operations. `lakeflow.s3.transport=boto3` chooses it by property.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pyarrow as pa
+
+from lakeflow_io.errors import ConfigError, InternalError, LakeflowError, StoreError, UnsupportedError
+from lakeflow_io.storage.boto3_client import CONNECTIONS, SingleAttempts, extra_arguments, s3_client
+from lakeflow_io.storage.boto3_upload import MultipartSender, growing_part
+from lakeflow_io.storage.credentials import FreshProperties, credential_source
+from lakeflow_io.storage.failures import failed, no_credentials, refused, too_short
+from lakeflow_io.storage.location import Location
+from lakeflow_io.storage.transport import ObjectInfo
+from lakeflow_io.storage.upload import IN_FLIGHT, PART_BYTES, Upload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+
+__all__ = ["Boto3Transport"]
+
+_T = TypeVar("_T")
+_METHODS = {
+    "GetObject": "get_object",
+    "PutObject": "put_object",
+    "DeleteObject": "delete_object",
+    "CreateMultipartUpload": "create_multipart_upload",
+    "UploadPart": "upload_part",
+    "CompleteMultipartUpload": "complete_multipart_upload",
+    "AbortMultipartUpload": "abort_multipart_upload",
+}
+
+# A body is read in such pieces, and between two of them a request that nobody waits for is dropped.
+_PIECE_BYTES = 1024 * 1024
+# botocore repeats a request that fails, and not one whose body does.
+_BODY_ATTEMPTS = 3
+_OUTSIDE = 416  # RFC 9110: the range begins behind the end
+_PRESENT = (409, 412)  # another writer is just at it; it is there
+
+
+class Boto3Transport:
+    """A Transport for `s3://` over boto3.
+
+    Args:
+        properties: Storage properties, as for the default transport.
+        session: A boto3 session, in place of the properties' credentials.
+        client: A boto3 S3 client, in place of all of that. It should have as many connections
+            (`max_pool_connections`) as requests are to go on at once.
+        extra_args: Arguments of S3's operations (`RequestPayer`, `SSECustomerAlgorithm`, ...); each
+            is sent with every operation that knows it, over what the properties say.
+
+    Raises:
+        ConfigError: boto3 isn't installed, or a property has a value that it can't have.
+    """
+
+    def __init__(
+        self,
+        properties: Mapping[str, str] | None = None,
+        *,
+        session: Any = None,
+        client: Any = None,
+        extra_args: Mapping[str, Any] | None = None,
+    ) -> None:
+        given = dict(properties or {})
+        source = credential_source(given) if session is None and client is None else None
+        if importlib.util.find_spec("boto3") is None:
+            raise ConfigError.missing_extra("boto3", "aws", "lakeflow.s3.transport=boto3")
+        fresh = FreshProperties(given, source) if source is not None else None
+        self._client = client if client is not None else s3_client(given, session, fresh)
+        self._extra = {**extra_arguments(given), **(extra_args or {})}
+        self._single = SingleAttempts(self._client)
+        self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="lakeflow-boto3")
+
+    def get(self, uri: str) -> memoryview:
+        """The whole object, in one request; asked for again where its body is cut."""
+        for left in reversed(range(_BODY_ATTEMPTS)):
+            try:
+                return self._whole(uri)
+            except StoreError as error:
+                if type(error) is not StoreError or not left:
+                    raise
+        raise InternalError("A loop of attempts ended without one.")
+
+    def get_range(self, uri: str, start: int, length: int) -> memoryview:
+        """Bytes `[start, start + length)`, in one request and one attempt."""
+        return self._range(uri, start, length, threading.Event())
+
+    async def get_range_async(self, uri: str, start: int, length: int) -> memoryview:
+        """`get_range` for a task; cancelling it drops the request at the next piece that comes."""
+        return await self._threaded(lambda dropped: self._range(uri, start, length, dropped))
+
+    async def get_suffix_async(self, uri: str, length: int) -> tuple[memoryview, int]:
+        """The last `length` bytes, or all where there are fewer, and the object's size in bytes."""
+        return await self._threaded(lambda dropped: self._suffix(uri, length, dropped))
+
+    def put(self, uri: str, data: bytes | memoryview) -> None:
+        """Write an object; readers see all of it or nothing."""
+        from s3transfer.manager import TransferConfig, TransferManager
+
+        data = memoryview(data).cast("B")
+        if len(data) <= PART_BYTES:
+            with _translated(uri):
+                self._ask("PutObject", uri, Body=bytes(data))
+            return
+        bucket, key = _place(uri)
+        config = TransferConfig(multipart_chunksize=PART_BYTES, max_request_concurrency=IN_FLIGHT)
+        extra = {name: value for name, value in self._extra.items() if name in TransferManager.ALLOWED_UPLOAD_ARGS}
+        with _translated(uri), TransferManager(self._client, config) as manager:
+            manager.upload(pa.BufferReader(data), bucket, key, extra_args=extra).result()
+
+    def put_if_absent(self, uri: str, data: bytes | memoryview) -> bool:
+        """Write an object unless one is there; tell whether this call wrote it."""
+        from botocore.exceptions import ClientError
+
+        with _translated(uri):
+            try:
+                self._ask("PutObject", uri, Body=bytes(memoryview(data).cast("B")), IfNoneMatch="*")
+            except ClientError as error:
+                if _status(error) not in _PRESENT:
+                    raise
+                return False
+        return True
+
+    def open_output(self, uri: str, size: int | None = None) -> Upload:
+        """A file that is written front to back, and visible once it is closed."""
+        del size  # parts grow as they go
+
+        def ask(operation: str, **arguments: Any) -> Any:
+            with _translated(uri):
+                return self._ask(operation, uri, **arguments)
+
+        return Upload(uri, MultipartSender(ask), growing_part)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """All objects under the folder `prefix`, in no particular order."""
+        base = prefix.rstrip("/")
+        bucket, key = _place(base)
+        folder = f"{key}/" if key else ""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=folder, **self._known("ListObjectsV2")
+        )
+        with _translated(base):
+            for page in pages:
+                for each in page.get("Contents", []):
+                    yield ObjectInfo(f"{base}/{each['Key'].removeprefix(folder)}", each["Size"])
+
+    def delete(self, uri: str) -> None:
+        """Delete an object; one that is gone already is no error."""
+        with _translated(uri):
+            self._ask("DeleteObject", uri)
+
+    def _whole(self, uri: str) -> memoryview:
+        with _translated(uri):
+            answer = self._ask("GetObject", uri)
+            return _body(answer, uri, 0, answer["ContentLength"], threading.Event())
+
+    def _range(self, uri: str, start: int, length: int, dropped: threading.Event) -> memoryview:
+        from botocore.exceptions import ClientError
+
+        with _translated(uri), self._single.here():
+            try:
+                answer = self._ask("GetObject", uri, Range=f"bytes={start}-{start + length - 1}")
+            except ClientError as error:
+                if _status(error) == _OUTSIDE:
+                    raise too_short(uri, start, length, 0) from error
+                raise
+            return _body(answer, uri, start, length, dropped)
+
+    def _suffix(self, uri: str, length: int, dropped: threading.Event) -> tuple[memoryview, int]:
+        from botocore.exceptions import ClientError
+
+        with _translated(uri), self._single.here():
+            try:
+                answer = self._ask("GetObject", uri, Range=f"bytes=-{length}")
+            except ClientError as error:
+                if _status(error) == _OUTSIDE:  # no last byte can be asked of an object that has none
+                    return memoryview(b""), 0
+                raise
+            size = int(answer.get("ContentRange", f"/{answer['ContentLength']}").rpartition("/")[2])
+            wanted = min(length, size)
+            return _body(answer, uri, size - wanted, wanted, dropped), size
+
+    async def _threaded(self, read: Callable[[threading.Event], _T]) -> _T:
+        dropped = threading.Event()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, read, dropped)
+        except asyncio.CancelledError:
+            dropped.set()
+            raise
+
+    def _ask(self, operation: str, uri: str, **arguments: Any) -> Any:
+        from botocore.exceptions import ParamValidationError
+
+        bucket, key = _place(uri)
+        method = getattr(self._client, _METHODS[operation])
+        try:
+            return method(Bucket=bucket, Key=key, **{**self._known(operation), **arguments})
+        except (ParamValidationError, TypeError, ValueError) as error:
+            # What they say may repeat a value, which may be a key.
+            kind = type(error).__name__
+            raise ConfigError(f"boto3 doesn't take the arguments for {uri}: {kind}.", "check extra_args.") from None
+
+    def _known(self, operation: str) -> dict[str, Any]:
+        names = self._client.meta.service_model.operation_model(operation).input_shape.members
+        return {name: value for name, value in self._extra.items() if name in names}
+
+
+def _place(uri: str) -> tuple[str, str]:
+    location = Location.parse(uri)
+    if location.scheme != "s3":
+        raise UnsupportedError(f"boto3 doesn't reach {uri}.", "leave out lakeflow.s3.transport=boto3.")
+    return location.bucket, location.key
+
+
+def _body(answer: Any, uri: str, start: int, length: int, dropped: threading.Event) -> memoryview:
+    """Read a body into one buffer; its connection is closed where that doesn't succeed."""
+    view = memoryview(bytearray(length))
+    body, got = answer["Body"], 0
+    try:
+        while got < length:
+            count = body.readinto(view[got : got + _PIECE_BYTES])
+            if not count:
+                break
+            got += count
+            if dropped.is_set():
+                break
+        if got != length and not dropped.is_set():
+            raise too_short(uri, start, length, got)
+    finally:
+        if got != length:
+            body.close()
+    return view.toreadonly()
+
+
+def _status(error: Any) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+@contextmanager
+def _translated(uri: str) -> Generator[None]:
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except LakeflowError:
+        raise
+    except ClientError as error:
+        code, line = str(error.response.get("Error", {}).get("Code", "")), str(error).splitlines()[0]
+        raise refused(uri, _status(error), code, line, line) or failed(uri, line) from error
+    except (BotoCoreError, Boto3Error, HTTPError, OSError) as error:
+        line = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise (no_credentials if "Credential" in line else failed)(uri, line) from error

@@ -1,0 +1,244 @@
+"""A caller's own session, client and arguments of S3's operations are used, and nothing of theirs is changed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import socket
+import sys
+import threading
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from lakeflow_io.errors import AccessDeniedError, ConfigError, StoreError, ThrottledError, UnsupportedError
+from lakeflow_io.storage import Boto3Transport, ObjectStoreTransport, open_transport
+from lakeflow_io.storage.boto3_upload import growing_part
+from lakeflow_io.storage.upload import MAX_PARTS, PART_BYTES
+
+if TYPE_CHECKING:
+    from lakeflow.demo.seaweed import Seaweed
+
+DATA = bytes(range(200))
+SECRET = "hunter2-s3cr3t"
+KEYS = {"s3.access-key-id": "id", "s3.secret-access-key": SECRET, "s3.region": "us-east-1"}
+AES = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+
+
+def _session(**options: str) -> Any:
+    return boto3.Session(aws_access_key_id="mine", aws_secret_access_key=SECRET, region_name="eu-west-1", **options)
+
+
+def test_a_session_of_the_callers_signs(web: Any) -> None:
+    """Its keys and region are used, whatever the properties say."""
+    server = web.serve(lambda request: web.ranged(request, DATA))
+    transport = Boto3Transport({"s3.endpoint": server.url}, session=_session())
+
+    got = transport.get_range("s3://bucket/a/key", 3, 4)
+
+    signed = server.requests[0].headers["authorization"]
+    assert bytes(got) == DATA[3:7]
+    assert "Credential=mine/" in signed
+    assert "/eu-west-1/s3/" in signed
+
+
+def test_a_client_of_the_callers_keeps_its_retries(web: Any) -> None:
+    """Ranged reads are made once, all other requests as often as the client was told, before and after."""
+    server = web.serve(lambda _: web.answer(503, b"<Error><Code>SlowDown</Code></Error>"))
+    config = Config(retries={"total_max_attempts": 2, "mode": "standard"})
+    client = _session().client("s3", endpoint_url=server.url, config=config)
+    transport = Boto3Transport(client=client)
+
+    def requests(call: Any) -> int:
+        before = len(server.requests)
+        with pytest.raises((ThrottledError, client.exceptions.ClientError)):
+            call()
+        return len(server.requests) - before
+
+    assert requests(lambda: client.get_object(Bucket="bucket", Key="key", Range="bytes=0-4")) == 2
+    assert requests(lambda: transport.get_range("s3://bucket/key", 0, 5)) == 1
+    assert requests(lambda: asyncio.run(transport.get_suffix_async("s3://bucket/key", 5))) == 1
+    assert requests(lambda: transport.get("s3://bucket/key")) == 2
+    assert requests(lambda: client.get_object(Bucket="bucket", Key="key", Range="bytes=0-4")) == 2
+
+
+def test_arguments_go_where_they_are_known(web: Any) -> None:
+    """`extra_args` reach each operation that has them, and break none that hasn't."""
+
+    def answer(request: Any) -> Any:
+        if "list-type" in request.path:
+            return web.answer(200, b"<ListBucketResult></ListBucketResult>")
+        return web.ranged(request, DATA) if request.method == "GET" else web.answer(200)
+
+    server = web.serve(answer)
+    extra = {"RequestPayer": "requester", "SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"k" * 32}
+    transport = Boto3Transport({**KEYS, "s3.endpoint": server.url}, extra_args={**extra, "StorageClass": "GLACIER_IR"})
+
+    transport.get_range("s3://bucket/key", 0, 5)
+    transport.put("s3://bucket/key", b"x")
+    transport.put_if_absent("s3://bucket/key", b"x")
+    list(transport.list("s3://bucket/folder"))
+    transport.delete("s3://bucket/key")
+
+    assert {each.headers["x-amz-request-payer"] for each in server.requests} == {"requester"}
+    encrypted = ["x-amz-server-side-encryption-customer-key" in each.headers for each in server.requests]
+    assert encrypted == [True, True, True, False, False]
+    stored = [each.headers.get("x-amz-storage-class") for each in server.requests]
+    assert stored == [None, "GLACIER_IR", "GLACIER_IR", None, None]
+
+
+def test_properties_say_the_same(web: Any) -> None:
+    """`s3.requester-pays` and `s3.sse.*` need no arguments."""
+    server = web.serve(lambda request: web.ranged(request, DATA))
+    extra = {"s3.requester-pays": "true", "s3.sse.type": "custom", "s3.sse.key": AES}
+
+    Boto3Transport({**KEYS, **extra, "s3.endpoint": server.url}).get_range("s3://bucket/key", 0, 5)
+
+    headers = server.requests[0].headers
+    assert headers["x-amz-request-payer"] == "requester"
+    assert headers["x-amz-server-side-encryption-customer-key"] == AES
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(ObjectStoreTransport, Boto3Transport), (Boto3Transport, ObjectStoreTransport)]
+)
+def test_customer_keys_encrypt(seaweed: Seaweed, namespace: str, one: Any, other: Any) -> None:
+    """What one transport wrote with a key, small or in parts, the other reads with it, and nobody without."""
+    with_key = {**seaweed.store_properties, "s3.sse.type": "custom", "s3.sse.key": AES}
+    small, large = f"s3://plain/{namespace}/small", f"s3://plain/{namespace}/large"
+    data = DATA * (3 * PART_BYTES // len(DATA))
+
+    one(with_key).put(small, DATA)
+    with one(with_key).open_output(large) as file:
+        file.write(data)
+
+    reader = other(with_key)
+    assert bytes(reader.get_range(small, 3, 4)) == DATA[3:7]
+    assert bytes(reader.get_range(large, PART_BYTES - 2, 400)) == data[PART_BYTES - 2 : PART_BYTES + 398]
+    with pytest.raises(StoreError):
+        other(seaweed.store_properties).get(small)
+
+
+def test_a_property_chooses_it() -> None:
+    """`lakeflow.s3.transport` names one of the two."""
+    chosen = open_transport({**KEYS, "lakeflow.s3.transport": "boto3"})
+
+    assert isinstance(chosen, Boto3Transport)
+    assert isinstance(open_transport({**KEYS, "lakeflow.s3.transport": "obstore"}), ObjectStoreTransport)
+    with pytest.raises(ConfigError, match=r"lakeflow\.s3\.transport"):
+        open_transport({**KEYS, "lakeflow.s3.transport": "carrier pigeon"})
+
+
+@pytest.mark.parametrize("uri", ["file:///a", "gs://b/k", "memory://b/k"])
+def test_other_stores_are_refused(uri: str) -> None:
+    """S3 is all that boto3 reaches."""
+    with pytest.raises(UnsupportedError, match=uri):
+        Boto3Transport(KEYS).get_range(uri, 0, 5)
+
+
+def test_nothing_to_sign_with_is_denied(web: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """Without any credentials the properties that set them are named."""
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    server = web.serve(lambda request: web.ranged(request, DATA))
+
+    with pytest.raises(AccessDeniedError, match="No usable credentials"):
+        Boto3Transport({"s3.endpoint": server.url}).get_range("s3://bucket/key", 0, 5)
+
+    anonymous = Boto3Transport({"s3.endpoint": server.url, "s3.anonymous": "true"})
+    assert bytes(anonymous.get_range("s3://bucket/key", 0, 5)) == DATA[:5]
+
+
+def test_wrong_arguments_show_no_key(web: Any) -> None:
+    """What boto3 doesn't take is a ConfigError that doesn't repeat it."""
+    server = web.serve(lambda request: web.ranged(request, DATA))
+    extra = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": 5, "RequestPayer": [SECRET]}
+
+    with pytest.raises(ConfigError, match="extra_args") as caught:
+        Boto3Transport({**KEYS, "s3.endpoint": server.url}, extra_args=extra).get_range("s3://bucket/key", 0, 5)
+
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_credentials_are_renewed(web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys that are over when the transport is made are replaced before the first request."""
+    ends = str(round((time.time() + 3600) * 1000))
+    server = web.serve(lambda request: web.ranged(request, DATA))
+    properties = {
+        **KEYS, "s3.session-token": "t", "s3.session-token-expires-at-ms": "1", "s3.endpoint": server.url,
+        "lakeflow.credentials.function": "user_module:fresh",
+    }  # fmt: skip
+    fresh = {"s3.access-key-id": "fresh", "s3.secret-access-key": SECRET, "s3.session-token-expires-at-ms": ends}
+    monkeypatch.setitem(sys.modules, "user_module", SimpleNamespace(fresh=lambda: fresh))
+
+    Boto3Transport(properties).get_range("s3://bucket/key", 0, 5)
+
+    assert "Credential=fresh/" in server.requests[0].headers["authorization"]
+
+
+def test_a_request_that_is_cancelled_is_dropped() -> None:
+    """When its task is cancelled, a body that trickles in is read no further and its connection ends."""
+    asked, gone = threading.Event(), threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(
+                b"HTTP/1.1 206 Partial Content\r\nContent-Length: 100000000\r\n"
+                b"Content-Range: bytes 0-99999999/100000000\r\n\r\n"
+            )
+            asked.set()
+            try:
+                for _ in range(100):
+                    connection.sendall(bytes(1_000_000))
+            except OSError:
+                gone.set()
+
+    async def abandon(transport: Boto3Transport) -> None:
+        task = asyncio.create_task(transport.get_range_async("s3://bucket/key", 0, 100_000_000))
+        await asyncio.to_thread(asked.wait, 30)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await asyncio.to_thread(gone.wait, 30)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        asyncio.run(abandon(Boto3Transport({**KEYS, "s3.endpoint": f"http://127.0.0.1:{listener.getsockname()[1]}"})))
+        thread.join()
+
+
+def test_a_part_that_is_refused_undoes_the_upload(web: Any) -> None:
+    """The store is told to forget the parts it has, and the writer why."""
+
+    def answer(request: Any) -> Any:
+        if request.method == "POST":
+            body = "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>"
+            return web.answer(200, body.encode())
+        return web.answer(204 if request.method == "DELETE" else 403)
+
+    server = web.serve(answer)
+    file = Boto3Transport({**KEYS, "s3.endpoint": server.url}).open_output("s3://bucket/key")
+
+    with pytest.raises(AccessDeniedError), file:
+        file.write(bytes(2 * PART_BYTES))
+
+    last = server.requests[-1]
+    assert (last.method, last.path) == ("DELETE", "/bucket/key?uploadId=u1")
+
+
+def test_parts_grow_to_the_largest_object() -> None:
+    """Ten thousand parts hold 5 TiB, none is larger than S3 takes, and the first 8 GB come in small ones."""
+    sizes = [growing_part(number) for number in range(MAX_PARTS)]
+
+    assert sum(sizes) >= 5 * 1024**4
+    assert max(sizes) < 5 * 1024**3
+    assert set(sizes[:1000]) == {PART_BYTES}
+    assert sizes == sorted(sizes)

@@ -1,0 +1,336 @@
+"""Credentials that expire are renewed before they do, once for everybody, wherever the reader runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakeflow_io.errors import AccessDeniedError, CatalogError, ConfigError, StoreError
+from lakeflow_io.storage import ObjectStoreTransport, open_transport
+from lakeflow_io.storage.credentials import FreshProperties, credential_source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DATA = bytes(range(200))
+SECRET = "hunter2-s3cr3t"
+LIFE_SECONDS = 0.4
+GRACE_SECONDS = 1.0  # a server's clock: it refuses keys only this much later than they say
+
+
+def _keys(number: int, ends_at: float) -> dict[str, str]:
+    return {
+        "s3.access-key-id": f"key{number}",
+        "s3.secret-access-key": SECRET,
+        "s3.session-token": f"token{number}",
+        "s3.session-token-expires-at-ms": str(round(ends_at * 1000)),
+    }
+
+
+class _Vending:
+    """A REST catalog and an S3 server in one: it vends keys that live shortly, and refuses those that are over."""
+
+    def __init__(self, web: Any, *, endpoint: bool = True) -> None:
+        self._web = web
+        self._endpoint = endpoint
+        self._lock = threading.Lock()
+        self._ends: dict[str, float] = {}
+        self.broken = False
+        self.server = web.serve(self._answer)
+
+    def vend(self, life: float = LIFE_SECONDS) -> dict[str, str]:
+        with self._lock:
+            number = len(self._ends)
+            self._ends[f"key{number}"] = time.time() + life
+            return _keys(number, self._ends[f"key{number}"])
+
+    @property
+    def vended(self) -> int:
+        return len(self._ends)
+
+    def properties(self, **credentials: str) -> dict[str, str]:
+        return {
+            "s3.endpoint": self.server.url,
+            "s3.region": "us-east-1",
+            "lakeflow.credentials.table": json.dumps(["kg", "titles"]),
+            "lakeflow.credentials.location": "s3://bucket/titles/metadata/1.json",
+            "lakeflow.credentials.catalog": json.dumps({"uri": self.server.url, "token": SECRET}),
+            **credentials,
+        }
+
+    def _answer(self, request: Any) -> Any:
+        path = request.path.partition("?")[0]
+        if path.startswith("/bucket/"):
+            return self._object(request)
+        if self.broken:
+            return self._web.answer(500, b"{}")
+        if path == "/v1/config":
+            return self._config()
+        assert request.headers["authorization"] == f"Bearer {SECRET}"
+        wide = {"prefix": "s3://bucket/", "config": {"s3.access-key-id": "wrong", "s3.secret-access-key": "x"}}
+        if path == "/v1/namespaces/kg/tables/titles/credentials":
+            right = {"prefix": "s3://bucket/titles/", "config": self.vend()}
+            other = {"prefix": "s3://bucket/titles/other/", "config": wide["config"]}
+            return self._json({"storage-credentials": [wide, right, other]})
+        assert path == "/v1/namespaces/kg/tables/titles"
+        return self._json({"metadata-location": "s3://bucket/titles/metadata/1.json", "metadata": METADATA,
+                           "config": self.vend()})  # fmt: skip
+
+    def _object(self, request: Any) -> Any:
+        key = request.headers["authorization"].partition("Credential=")[2].partition("/")[0]
+        if time.time() >= self._ends.get(key, 0) + GRACE_SECONDS:
+            return self._web.answer(400, b"<Error><Code>ExpiredToken</Code></Error>")
+        return self._web.ranged(request, DATA)
+
+    def _config(self) -> Any:
+        endpoints = ["GET /v1/{prefix}/namespaces/{namespace}/tables/{table}"]
+        if self._endpoint:
+            endpoints.append("GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/credentials")
+        return self._json({"defaults": {}, "overrides": {}, "endpoints": endpoints})
+
+    def _json(self, value: Any) -> Any:
+        return self._web.answer(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
+
+METADATA = {
+    "format-version": 2, "table-uuid": "9c12d441-03fe-4693-9a96-a0705ddf69c1", "location": "s3://bucket/titles",
+    "last-sequence-number": 0, "last-updated-ms": 0, "last-column-id": 1, "current-schema-id": 0,
+    "schemas": [{"type": "struct", "schema-id": 0, "fields": [
+        {"id": 1, "name": "id", "required": True, "type": "long"}]}],
+    "default-spec-id": 0, "partition-specs": [{"spec-id": 0, "fields": []}], "last-partition-id": 999,
+    "default-sort-order-id": 0, "sort-orders": [{"order-id": 0, "fields": []}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("endpoint", [True, False], ids=["credentials endpoint", "table loaded again"])
+def test_reads_cross_the_end_of_their_credentials(web: Any, *, endpoint: bool) -> None:
+    """Ranges are read for several lives of the keys that the catalog vends, and none is refused."""
+    vending = _Vending(web, endpoint=endpoint)
+    transport = ObjectStoreTransport(vending.properties(**vending.vend()))
+
+    async def read() -> None:
+        until = time.monotonic() + LIFE_SECONDS + 1.5 * GRACE_SECONDS
+        while time.monotonic() < until:
+            many = [transport.get_range_async("s3://bucket/titles/data", start, 4) for start in range(8)]
+            assert [bytes(each) for each in await asyncio.gather(*many)] == [DATA[i : i + 4] for i in range(8)]
+
+    asyncio.run(read())
+
+    assert 3 <= vending.vended < 20
+
+
+def test_a_worker_renews_by_the_description(web: Any) -> None:
+    """What was pickled with keys that are over by now still opens: the first request asks for others."""
+    vending = _Vending(web)
+    carried = pickle.dumps(vending.properties(**vending.vend(life=-10)))
+
+    got = open_transport(pickle.loads(carried)).get_range("s3://bucket/titles/data", 3, 4)
+
+    assert bytes(got) == DATA[3:7]
+
+
+def test_a_new_token_is_no_new_transport(web: Any) -> None:
+    """Each load of a table brings other keys; connections and pools are those that were there."""
+    vending = _Vending(web)
+    one, two = (open_transport(vending.properties(**vending.vend())) for _ in range(2))
+
+    assert one is two
+
+
+def test_expired_keys_without_a_source_are_denied(web: Any) -> None:
+    """Without a description of where to ask, the end of the keys is an error that says so."""
+    vending = _Vending(web)
+    transport = ObjectStoreTransport({"s3.endpoint": vending.server.url, **vending.vend(life=-10)})
+
+    with pytest.raises(AccessDeniedError, match="ExpiredToken"):
+        transport.get_range("s3://bucket/titles/data", 3, 4)
+
+
+def test_a_catalog_that_is_down_may_be_retried(web: Any) -> None:
+    """With no good keys left and a catalog that fails, a read is a StoreError without secrets; later it works."""
+    vending = _Vending(web)
+    transport = ObjectStoreTransport(vending.properties(**vending.vend(life=60)))
+    transport.get_range("s3://bucket/titles/data", 3, 4)
+    over = ObjectStoreTransport(vending.properties(**vending.vend(life=-10)))
+    vending.broken = True
+
+    with pytest.raises(StoreError) as caught:
+        over.get_range("s3://bucket/titles/data", 3, 4)
+    vending.broken = False
+
+    assert type(caught.value) is StoreError
+    assert SECRET not in str(caught.value)
+    assert bytes(_until_it_works(over)) == DATA[3:7]
+
+
+def _until_it_works(transport: ObjectStoreTransport) -> memoryview:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return transport.get_range("s3://bucket/titles/data", 3, 4)
+        except StoreError:
+            if time.monotonic() > deadline:
+                raise
+
+
+class _Source:
+    """Counts how often it is asked; its keys live `life` seconds of the test's clock."""
+
+    def __init__(self, life: float) -> None:
+        self.now = 1_000_000.0
+        self.life = life
+        self.asked = 0
+        self.fails = False
+
+    def __call__(self) -> Mapping[str, str]:
+        self.asked += 1
+        if self.fails:
+            raise CatalogError("the catalog is down.")
+        return _keys(self.asked, self.now + self.life)
+
+
+@given(life=st.floats(1, 40_000), steps=st.lists(st.floats(0, 5_000), max_size=20))
+def test_what_is_given_is_always_good(life: float, steps: list[float]) -> None:
+    """Whatever the pace of use: keys are good when given, renewed early, and not asked for needlessly."""
+    source = _Source(life)
+    fresh = FreshProperties(_keys(0, source.now + life), source, lambda: source.now)
+
+    for step in steps:
+        source.now += step
+        _, until = fresh.current()
+        assert until.timestamp() - source.now >= min(300, life / 4) - 1e-2
+    assert source.asked <= sum(steps) / (0.74 * life) + 1
+
+
+def test_many_threads_ask_once() -> None:
+    """Thirty threads that find the keys over wait for one answer."""
+    source = _Source(3600)
+    fresh = FreshProperties({"s3.region": "here"}, source, lambda: source.now)
+
+    with ThreadPoolExecutor(30) as pool:
+        given = list(pool.map(lambda _: fresh.current()[0], range(30)))
+
+    assert source.asked == 1
+    assert {each["s3.access-key-id"] for each in given} == {"key1"}
+    assert {each["s3.region"] for each in given} == {"here"}
+
+
+def test_a_source_that_fails_early_is_asked_later() -> None:
+    """While the old keys are good a failure changes nothing; when they are over it is raised."""
+    source = _Source(1000)
+    fresh = FreshProperties(_keys(0, source.now + 1000), source, lambda: source.now)
+    source.fails = True
+    source.now += 800
+
+    kept = [fresh.current()[0]["s3.access-key-id"] for _ in range(5)]
+    asked = source.asked
+    source.now += 201
+
+    assert (kept, asked) == (["key0"] * 5, 1)
+    for _ in range(5):
+        with pytest.raises(StoreError, match="down"):
+            fresh.current()
+    assert source.asked == 2
+
+
+def test_a_failure_is_not_the_end() -> None:
+    """Half a second after a failure the source is asked again, and what it gives is used."""
+    source = _Source(1000)
+    fresh = FreshProperties({}, source, lambda: source.now)
+    source.fails = True
+    with pytest.raises(StoreError, match="down"):
+        fresh.current()
+
+    source.fails = False
+    source.now += 0.6
+
+    assert fresh.current()[0]["s3.access-key-id"] == "key2"
+
+
+def function_for_tests() -> dict[str, str]:
+    """What a user's function returns."""
+    return {"gcs.oauth2.token": "fresh", "gcs.oauth2.token-expires-at": str(round((time.time() + 3600) * 1000))}
+
+
+def raising_for_tests() -> dict[str, str]:
+    """What a user's function may do."""
+    raise RuntimeError(SECRET)
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> str:
+    """This module by a name that can be imported."""
+    import sys
+
+    monkeypatch.setitem(sys.modules, "module_of_a_user", sys.modules[__name__])
+    return "module_of_a_user"
+
+
+def test_a_function_gives_credentials(web: Any, module: str) -> None:
+    """`lakeflow.credentials.function` names a function of the user's; its token is sent."""
+    server = web.serve(lambda request: web.ranged(request, DATA))
+    over = {"gcs.oauth2.token": "old", "gcs.oauth2.token-expires-at": "1"}
+    properties = {"gcs.service.host": server.url, "lakeflow.credentials.function": f"{module}:function_for_tests"}
+
+    ObjectStoreTransport({**properties, **over}).get_range("gs://bucket/key", 3, 4)
+
+    assert [each.headers["authorization"] for each in server.requests] == ["Bearer fresh"]
+
+
+def test_azure_signatures_are_renewed(web: Any) -> None:
+    """The newest signature of the account is in the URL."""
+    server = web.serve(lambda request: web.ranged(request, DATA))
+    host = server.url.removeprefix("http://")
+    name = "acc.dfs.core.windows.net"
+    over = {f"adls.sas-token.{name}": "sv=1&sig=old", f"adls.sas-token-expires-at-ms.{name}": "1"}
+    ends = str(round((time.time() + 3600) * 1000))
+    transport = ObjectStoreTransport(
+        {"adls.account-host": host, "adls.blob-storage-scheme": "http", **over},
+        credentials=lambda: {f"adls.sas-token.{name}": "sv=1&sig=new", f"adls.sas-token-expires-at-ms.{name}": ends},
+    )
+
+    transport.get_range(f"abfss://box@{name}/key", 3, 4)
+
+    assert "sig=new" in server.requests[0].path
+
+
+def test_a_function_that_raises_shows_no_secret(module: str) -> None:
+    """Its exception may hold anything, so only its type is told."""
+    transport = ObjectStoreTransport(
+        {"s3.endpoint": "http://127.0.0.1:1", "lakeflow.credentials.function": f"{module}:raising_for_tests"}
+    )
+
+    with pytest.raises(StoreError, match="RuntimeError") as caught:
+        transport.get_range("s3://bucket/key", 0, 1)
+
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"lakeflow.credentials.function": "nowhere:at_all"},
+        {"lakeflow.credentials.function": "json:nothing"},
+        {"lakeflow.credentials.function": ""} | {"lakeflow.credentials.table": "[]"},
+        {"lakeflow.credentials.table": "{", "lakeflow.credentials.location": "", "lakeflow.credentials.catalog": "{}"},
+    ],
+)
+def test_a_garbled_description_is_refused(properties: dict[str, str]) -> None:
+    """It is named when the transport is made, not at the first read."""
+    with pytest.raises(ConfigError, match=r"lakeflow\.credentials"):
+        credential_source(properties)
+
+
+def test_a_time_that_is_none_is_refused() -> None:
+    """The property is named."""
+    with pytest.raises(ConfigError, match="session-token-expires-at-ms"):
+        FreshProperties({"s3.session-token-expires-at-ms": "tomorrow"}, dict)
