@@ -66,9 +66,15 @@ class S3Like:
         """Let in only whom `access` says."""
         self._ask("PUT", "access", asdict(access))
 
-    def load(self, folder: Path) -> int:
-        """Put each file under `folder` into the bucket, by its path within, without S3's verbs; returns how many."""
-        return int(self._ask("POST", "load", {"bucket": self.bucket, "folder": str(folder.resolve())}))
+    def load(self, folder: Path, prefix: str = "") -> int:
+        """Put each file under `folder` into the bucket, without S3's verbs; returns how many.
+
+        Args:
+            folder: Files at any depth.
+            prefix: A key is this and the file's path within `folder`.
+        """
+        wanted = {"bucket": self.bucket, "folder": str(folder.resolve()), "prefix": prefix}
+        return int(self._ask("POST", "load", wanted))
 
     def _ask(self, method: str, what: str, sent: Any = None) -> Any:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=_CONTROL_SECONDS)

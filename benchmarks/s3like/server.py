@@ -150,7 +150,7 @@ class Server:
             self.guard(Access(**rules))
         elif asked == ("POST", "load"):
             wanted = json.loads(sent)
-            return json_answer(json.dumps(self.store.load(wanted["bucket"], Path(wanted["folder"]))))
+            return json_answer(json.dumps(self.store.load(wanted["bucket"], Path(wanted["folder"]), wanted["prefix"])))
         else:
             return S3Error("MethodNotAllowed", request.path).answer()
         return json_answer("{}")

@@ -105,11 +105,11 @@ class Store:
             if self.bucket(bucket).pop(key, None):
                 self._sorted.pop(bucket, None)
 
-    def load(self, bucket: str, folder: Path) -> int:
-        """Put each file under `folder`, by its path within; returns how many."""
+    def load(self, bucket: str, folder: Path, prefix: str = "") -> int:
+        """Put each file under `folder`, by `prefix` and its path within; returns how many."""
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
         for path in files:
-            self.put(bucket, path.relative_to(folder).as_posix(), Blob.of_file(path))
+            self.put(bucket, prefix + path.relative_to(folder).as_posix(), Blob.of_file(path))
         return len(files)
 
     def start_upload(self, bucket: str, key: str) -> str:
