@@ -9,7 +9,7 @@ from threading import Lock
 
 __all__ = ["SharedPace", "pace_connection"]
 
-_SO_MAX_PACING_RATE = 47  # linux/socket.h; Python has no name for it
+SO_MAX_PACING_RATE = 47  # linux/socket.h; Python has no name for it
 _UNLIMITED = 0xFFFF_FFFF
 # Credit for time that wasn't used: a thread that wakes a little late must not slow all of them.
 _CREDIT_SECONDS = 0.005
@@ -17,7 +17,7 @@ _CREDIT_SECONDS = 0.005
 
 def pace_connection(connection: socket.socket, bytes_s: int) -> None:
     """Let the kernel send at most this many bytes per second; 0 is no limit."""
-    connection.setsockopt(socket.SOL_SOCKET, _SO_MAX_PACING_RATE, struct.pack("I", bytes_s or _UNLIMITED))
+    connection.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, struct.pack("I", bytes_s or _UNLIMITED))
 
 
 class SharedPace:

@@ -103,7 +103,7 @@ class Server:
         stops = answer.blob is not None and with_body and answer.length > 1
         cut = stops and luck.cut_after is not None
         parts = self._parts(answer.size, luck) if stops else iter([answer.size])
-        self.counts.moved(sent=connection.send(answer, with_body=with_body, parts=parts, take=self._pace.take))
+        connection.send(answer, with_body=with_body, parts=parts, take=self._take)
         return not cut and request.headers.get("connection", "").lower() != "close"
 
     def _do(self, request: Request, luck: Luck, pieces: Iterator[bytes]) -> Answer:
@@ -115,6 +115,11 @@ class Server:
             return operations.answer(self.store, request, pieces)
         except S3Error as error:
             return error.answer()
+
+    def _take(self, size: int) -> None:
+        # Counted before it leaves: a client that has it all finds it all counted.
+        self.counts.moved(sent=size)
+        self._pace.take(size)
 
     def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:

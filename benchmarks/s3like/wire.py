@@ -85,8 +85,8 @@ class Connection:
         """Tell a client that asked whether to send its body."""
         self.socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def send(self, answer: Answer, *, with_body: bool, parts: Iterator[int], take: Callable[[int], None]) -> int:
-        """Send the head, and the body up to each of `parts` in turn; returns bytes of body sent.
+    def send(self, answer: Answer, *, with_body: bool, parts: Iterator[int], take: Callable[[int], None]) -> None:
+        """Send the head, and the body up to each of `parts` in turn.
 
         `parts` yields ends, in ascending order; between two, its generator may wait. A body whose
         last end is before its size is cut. `take` waits until so many bytes may leave.
@@ -94,12 +94,11 @@ class Connection:
         head = _head(answer)
         if not with_body or not answer.size:
             self.socket.sendall(head)
-            return 0
+            return
         sent = 0
         for end in parts:
             sent = self._send_until(answer, head, sent, end, take)
             head = b""
-        return sent
 
     def _send_until(self, answer: Answer, head: bytes, sent: int, end: int, take: Callable[[int], None]) -> int:
         blob = answer.blob
