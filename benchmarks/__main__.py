@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from benchmarks.contenders import CONTENDERS
 from benchmarks.read import run
 from benchmarks.s3like import PROFILES
 from benchmarks.stores import LOOPBACK
 from benchmarks.workloads import SCALES, WORKLOADS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
 
 
 def main() -> None:
@@ -21,6 +25,7 @@ def main() -> None:
     parser.add_argument("--workloads", type=_names(WORKLOADS), default=list(WORKLOADS), metavar="A,B")
     parser.add_argument("--contenders", type=_names(CONTENDERS), default=list(CONTENDERS), metavar="A,B")
     parser.add_argument("--runs", type=int, default=5, help="counted runs of each contender (default: %(default)s)")
+    parser.add_argument("--warm-ups", type=int, default=1, help="runs before them, not counted (default: %(default)s)")
     parser.add_argument("--scale", default="full", choices=list(SCALES), help="default: full, 2.4 GB in all")
     parser.add_argument("--json", metavar="OUT", help="also write the figures to a file")
     options = parser.parse_args()
@@ -29,17 +34,18 @@ def main() -> None:
         workloads=options.workloads,
         contenders=options.contenders,
         runs=options.runs,
+        warm_ups=options.warm_ups,
         scale=options.scale,
         out=options.json,
     )
 
 
-def _names(known: object) -> object:
+def _names(known: Collection[str]) -> Callable[[str], list[str]]:
     def parse(text: str) -> list[str]:
         names = text.split(",")
         for name in names:
-            if name not in known:  # type: ignore[operator]
-                raise argparse.ArgumentTypeError(f"{name!r} is unknown; there are {', '.join(known)}")  # type: ignore[call-overload]
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"{name!r} is unknown; there are {', '.join(known)}")
         return names
 
     return parse

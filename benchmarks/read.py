@@ -35,16 +35,18 @@ def run(
     workloads: Sequence[str] = tuple(WORKLOADS),
     contenders: Sequence[str] = CONTENDERS,
     runs: int = 5,
+    warm_ups: int = 1,
     scale: str = "full",
     out: str | None = None,
 ) -> dict[str, Any]:
-    """Measure each contender on each workload in fresh processes, in turn, after one warm-up each.
+    """Measure each contender on each workload in fresh processes, in turn.
 
     Args:
         profile: `"loopback"` (SeaweedFS), or the name of one of the S3-like server's profiles.
         workloads: Names out of `WORKLOADS`.
         contenders: Names out of `CONTENDERS`.
         runs: Counted runs of each contender.
+        warm_ups: Runs before them that aren't counted.
         scale: A name out of `SCALES`.
         out: A file for the figures, as JSON.
 
@@ -65,7 +67,7 @@ def run(
     with run_store(profile, folders.values()) as store:
         for workload in chosen:
             task = _task(workload, size, folders[workload.dataset], store)
-            taken = _rounds(workload, task, contenders, runs, truths[workload.name])
+            taken = _rounds(workload, task, contenders, range(-warm_ups, runs), truths[workload.name])
             result["workloads"][workload.name] = summary(taken, store)
             if out:  # after each workload: what was measured isn't lost
                 Path(out).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -86,23 +88,25 @@ def _task(workload: Workload, scale: Scale, folder: Path, store: Store) -> Task:
 
 
 def _rounds(
-    workload: Workload, task: Task, contenders: Sequence[str], runs: int, right: Truth
+    workload: Workload, task: Task, contenders: Sequence[str], rounds: range, right: Truth
 ) -> dict[str, list[dict[str, Any]]]:
-    """Each contender's counted runs; one entry with `error` for one that failed, which isn't run again."""
+    """Each contender's runs from round 0 on; one entry with `error` for one that failed, which isn't run again."""
     names = [*contenders, *([LIMIT] if "lakeflow" in contenders else [])]
     taken: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     failed: set[str] = set()
-    for number in range(runs + 1):
+    for number in rounds:
         for name in names:
             if name in failed:
                 continue
             found = _one(name, task, right)
             told = found.get("error") or f"{found.get('wall_s', 0):.2f} s"
-            print(f"{workload.name} {number or 'warm-up'} {name}: {told}", file=sys.stderr)
+            print(
+                f"{workload.name} {f'run {number + 1}' if number >= 0 else 'warm-up'} {name}: {told}", file=sys.stderr
+            )
             if "error" in found:
                 failed.add(name)
                 taken[name] = [found]
-            elif number:
+            elif number >= 0:
                 taken[name].append(found)
     return taken
 
