@@ -36,7 +36,7 @@ def main(name: str) -> None:
     warm = warm_up(task)
     measured(module.reader(warm), warm)
     found = measured(module.reader(task), task)
-    print(json.dumps({"version": version(module.PACKAGE), **found}))
+    print(json.dumps({"version": version(module.PACKAGE), "settings": module.SETTINGS, **found}))
 
 
 def warm_up(task: Task) -> Task:

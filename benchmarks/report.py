@@ -72,7 +72,7 @@ def _contender(runs: list[dict[str, Any]]) -> dict[str, Any]:
         return {"error": runs[0]["error"]}
     for run in runs:
         run["bytes"] = run.pop("bytes_sent")
-    figures = {"version": runs[0]["version"]}
+    figures = {name: runs[0][name] for name in ("version", "settings")}
     for name in _FIGURES:
         values = [run[name] for run in runs]
         figures[name] = None if None in values else median(values)

@@ -17,14 +17,14 @@ class Scale:
     lineitem_files: int
     small_files: int
     small_rows: int
-    """Rows of a small file: 26 bytes each, encoded."""
+    """Rows of a small file: 25 bytes each, encoded."""
     wide_files: int
     wide_rows: int
-    """Rows of a wide file: 132 bytes each, encoded."""
+    """Rows of a wide file: 146 bytes each, encoded."""
 
 
 SCALES = {
-    "full": Scale("full", 5, 16, 2000, 3850, 200, 38_000),
+    "full": Scale("full", 5, 16, 2000, 4000, 200, 34_250),
     "small": Scale("small", 0.02, 4, 20, 400, 4, 1000),
 }
 

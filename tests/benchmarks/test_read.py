@@ -93,7 +93,15 @@ def test_ratios_are_of_medians():
     """The best peer is the fastest that gave an answer; above 1 is a win."""
 
     def runs(*walls):
-        same = {"version": "1", "cpu_s": 1, "base_rss_mb": 1, "peak_rss_mb": 9, "result_mb": 5, "requests": 3}
+        same = {
+            "version": "1",
+            "settings": "as it comes",
+            "cpu_s": 1,
+            "base_rss_mb": 1,
+            "peak_rss_mb": 9,
+            "result_mb": 5,
+            "requests": 3,
+        }
         return [{**same, "wall_s": wall, "bytes_sent": 7} for wall in walls]
 
     figures = summary({"lakeflow": runs(1, 2, 9), "a": runs(3, 3, 3), "b": runs(4), "c": [{"error": "no"}]}, STORE)
