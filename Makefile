@@ -5,14 +5,18 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 ARGS ?=
 
+# Peers that need older versions of what lakeflow uses have an environment of their own.
+PEERS := $(VENV)/bench-peers
+
 ifdef UV
-INSTALL := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet
-MAKE_VENV := $(UV) venv --quiet --python $(PYTHON) $(VENV)
+install = VIRTUAL_ENV=$(CURDIR)/$(1) $(UV) pip install --quiet
+make_venv = $(UV) venv --quiet --python $(PYTHON) $(1)
 else
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+install = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 # Dependency groups need pip 25.1, newer than what Python 3.11 brings.
-MAKE_VENV := $(PYTHON) -m venv $(VENV) && $(INSTALL) --upgrade 'pip>=25.1'
+make_venv = $(PYTHON) -m venv $(1) && $(call install,$(1)) --upgrade 'pip>=25.1'
 endif
+INSTALL := $(call install,$(VENV))
 
 # What the editable install is made of: a change of the C sources compiles them anew.
 BUILT_FROM := pyproject.toml hatch_build.py $(wildcard io/lakeflow_io/parquet/native/*.[ch]) $(wildcard io/lakeflow_io/parquet/native/build.py)
@@ -36,7 +40,7 @@ check: $(VENV)/.check  ## Lint, formatting, types and layers
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.bench  ## Read a table from S3: lakeflow beside its peers
+bench: $(VENV)/.bench  ## Read tables from S3: lakeflow beside its peers (ARGS="--profile loopback --workloads full")
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:  ## Remove the environment and what the demo made
@@ -44,7 +48,7 @@ clean:  ## Remove the environment and what the demo made
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("lakeflow needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.13" if sys.version_info < (3, 11) else 0)'
-	$(MAKE_VENV)
+	$(call make_venv,$(VENV))
 
 $(VENV)/.demo: $(BUILT_FROM) | $(BIN)/python
 	$(INSTALL) --editable '.[demo]'
@@ -58,6 +62,10 @@ $(VENV)/.check: $(BUILT_FROM) | $(BIN)/python
 	$(INSTALL) --editable '.[demo,pandas,serve,valkey]' --group test --group check
 	@touch $@
 
-$(VENV)/.bench: $(BUILT_FROM) | $(BIN)/python
+$(PEERS)/bin/python: | $(BIN)/python
+	$(call make_venv,$(PEERS))
+
+$(VENV)/.bench: $(BUILT_FROM) | $(BIN)/python $(PEERS)/bin/python
 	$(INSTALL) --editable '.[demo]' --group bench
+	$(call install,$(PEERS)) --group bench-peers
 	@touch $@

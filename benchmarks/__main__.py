@@ -3,19 +3,52 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
+from benchmarks.contenders import CONTENDERS
 from benchmarks.read import run
+from benchmarks.s3like import PROFILES
+from benchmarks.stores import LOOPBACK
+from benchmarks.workloads import SCALES, WORKLOADS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
 
 
 def main() -> None:
     """Parse the command line and run."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=run.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Reads tables from object storage, beside peers."
+    )
     parser.add_argument("benchmark", nargs="?", default="read", choices=["read"])
-    parser.add_argument("--rows", type=int, default=8_000_000, help="rows of the table (default: %(default)s)")
+    parser.add_argument("--profile", default="s3", choices=[LOOPBACK, *PROFILES], help="the store (default: s3)")
+    parser.add_argument("--workloads", type=_names(WORKLOADS), default=list(WORKLOADS), metavar="A,B")
+    parser.add_argument("--contenders", type=_names(CONTENDERS), default=list(CONTENDERS), metavar="A,B")
     parser.add_argument("--runs", type=int, default=5, help="counted runs of each contender (default: %(default)s)")
+    parser.add_argument("--warm-ups", type=int, default=1, help="runs before them, not counted (default: %(default)s)")
+    parser.add_argument("--scale", default="full", choices=list(SCALES), help="default: full, 2.4 GB in all")
     parser.add_argument("--json", metavar="OUT", help="also write the figures to a file")
     options = parser.parse_args()
-    run(options.rows, options.runs, options.json)
+    run(
+        profile=options.profile,
+        workloads=options.workloads,
+        contenders=options.contenders,
+        runs=options.runs,
+        warm_ups=options.warm_ups,
+        scale=options.scale,
+        out=options.json,
+    )
+
+
+def _names(known: Collection[str]) -> Callable[[str], list[str]]:
+    def parse(text: str) -> list[str]:
+        names = text.split(",")
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"{name!r} is unknown; there are {', '.join(known)}")
+        return names
+
+    return parse
 
 
 if __name__ == "__main__":

@@ -1,122 +1,121 @@
-"""A whole Iceberg table from S3 into Arrow: lakeflow beside Polars and pyiceberg."""
+"""Reading tables from object storage into Arrow: lakeflow beside its peers, workload by workload."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import tempfile
+from dataclasses import asdict
 from pathlib import Path
-from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-
-import lakeflow as lf
 from benchmarks.contenders import CONTENDERS
-from lakeflow.demo.seaweed import run_seaweed
+from benchmarks.data import dataset
+from benchmarks.processes import python_for, run_process
+from benchmarks.report import machine, print_table, summary
+from benchmarks.stores import run_store, table_name
+from benchmarks.tables import truth
+from benchmarks.workloads import SCALES, WARM_DATASET, WORKLOADS, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.stores import Store
+    from benchmarks.tables import Truth
+    from benchmarks.workloads import Scale, Workload
 
 __all__ = ["run"]
 
-_TABLE = "bench.events"
-_FILE_ROWS = 1_000_000
-_WORDS = 50_000
+LIMIT = "limit"
+"""Runs like a contender, in turn with them."""
 
 
-def run(rows: int, runs: int, out: str | None = None) -> dict[str, Any]:
-    """Time each contender in fresh processes, interleaved, on one SeaweedFS on loopback.
+def run(
+    *,
+    profile: str,
+    workloads: Sequence[str] = tuple(WORKLOADS),
+    contenders: Sequence[str] = CONTENDERS,
+    runs: int = 5,
+    warm_ups: int = 1,
+    scale: str = "full",
+    out: str | None = None,
+) -> dict[str, Any]:
+    """Measure each contender on each workload in fresh processes, in turn.
 
     Args:
-        rows: Of the table: 3 integer, 3 float, 2 string and 1 timestamp columns.
-        runs: Counted runs of each contender; one more warms the server up.
+        profile: `"loopback"` (SeaweedFS), or the name of one of the S3-like server's profiles.
+        workloads: Names out of `WORKLOADS`.
+        contenders: Names out of `CONTENDERS`.
+        runs: Counted runs of each contender.
+        warm_ups: Runs before them that aren't counted.
+        scale: A name out of `SCALES`.
         out: A file for the figures, as JSON.
 
     Returns:
-        Medians by contender, and how many times as long as lakeflow each took.
+        What the JSON has.
     """
-    with tempfile.TemporaryDirectory(prefix="lakeflow-bench-") as folder, run_seaweed(Path(folder)) as server:
-        properties = server.catalog_properties
-        size = _make_table(lf.connect(**properties), rows)
-        figures: dict[str, list[dict[str, Any]]] = {name: [] for name in CONTENDERS}
-        for number in range(runs + 1):
-            for name, taken in figures.items():
-                found = _one(name, properties)
-                if found["rows"] != rows:
-                    raise SystemExit(f"{name} read {found['rows']} of {rows} rows")
-                if number:
-                    taken.append(found)
-    result = _summary(figures, rows, size)
-    _print(result)
-    if out:
-        Path(out).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    size = SCALES[scale]
+    chosen = [WORKLOADS[name] for name in workloads]
+    folders = {name: dataset(name, size) for name in {WARM_DATASET, *(each.dataset for each in chosen)}}
+    truths = {each.name: truth(each, size, folders[each.dataset]) for each in chosen}
+    result: dict[str, Any] = {
+        "profile": profile,
+        "scale": scale,
+        "runs": runs,
+        "machine": machine(),
+        "workloads": {},
+    }
+    with run_store(profile, folders.values()) as store:
+        for workload in chosen:
+            task = _task(workload, size, folders[workload.dataset], store)
+            taken = _rounds(workload, task, contenders, range(-warm_ups, runs), truths[workload.name])
+            result["workloads"][workload.name] = summary(taken, store)
+            if out:  # after each workload: what was measured isn't lost
+                Path(out).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print_table(result)
     return result
 
 
-def _make_table(lake: lf.Lake, rows: int) -> int:
-    schema = _batch(0, 1).schema
-    table = lake.create_table(_TABLE, schema)
-    for start in range(0, rows, _FILE_ROWS):
-        table.append(_batch(start, min(_FILE_ROWS, rows - start)))
-    return sum(piece.file_size for piece in table.scan().pieces)
-
-
-def _batch(start: int, rows: int) -> pa.Table:
-    random = np.random.default_rng(start)
-    words = pa.array([f"word-{number:05d}" for number in range(_WORDS)])
-    picked = [words.take(pa.array(random.integers(0, _WORDS, rows))) for _ in range(2)]
-    return pa.table(
-        {
-            "id": np.arange(start, start + rows),
-            "user": random.integers(0, 1 << 40, rows),
-            "kind": random.integers(0, 20, rows).astype(np.int32),
-            "amount": random.normal(100, 15, rows),
-            "price": random.random(rows),
-            "ratio": random.random(rows).astype(np.float32),
-            "word": picked[0],
-            "other_word": picked[1],
-            "at": pa.array(np.arange(start, start + rows) * 1_000_000, pa.timestamp("us")),
-        }
+def _task(workload: Workload, scale: Scale, folder: Path, store: Store) -> Task:
+    return Task(
+        properties=store.properties,
+        table=table_name(folder),
+        checksum=workload.checksum,
+        columns=list(workload.columns) if workload.columns else None,
+        where=workload.where(scale),
+        stream=workload.stream,
+        control_port=store.control_port,
     )
 
 
-def _one(name: str, properties: dict[str, str]) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.contenders", name, _TABLE],
-        input=json.dumps(properties),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{name} failed:\n{done.stderr}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+def _rounds(
+    workload: Workload, task: Task, contenders: Sequence[str], rounds: range, right: Truth
+) -> dict[str, list[dict[str, Any]]]:
+    """Each contender's runs from round 0 on; one entry with `error` for one that failed, which isn't run again."""
+    names = [*contenders, *([LIMIT] if "lakeflow" in contenders else [])]
+    taken: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    failed: set[str] = set()
+    for number in rounds:
+        for name in names:
+            if name in failed:
+                continue
+            found = _one(name, task, right)
+            told = found.get("error") or f"{found.get('wall_s', 0):.2f} s"
+            print(
+                f"{workload.name} {f'run {number + 1}' if number >= 0 else 'warm-up'} {name}: {told}", file=sys.stderr
+            )
+            if "error" in found:
+                failed.add(name)
+                taken[name] = [found]
+            elif number >= 0:
+                taken[name].append(found)
+    return taken
+
+
+def _one(name: str, task: Task, right: Truth) -> dict[str, Any]:
+    if name == LIMIT:
+        return run_process(sys.executable, ["benchmarks.limit"], asdict(task))
+    found = run_process(python_for(name), ["benchmarks.contender", name], asdict(task))
+    if "error" not in found and (found["rows"], found["checksum"]) != (right.rows, right.checksum):
+        wanted = f"{right.rows} rows with checksum {right.checksum}"
+        return {"error": f"read {found['rows']} rows with checksum {found['checksum']} rather than {wanted}"}
     return found
-
-
-def _summary(figures: dict[str, list[dict[str, Any]]], rows: int, size: int) -> dict[str, Any]:
-    ours = figures["lakeflow"]
-    return {
-        "rows": rows,
-        "bytes": size,
-        "runs": len(ours),
-        "contenders": {
-            name: {
-                "version": taken[0]["version"],
-                **{key: round(median(run[key] for run in taken), 3) for key in ("wall_s", "cpu_s", "peak_rss_mb")},
-                # Pair by pair: the machine's speed drifts, and both of a pair saw the same of it.
-                "times_lakeflow": round(
-                    median(run["wall_s"] / own["wall_s"] for run, own in zip(taken, ours, strict=True)), 2
-                ),
-            }
-            for name, taken in figures.items()
-        },
-    }
-
-
-def _print(result: dict[str, Any]) -> None:
-    print(f"{result['rows']:,} rows, {result['bytes'] / 1e6:,.0f} MB of Parquet, median of {result['runs']}")
-    print(f"{'':12}{'version':>9}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}{'x lakeflow':>12}")
-    for name, row in result["contenders"].items():
-        cells = f"{row['wall_s']:>9.2f}{row['cpu_s']:>9.2f}{row['peak_rss_mb']:>9,.0f}{row['times_lakeflow']:>12.2f}"
-        print(f"{name:12}{row['version']:>9}{cells}")

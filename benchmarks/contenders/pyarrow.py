@@ -1,0 +1,41 @@
+"""pyarrow.dataset: over the files that pyiceberg plans."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.contenders.opened import open_table, plan, scanner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.workloads import Task
+
+PACKAGE = "pyarrow"
+SETTINGS = "dataset over S3FileSystem: pre_buffer, 32 I/O threads, allocates with jemalloc"
+_IO_THREADS = 32  # the documentation's advice for object stores: more than the default of 8
+
+
+def reader(task: Task) -> Callable[[], Any]:
+    """A dataset, to a table or in batches."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+    from pyarrow.fs import S3FileSystem
+
+    pa.set_memory_pool(pa.jemalloc_memory_pool())
+    pa.set_io_thread_count(_IO_THREADS)
+    table = open_table(task)
+    store = S3FileSystem(
+        access_key=task.properties["s3.access-key-id"],
+        secret_key=task.properties["s3.secret-access-key"],
+        endpoint_override=task.properties["s3.endpoint"],
+        region=task.properties["s3.region"],
+        scheme="http",
+    )
+    form = ds.ParquetFileFormat(default_fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=True))
+
+    def scan() -> ds.Scanner:
+        paths = [uri.removeprefix("s3://") for uri in plan(task, table)]
+        return scanner(task, paths, filesystem=store, format=form)
+
+    return (lambda: scan().to_batches()) if task.stream else (lambda: scan().to_table())

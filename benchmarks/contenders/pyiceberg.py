@@ -1,0 +1,30 @@
+"""pyiceberg: its own scan, which decodes with pyarrow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.contenders.opened import open_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.workloads import Task
+
+PACKAGE = "pyiceberg"
+SETTINGS = "scan().to_arrow(); pyarrow allocates with jemalloc, which is faster than its default here"
+
+
+def reader(task: Task) -> Callable[[], Any]:
+    """`scan().to_arrow()`, or its batch reader."""
+    import pyarrow as pa
+
+    pa.set_memory_pool(pa.jemalloc_memory_pool())
+    table = open_table(task)
+
+    def scan() -> Any:
+        fields = tuple(task.columns) if task.columns else ("*",)
+        chosen = table.scan(selected_fields=fields)
+        return chosen.filter(task.condition) if task.condition else chosen
+
+    return (lambda: scan().to_arrow_batch_reader()) if task.stream else (lambda: scan().to_arrow())

@@ -1,0 +1,53 @@
+"""Fresh processes for contenders: which Python, how long, what went wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contenders import PEERS_VENV
+
+__all__ = ["python_for", "run_process"]
+
+_ROOT = Path(__file__).parents[1]
+_PEERS_PYTHON = Path(sys.prefix) / "bench-peers" / "bin" / "python"
+_TIMEOUT_SECONDS = 600
+_ERROR_CHARACTERS = 300
+
+
+def python_for(contender: str) -> str:
+    """The interpreter whose environment has a contender."""
+    return str(_PEERS_PYTHON) if contender in PEERS_VENV and _PEERS_PYTHON.exists() else sys.executable
+
+
+def run_process(python: str, arguments: list[str], task: dict[str, Any]) -> dict[str, Any]:
+    """Run `python -m arguments...` with a task on its input; what it printed, or `{"error": text}`."""
+    path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+    process = subprocess.Popen(
+        [python, "-m", *arguments],
+        cwd=_ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        printed, complained = process.communicate(json.dumps(task), _TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        return {"error": f"no result within {_TIMEOUT_SECONDS} s"}
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)  # a contender may have workers of its own
+            process.communicate()
+    if process.returncode:
+        lines = complained.strip().splitlines() or [f"ended with status {process.returncode}"]
+        return {"error": lines[-1][:_ERROR_CHARACTERS]}
+    found: dict[str, Any] = json.loads(printed.splitlines()[-1])
+    return found

@@ -1,0 +1,71 @@
+"""A server without delays, and the clients that its users have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from benchmarks.s3like import Access, run_s3like
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.s3like import S3Like
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[S3Like]:
+    """One server for the tests of a file."""
+    with run_s3like("none") as started:
+        yield started
+
+
+@pytest.fixture
+def server(running: S3Like) -> Iterator[S3Like]:
+    """The file's server, with its counts at zero; rules and faults go with the test."""
+    running.reset()
+    yield running
+    running.use("none")
+    running.guard(Access())
+
+
+@pytest.fixture(scope="module")
+def client(running: S3Like) -> Callable[..., Any]:
+    """A maker of boto3 clients that don't retry."""
+    import boto3
+    from botocore.config import Config
+
+    def make(key: str = "s3like", region: str = "us-east-1") -> Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=running.endpoint,
+            aws_access_key_id=key,
+            aws_secret_access_key="secret",
+            region_name=region,
+            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def s3(client: Callable[..., Any]) -> Any:
+    """A boto3 client."""
+    return client()
+
+
+@pytest.fixture(scope="module")
+def store(running: S3Like) -> Any:
+    """An obstore store."""
+    from obstore.store import S3Store
+
+    return S3Store(
+        running.bucket,
+        endpoint=running.endpoint,
+        region="us-east-1",
+        access_key_id="s3like",
+        secret_access_key="secret",
+        virtual_hosted_style_request=False,
+        client_options={"allow_http": True},
+    )
