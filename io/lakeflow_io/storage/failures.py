@@ -32,6 +32,8 @@ _THROTTLED = (429, 503)
 _THROTTLED_CODES = ("SlowDown", "ServerBusy", "RequestLimitExceeded", "TooManyRequests", "Throttling")
 # S3 answers 400, not 403, to credentials that were good once.
 _EXPIRED_CODES = ("ExpiredToken", "TokenRefreshRequired", "InvalidToken")
+# What obstore says itself of a range that begins behind the end: of files, of Azure's blobs.
+_OUTSIDE = ("range was invalid", "Wanted range starting at")
 _WRONG_REGION = ("PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed")
 _CREDENTIALS = {
     "s3": "s3.access-key-id and s3.secret-access-key, or the AWS profile",
@@ -48,7 +50,7 @@ _QUERY = re.compile(r"(https?://[^\s?]+)\?\S*")
 def is_outside(error: Exception, key: str) -> bool:
     """Tell whether a ranged read of `key` failed because the range begins behind the object's end."""
     text = _nameless(str(error), key)
-    return "range was invalid" in text or _found(_STATUS, text) == "416"
+    return any(said in text for said in _OUTSIDE) or _found(_STATUS, text) == "416"
 
 
 def too_short(uri: str, start: int, length: int, got: int) -> CorruptFileError:

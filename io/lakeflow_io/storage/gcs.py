@@ -19,6 +19,8 @@ from lakeflow_io.storage.properties import client_options, flag, url
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from obstore.store import GCSCredential
+
 __all__ = ["gcs_options"]
 
 _CREDENTIALS = {
@@ -44,7 +46,12 @@ def gcs_options(properties: Mapping[str, str]) -> dict[str, Any]:
     if flag(properties, "gcs.no-auth"):
         if given:
             raise ConfigError(f"gcs.no-auth=true contradicts {given[0]}.", "set one of the two.")
-        return options | {"skip_signature": True}
+        return options | {"skip_signature": True, "credential_provider": _nobody}
     if len(given) > 1:
         raise ConfigError(f"{given[0]} contradicts {given[1]}.", "set one of the two.")
     return options | {_CREDENTIALS[name]: properties[name] for name in given}
+
+
+def _nobody() -> GCSCredential:
+    # obstore asks for a token to write even where it is told to sign nothing, and would look for an instance's.
+    return {"token": "", "expires_at": None}

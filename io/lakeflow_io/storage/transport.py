@@ -90,7 +90,7 @@ class Transport(Protocol):
     def open_output(self, uri: str, size: int | None = None) -> Upload:
         """A file that is written front to back, and visible once it is closed.
 
-        Takes a few parts' memory (48 MiB, more beyond 80 GB), whatever its size.
+        Takes the memory of a few parts (64 MiB; more where beyond 80 GB are expected), whatever its size.
 
         Args:
             uri: The object.
