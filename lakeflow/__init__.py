@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lakeflow_io import errors
     from lakeflow_io.errors import LakeflowError
     from lakeflow_io.iceberg.shards import Shard
+    from lakeflow_io.reader import ScanReport
 
 __version__ = "0.1.0"
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "LakeflowError",
     "Run",
     "Scan",
+    "ScanReport",
     "Shard",
     "Snapshot",
     "Table",
@@ -59,6 +61,7 @@ _HOMES = {
     "LakeflowError": "lakeflow_io.errors",
     "Run": "lakeflow.runs.run",
     "Scan": "lakeflow.scan",
+    "ScanReport": "lakeflow_io.reader.report",
     "Shard": "lakeflow_io.iceberg.shards",
     "Snapshot": "lakeflow.table",
     "Table": "lakeflow.table",

@@ -18,7 +18,7 @@ from lakeflow_io.iceberg.narrow import add_filter, select_columns
 from lakeflow_io.iceberg.plan import plan_pieces
 from lakeflow_io.iceberg.predicate import parse_filter
 from lakeflow_io.iceberg.shards import Shard, balance, group_by_partition
-from lakeflow_io.reader import output_schema, read_batches
+from lakeflow_io.reader import Counters, ScanReport, output_schema, read_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,6 +47,7 @@ class Scan:
         self._table = table
         self._spec = spec
         self._limit = limit
+        self._counters: Counters | None = None
 
     def __repr__(self) -> str:
         where = f" where {self._spec.filter}" if self._spec.filter is not None else ""
@@ -55,7 +56,8 @@ class Scan:
 
     def __getstate__(self) -> dict[str, Any]:
         # The plan travels, the connection to the catalog doesn't: a copy can be narrowed and read.
-        return {**vars(self), "_table": None, "pieces": self.pieces, "_all_columns": self._all_columns}
+        kept = {"_table": None, "_counters": None, "pieces": self.pieces, "_all_columns": self._all_columns}
+        return {**vars(self), **kept}
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """The Arrow C stream of all rows, read as it is consumed."""
@@ -156,10 +158,22 @@ class Scan:
             StoreError: the store failed.
         """
         budget = None if memory is None else parse_bytes(memory)
+        self._counters = Counters()
         if self._limit is None:
-            return read_batches(self._spec, self.pieces, memory=budget)
-        read, filtered = partial(read_batches, self._spec), self._spec.filter is not None
+            return read_batches(self._spec, self.pieces, memory=budget, counters=self._counters)
+        read = partial(read_batches, self._spec, counters=self._counters)
+        filtered = self._spec.filter is not None
         return first_rows(read, self.pieces, self._limit, budget, filtered=filtered)
+
+    def report(self) -> ScanReport:
+        """What the last pass over this scan did, or has done so far: requests, bytes, retries, waits.
+
+        Raises:
+            InputError: nothing has been read through this object yet.
+        """
+        if self._counters is None:
+            raise InputError(f"{self!r} has not been read yet.", "call read() or batches() first.")
+        return self._counters.report()
 
     def to_reader(self, *, memory: int | str | None = None) -> pa.RecordBatchReader:
         """The same as a `pyarrow.RecordBatchReader`.

@@ -15,6 +15,7 @@ import click
 from lakeflow import __version__
 from lakeflow.cli.caches import cache_group
 from lakeflow.cli.demo import demo_command
+from lakeflow.cli.scan import scan_command
 from lakeflow.cli.serve import serve_command
 from lakeflow.cli.tables import describe_command, head_command, tables_command
 from lakeflow_io.errors import InputError, InternalError, LakeflowError
@@ -51,6 +52,7 @@ def cli(context: click.Context, catalog: str | None, properties: tuple[str, ...]
 cli.add_command(tables_command)
 cli.add_command(describe_command)
 cli.add_command(head_command)
+cli.add_command(scan_command)
 cli.add_command(cache_group)
 cli.add_command(serve_command)
 cli.add_command(demo_command)

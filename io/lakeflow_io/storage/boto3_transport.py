@@ -94,11 +94,13 @@ class Boto3Transport:
 
     def get_range(self, uri: str, start: int, length: int) -> memoryview:
         """Bytes `[start, start + length)`, in one request and one attempt."""
-        return self._range(uri, start, length, threading.Event())
+        return self._range(uri, start, length, threading.Event(), None)
 
-    async def get_range_async(self, uri: str, start: int, length: int) -> memoryview:
+    async def get_range_async(
+        self, uri: str, start: int, length: int, on_first_byte: Callable[[], None] | None = None
+    ) -> memoryview:
         """`get_range` for a task; cancelling it drops the request at the next piece that comes."""
-        return await self._threaded(lambda dropped: self._range(uri, start, length, dropped))
+        return await self._threaded(lambda dropped: self._range(uri, start, length, dropped, on_first_byte))
 
     async def get_suffix_async(self, uri: str, length: int) -> tuple[memoryview, int]:
         """The last `length` bytes, or all where there are fewer, and the object's size in bytes."""
@@ -165,7 +167,14 @@ class Boto3Transport:
             answer = self._ask("GetObject", uri)
             return _body(answer, uri, 0, answer["ContentLength"], threading.Event())
 
-    def _range(self, uri: str, start: int, length: int, dropped: threading.Event) -> memoryview:
+    def _range(
+        self,
+        uri: str,
+        start: int,
+        length: int,
+        dropped: threading.Event,
+        on_first_byte: Callable[[], None] | None,
+    ) -> memoryview:
         from botocore.exceptions import ClientError
 
         with _translated(uri), self._single.here():
@@ -175,6 +184,8 @@ class Boto3Transport:
                 if _status(error) == _OUTSIDE:
                     raise too_short(uri, start, length, 0) from error
                 raise
+            if on_first_byte is not None:
+                on_first_byte()
             return _body(answer, uri, start, length, dropped)
 
     def _suffix(self, uri: str, length: int, dropped: threading.Event) -> tuple[memoryview, int]:

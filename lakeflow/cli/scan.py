@@ -1,0 +1,127 @@
+"""`lakeflow scan`: read a table or plain Parquet files, and say what reading took."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lakeflow.cli.options import json_option, open_lake
+from lakeflow.cli.output import print_json, print_rows
+
+if TYPE_CHECKING:
+    from lakeflow.scan import Scan
+    from lakeflow_io.reader import ScanReport
+
+__all__ = ["scan_command"]
+
+_MB = 1_000_000
+
+
+@click.command("scan")
+@click.argument("source", metavar="TABLE|PATH")
+@click.option("--columns", metavar="A,B", help="Columns to read; default all.")
+@click.option("--where", metavar="FILTER", help='Rows to read, such as "year >= 2000".')
+@click.option("--snapshot", type=int, metavar="ID", help="A snapshot of the table; default the current one.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Read N rows at most, and show them.")
+@click.option("--memory", metavar="SIZE", help='Bytes in flight, such as "512 MiB".')
+@click.option("--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write the rows to a Parquet file.")
+@click.option("--report", "with_report", is_flag=True, help="Say what was asked of the store and what it took.")
+@json_option
+@click.pass_context
+def scan_command(
+    context: click.Context,
+    source: str,
+    columns: str | None,
+    where: str | None,
+    snapshot: int | None,
+    limit: int | None,
+    memory: str | None,
+    output: str | None,
+    *,
+    with_report: bool,
+    as_json: bool,
+) -> None:
+    """Read a table, or Parquet files at a path, from end to end.
+
+    Without --limit and --output rows are read and counted, not shown.
+    """
+    scan = _opened(context, source, columns.split(",") if columns else None, where, snapshot)
+    if limit is not None:
+        scan = scan.limit(limit)
+    rows, size = _written(scan, memory, output) if output else _consumed(scan, memory, show=limit is not None)
+    report = scan.report()
+    if as_json:
+        found = {"rows": rows, "arrow_bytes": size, "seconds": round(report.seconds, 4)}
+        print_json({**found, "report": {**asdict(report), "verdict": report.verdict}} if with_report else found)
+        return
+    click.echo(f"{rows:,} rows, {size / _MB:,.1f} MB in Arrow, {report.seconds:.2f} s", err=limit is not None)
+    if with_report:
+        click.echo(describe(report), err=limit is not None)
+
+
+def _opened(
+    context: click.Context, source: str, columns: list[str] | None, where: str | None, snapshot: int | None
+) -> Scan:
+    if "/" in source or source.endswith(".parquet"):
+        from lakeflow.parquet import scan_parquet
+
+        if snapshot is not None:
+            raise click.UsageError("--snapshot goes with a table: plain files have no snapshots.")
+        return scan_parquet(source, columns=columns, where=where, **context.obj["properties"])
+    return open_lake(context).table(source).scan(columns, where, snapshot)
+
+
+def _consumed(scan: Scan, memory: str | None, *, show: bool) -> tuple[int, int]:
+    rows = size = 0
+    shown: list[dict[str, Any]] = []
+    for batch in scan.batches(memory=memory):
+        rows += batch.num_rows
+        size += batch.nbytes
+        if show:
+            shown += batch.to_pylist()
+    if show:
+        print_rows(scan.schema.names, [list(row.values()) for row in shown])
+    return rows, size
+
+
+def _written(scan: Scan, memory: str | None, output: str) -> tuple[int, int]:
+    import pyarrow.parquet as pq
+
+    rows = size = 0
+    with pq.ParquetWriter(output, scan.schema, compression="zstd") as writer:
+        for batch in scan.batches(memory=memory):
+            rows += batch.num_rows
+            size += batch.nbytes
+            writer.write_batch(batch)
+    return rows, size
+
+
+def describe(report: ScanReport) -> str:
+    """A report as lines for people."""
+    left_out = report.row_groups_pruned + report.row_groups_skipped
+    rate = report.bytes_fetched / _MB / report.seconds if report.seconds else 0.0
+    return "\n".join(
+        (
+            (
+                f"files        {report.files:,} opened, {report.row_groups:,} row groups, {left_out:,} left out "
+                f"({report.row_groups_pruned:,} by statistics, {report.row_groups_skipped:,} by the filter's columns)"
+            ),
+            (
+                f"requests     {report.requests:,} ({report.retries:,} retried, {report.throttled:,} throttled, "
+                f"{report.hedges:,} hedged), {report.concurrency} at a time at most"
+            ),
+            (
+                f"bytes        {report.bytes_wanted / _MB:,.1f} MB wanted, {report.bytes_fetched / _MB:,.1f} MB fetched, "
+                f"{rate:,.0f} MB/s"
+            ),
+            f"first byte   {report.first_byte_p50 * 1000:.0f} ms median, {report.first_byte_p99 * 1000:.0f} ms p99",
+            (
+                f"waited       {report.network_wait:.2f} s for the network, {report.cpu_wait:.2f} s for decoding, "
+                f"{report.consumer:.2f} s for the consumer: bound by {report.verdict}"
+            ),
+            f"decoding     {report.decode_cpu:.2f} CPU s",
+            f"memory       {report.peak_bytes / _MB:,.0f} MB at most of {report.budget_bytes / _MB:,.0f} MB",
+        )
+    )

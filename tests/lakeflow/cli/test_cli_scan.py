@@ -1,0 +1,109 @@
+"""`lakeflow scan`: rows are read, shown or written, and what it took is told."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from lakeflow.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    import lakeflow as lf
+
+
+@pytest.fixture
+def table(embedded: lf.Lake, numbers: Callable[..., pa.Table]) -> lf.Table:
+    """A table of 100 rows in two files."""
+    made = embedded.create_table("kg.titles", numbers(1).schema)
+    made.append(numbers(50))
+    made.append(numbers(50, 50))
+    return made
+
+
+def scan(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run `lakeflow scan`; its exit code, standard output and standard error."""
+    code = 0
+    try:
+        main(["scan", *arguments])
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_a_report_says_what_was_asked_of_the_store(table: lf.Table, capsys: Any) -> None:
+    """Every figure of the report is there for a script, and adds up."""
+    code, out, _ = scan(capsys, table.name, "--report", "--json")
+
+    found = json.loads(out)
+    assert (code, found["rows"]) == (0, 100)
+    report = found["report"]
+    assert (report["files"], report["row_groups"], report["requests"], report["retries"]) == (2, 2, 2, 0)
+    assert 0 < report["bytes_wanted"] <= report["bytes_fetched"]
+    assert report["verdict"] in ("network", "decoding", "consumer")
+
+
+def test_a_report_for_people(table: lf.Table, capsys: Any) -> None:
+    """A line for each question, in words."""
+    code, out, _ = scan(capsys, table.name, "--report")
+
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0].startswith("100 rows, ")
+    assert [line.split()[0] for line in lines[1:]] == [
+        "files", "requests", "bytes", "first", "waited", "decoding", "memory",
+    ]  # fmt: skip
+
+
+def test_a_filter_columns_and_a_limit(table: lf.Table, capsys: Any) -> None:
+    """Rows are shown where few were asked for; remarks go to standard error."""
+    code, out, err = scan(capsys, table.name, "--columns", "id,half", "--where", "id >= 60", "--limit", "2")
+
+    assert (code, out.splitlines()) == (0, ["id\thalf", "60\t30.0", "61\t30.5"])
+    assert err.startswith("2 rows, ")
+
+
+def test_rows_are_written_to_a_file(table: lf.Table, capsys: Any, tmp_path: Path) -> None:
+    """`--output` streams into Parquet; a path is read as a table is."""
+    written = tmp_path / "out.parquet"
+
+    assert scan(capsys, table.name, "--where", "id < 7", "--output", str(written))[0] == 0
+    assert pq.read_table(written)["id"].to_pylist() == list(range(7))
+    code, out, _ = scan(capsys, str(written), "--limit", "1", "--columns", "text")
+    assert (code, out.splitlines()) == (0, ["text", "row 0"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["kg.nope"], "kg.titles"),
+        (["kg.titles", "--columns", "idd"], "did you mean id"),
+        (["kg.titles", "--where", "id >"], "does not parse"),
+        (["kg.titles", "--memory", "lots"], "is no size"),
+        (["./nowhere/", "--snapshot", "1"], "no snapshots"),
+        (["./nowhere/"], "No files"),
+    ],
+)
+def test_wrong_calls_are_told(table: lf.Table, capsys: Any, arguments: list[str], said: str) -> None:
+    """Exit code 2, and what to do."""
+    del table
+    code, _, err = scan(capsys, *arguments)
+
+    assert code == 2
+    assert said in err
+
+
+def test_a_scan_that_was_not_read_has_no_report(table: lf.Table) -> None:
+    """There is nothing to tell yet."""
+    from lakeflow import errors
+
+    with pytest.raises(errors.InputError, match="not been read"):
+        table.scan().report()
