@@ -113,8 +113,8 @@ def describe(report: ScanReport) -> str:
                 f"{report.hedges:,} hedged), {report.concurrency} at a time at most"
             ),
             (
-                f"bytes        {report.bytes_wanted / _MB:,.1f} MB wanted, {report.bytes_fetched / _MB:,.1f} MB fetched, "
-                f"{rate:,.0f} MB/s"
+                f"bytes        {report.bytes_wanted / _MB:,.1f} MB wanted, "
+                f"{report.bytes_fetched / _MB:,.1f} MB fetched, {rate:,.0f} MB/s"
             ),
             f"first byte   {report.first_byte_p50 * 1000:.0f} ms median, {report.first_byte_p99 * 1000:.0f} ms p99",
             (
