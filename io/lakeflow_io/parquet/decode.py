@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakeflow_io.errors import CorruptFileError
-from lakeflow_io.parquet.native.column import decode_chunk
-from lakeflow_io.parquet.ranges import column_chunks
+from lakeflow_io.parquet.native.column import decode_chunks
 from lakeflow_io.parquet.sparse import SparseFile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from lakeflow_io.parquet.footer import Footer
     from lakeflow_io.parquet.layout import FileLayout
-    from lakeflow_io.parquet.ranges import FetchedRanges
+    from lakeflow_io.parquet.ranges import ColumnChunk, FetchedRanges
 
 __all__ = ["decode_columns"]
 
 
 def decode_columns(
-    footer: Footer, layout: FileLayout, group: int, columns: Sequence[str], fetched: FetchedRanges
+    footer: Footer,
+    layout: FileLayout,
+    group: int,
+    columns: Sequence[str],
+    chunks: Mapping[int, ColumnChunk],
+    rows: int,
+    fetched: FetchedRanges,
 ) -> dict[str, pa.ChunkedArray]:
     """Decode top-level `columns` of one row group.
+
+    Args:
+        footer: The file's.
+        layout: The file's columns.
+        group: The row group's index.
+        columns: Names in the file.
+        chunks: Where its columns are, by leaf.
+        rows: In the row group.
+        fetched: Their bytes.
 
     Returns:
         By name; each as many rows as the row group has.
@@ -33,26 +47,19 @@ def decode_columns(
     Raises:
         CorruptFileError: a page doesn't decode; names the file and the row group.
     """
-    metadata = footer.metadata.row_group(group)
-    found: dict[str, pa.ChunkedArray] = {}
-    for name in columns:
-        array = _native(layout, metadata, name, fetched)
-        if array is not None:
-            found[name] = pa.chunked_array([array])
+    flat = [(name, leaf) for name in columns if (leaf := layout.flat.get(name)) is not None]
+    jobs = [
+        (leaf.flat, chunk, fetched.view(chunk.start, chunk.length))
+        for _, leaf in flat
+        if (chunk := chunks[leaf.index]) and leaf.flat is not None
+    ]
+    arrays = zip(flat, decode_chunks(jobs, rows), strict=True)
+    found = {name: pa.chunked_array([array]) for (name, _), array in arrays if array is not None}
     rest = [name for name in columns if name not in found]
     if rest:
         table = _with_pyarrow(footer, group, rest, fetched)
         found.update(zip(table.column_names, table.columns, strict=True))
     return found
-
-
-def _native(layout: FileLayout, metadata: Any, name: str, fetched: FetchedRanges) -> pa.Array | None:
-    leaf = layout.leaves[name][0] if len(layout.leaves[name]) == 1 else None
-    if leaf is None or leaf.flat is None:
-        return None
-    where = column_chunks(metadata, [leaf.index])[0]
-    data = fetched.view(where.start, where.length)
-    return decode_chunk(leaf.flat, metadata.column(leaf.index), metadata.num_rows, data)
 
 
 def _with_pyarrow(footer: Footer, group: int, columns: list[str], fetched: FetchedRanges) -> pa.Table:

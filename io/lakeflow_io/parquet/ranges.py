@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from lakeflow_io.errors import InternalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["ByteRange", "FetchedRanges", "coalesce", "column_chunks", "row_group_start"]
+__all__ = ["ByteRange", "ColumnChunk", "FetchedRanges", "coalesce", "column_chunks", "row_group_start"]
 
 # Two chunks closer than this are fetched in one request. With many requests in flight the link is
 # busy all the time, so a gap costs its bytes and saves a request's CPU: at 500 MB/s, 200 us are 100 kB.
@@ -34,6 +34,23 @@ class ByteRange:
         return self.start + self.length
 
 
+class ColumnChunk(NamedTuple):
+    """Where one column of a row group is in its file, as the footer says."""
+
+    start: int
+    length: int
+    """Bytes."""
+    uncompressed: int
+    """Bytes, page headers included."""
+    codec: str
+    """As pyarrow spells it: `SNAPPY`, `ZSTD`, ..."""
+
+    @property
+    def end(self) -> int:
+        """One behind the last byte."""
+        return self.start + self.length
+
+
 def _chunk_start(chunk: Any) -> int:
     # Some writers leave a dictionary offset of 0 where there is no dictionary.
     data = chunk.data_page_offset
@@ -46,16 +63,32 @@ def row_group_start(row_group: Any) -> int:
     return min((_chunk_start(row_group.column(i)) for i in range(row_group.num_columns)), default=0)
 
 
-def column_chunks(row_group: Any, leaves: Sequence[int]) -> list[ByteRange]:
-    """The byte range of each leaf column's chunk, in the order of `leaves`."""
-    chunks = (row_group.column(leaf) for leaf in leaves)
-    return [ByteRange(_chunk_start(chunk), int(chunk.total_compressed_size)) for chunk in chunks]
+def column_chunks(row_group: Any, leaves: Sequence[int]) -> list[ColumnChunk]:
+    """Each leaf column's chunk, in the order of `leaves`."""
+    found = []
+    for leaf in leaves:
+        chunk = row_group.column(leaf)
+        found.append(
+            ColumnChunk(
+                _chunk_start(chunk), chunk.total_compressed_size, chunk.total_uncompressed_size, chunk.compression
+            )
+        )
+    return found
 
 
-def coalesce(ranges: Iterable[ByteRange]) -> list[ByteRange]:
+class _Range(Protocol):
+    @property
+    def start(self) -> int: ...
+    @property
+    def length(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+
+
+def coalesce(ranges: Iterable[_Range]) -> list[ByteRange]:
     """Ranges -> requests of at most 16 MiB, sorted: neighbours and small gaps together, large ranges in parts."""
     requests: list[ByteRange] = []
-    for part in sorted(ranges):
+    for part in sorted(ranges, key=lambda each: each.start):
         last = requests[-1] if requests else None
         if last and part.start - last.end <= _MAX_GAP_BYTES and part.end - last.start <= _MAX_REQUEST_BYTES:
             requests[-1] = ByteRange(last.start, max(last.end, part.end) - last.start)
@@ -64,7 +97,7 @@ def coalesce(ranges: Iterable[ByteRange]) -> list[ByteRange]:
     return requests
 
 
-def _parts(whole: ByteRange) -> list[ByteRange]:
+def _parts(whole: _Range) -> list[ByteRange]:
     count = max(1, -(-whole.length // _MAX_REQUEST_BYTES))
     edges = [whole.start + whole.length * i // count for i in range(count + 1)]
     return [ByteRange(edges[i], edges[i + 1] - edges[i]) for i in range(count)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -69,6 +70,8 @@ class Fetcher:
         self._transport = transport
         self._counters = counters
         self._pace = Pace()
+        self._asked: deque[tuple[int, str, Sequence[ByteRange], _Batch]] = deque()
+        self._woken = False
         self._queue: list[_Request] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._active = 0
@@ -96,7 +99,11 @@ class Fetcher:
             done: Called once, on the fetcher's thread: with the bytes of each range, or what went wrong.
         """
         batch = _Batch(done, [None] * len(ranges), len(ranges))
-        self._loop.call_soon_threadsafe(self._enqueue, order, uri, ranges, batch)
+        self._asked.append((order, uri, ranges, batch))
+        # Waking the loop takes a system call: once is enough for all that it will find.
+        if not self._woken:
+            self._woken = True
+            self._loop.call_soon_threadsafe(self._enqueue)
 
     def close(self) -> None:
         """Drop every request; returns when none is left, nor the thread."""
@@ -116,10 +123,13 @@ class Fetcher:
         finally:
             self._loop.close()
 
-    def _enqueue(self, order: int, uri: str, ranges: Sequence[ByteRange], batch: _Batch) -> None:
-        for index, where in enumerate(ranges):
-            self._sequence += 1
-            heappush(self._queue, _Request((order, self._sequence), uri, where, batch, index))
+    def _enqueue(self) -> None:
+        self._woken = False
+        while self._asked:
+            order, uri, ranges, batch = self._asked.popleft()
+            for index, where in enumerate(ranges):
+                self._sequence += 1
+                heappush(self._queue, _Request((order, self._sequence), uri, where, batch, index))
         self._send()
 
     def _send(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import CorruptFileError
 from lakeflow_io.iceberg.verdict import Match
-from lakeflow_io.parquet.ranges import ByteRange, column_chunks, row_group_start
+from lakeflow_io.parquet.ranges import ColumnChunk, column_chunks, row_group_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,18 +37,6 @@ class OpenFile:
     projection: FileProjection
     constants: dict[int, Any]
 
-    def chunks(self, group: int, columns: Sequence[str]) -> list[ByteRange]:
-        """Where the chunks of the file's `columns` are in one row group."""
-        ranges = column_chunks(self.footer.metadata.row_group(group), self.layout.indices(columns))
-        for where in ranges:
-            if where.start < 0 or where.length < 0 or where.end > self.footer.size:
-                raise CorruptFileError(
-                    f"{self.piece.path}: its footer places a column at bytes {where.start}-{where.end} "
-                    f"of {self.footer.size}.",
-                    "the file is damaged; restore it or roll the table back to a snapshot without it.",
-                )
-        return ranges
-
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
@@ -56,6 +44,8 @@ class RowGroup:
 
     index: int
     rows: int
+    chunks: dict[int, ColumnChunk]
+    """Of the columns that are read, by leaf."""
     fetched_bytes: int
     decoded_bytes: int
     """At least: encodings make a footer's own figure too small."""
@@ -104,9 +94,22 @@ def wanted_row_groups(
         if match is Match.NONE:
             counters.row_groups_pruned += 1
             continue
-        encoded = sum(group.column(leaf).total_uncompressed_size for leaf in leaves)
-        fetched = sum(group.column(leaf).total_compressed_size for leaf in leaves)
-        yield RowGroup(index, group.num_rows, fetched, max(encoded, group.num_rows * row_bytes), match is Match.ALL)
+        chunks = _checked(file, column_chunks(group, leaves))
+        rows = group.num_rows
+        decoded = max(sum(chunk.uncompressed for chunk in chunks), rows * row_bytes)
+        fetched = sum(chunk.length for chunk in chunks)
+        yield RowGroup(index, rows, dict(zip(leaves, chunks, strict=True)), fetched, decoded, match is Match.ALL)
+
+
+def _checked(file: OpenFile, chunks: list[ColumnChunk]) -> list[ColumnChunk]:
+    size = file.footer.size
+    for chunk in chunks:
+        if chunk.start < 0 or chunk.length < 0 or chunk.uncompressed < 0 or chunk.end > size:
+            raise CorruptFileError(
+                f"{file.piece.path}: its footer places a column at bytes {chunk.start}-{chunk.end} of {size}.",
+                "the file is damaged; restore it or roll the table back to a snapshot without it.",
+            )
+    return chunks
 
 
 def pack(file: OpenFile, groups: Iterable[RowGroup], most_cost: int) -> Iterator[Unit]:

@@ -63,7 +63,8 @@ class Scanning:
             return False
         if self.late_tries >= _LATE_TRIES and self.late_skips < self.late_tries * _LATE_SHARE:
             return False
-        spared = sum(where.length for group in unit.groups for where in unit.file.chunks(group.index, rest))
+        leaves = unit.file.layout.indices(rest)
+        spared = sum(group.chunks[leaf].length for group in unit.groups for leaf in leaves)
         return spared >= _LATE_BYTES
 
 
@@ -104,8 +105,8 @@ class Work:
     def _read(self, groups: Sequence[RowGroup], names: Sequence[str], then: Callable[[], None]) -> None:
         """Fetch and decode the table's columns `names` of `groups`, then go on."""
         file = self._unit.file
-        columns = file.projection.fetched(names)
-        chunks = [where for group in groups for where in file.chunks(group.index, columns)]
+        leaves = file.layout.indices(file.projection.fetched(names))
+        chunks = [group.chunks[leaf] for group in groups for leaf in leaves]
         footer = file.footer
         missing = [where for where in chunks if where.start < footer.tail_start and where.length]
         there = [(ByteRange(footer.tail_start, len(footer.tail)), footer.tail)]
@@ -156,7 +157,9 @@ class Work:
 
     def _shape(self, group: RowGroup, names: Sequence[str], fetched: FetchedRanges) -> dict[str, pa.ChunkedArray]:
         file = self._unit.file
-        decoded = decode_columns(file.footer, file.layout, group.index, file.projection.fetched(names), fetched)
+        decoded = decode_columns(
+            file.footer, file.layout, group.index, file.projection.fetched(names), group.chunks, group.rows, fetched
+        )
         return file.projection.shape(file.piece.path, names, decoded, group.rows, file.constants)
 
     def _read_rest(self, rest: Sequence[str]) -> None:

@@ -15,7 +15,9 @@ from lakeflow_io.parquet.native.pool import buffer_pool
 __all__ = ["Chunk", "Worker", "library", "thread_worker"]
 
 _LIBRARY = "_decoder.so"
-_Grow = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int64)
+# The interface of major version 1 is stable.
+_ZSTD_NAMES = ("libzstd.so.1", "libzstd.1.dylib")
+_Grow = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64)
 _Decompress = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
 
 
@@ -35,10 +37,14 @@ class Chunk(ctypes.Structure):
         ("check_crc", ctypes.c_int32),
         ("validity", ctypes.c_void_p),
         ("values", ctypes.c_void_p),
+        ("data", ctypes.c_void_p),
+        ("data_capacity", ctypes.c_int64),
         ("grow", _Grow),
         ("decompress", _Decompress),
         ("nulls", ctypes.c_int64),
         ("data_bytes", ctypes.c_int64),
+        ("index", ctypes.c_int32),
+        ("status", ctypes.c_int32),
     )
 
 
@@ -51,12 +57,30 @@ def library() -> Any:
     loaded = ctypes.CDLL(str(path))
     loaded.lf_scratch_new.restype = ctypes.c_void_p
     loaded.lf_scratch_free.argtypes = [ctypes.c_void_p]
-    loaded.lf_decode_chunk.argtypes = [ctypes.c_void_p, ctypes.POINTER(Chunk)]
+    loaded.lf_decode_chunks.argtypes = [ctypes.c_void_p, ctypes.POINTER(Chunk), ctypes.c_int32]
+    loaded.lf_decode_chunks.restype = None
     loaded.lf_struct_field.argtypes = [
         ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32,
         ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(ctypes.c_int64),
     ]  # fmt: skip
+    _use_zstd(loaded)
     return loaded
+
+
+def _use_zstd(loaded: Any) -> None:
+    """Hand the system's libzstd over: it is nearly everywhere, and calling it needs no GIL.
+
+    Iceberg's default codec is worth it. pyarrow's own copy makes a context for every page, and calling
+    it from C means waiting for the GIL twice.
+    """
+    for name in _ZSTD_NAMES:
+        try:
+            zstd = ctypes.CDLL(name)
+            functions = [zstd.ZSTD_createDCtx, zstd.ZSTD_freeDCtx, zstd.ZSTD_decompressDCtx]
+        except (OSError, AttributeError):
+            continue
+        loaded.lf_use_zstd(*(ctypes.cast(each, ctypes.c_void_p) for each in functions))
+        return
 
 
 class Worker:
@@ -65,39 +89,36 @@ class Worker:
     def __init__(self, native: Any) -> None:
         self._library = native
         self._scratch = native.lf_scratch_new()
-        self._data: Any = None
+        self._texts: list[Any] = []
         self._codec: Any = None
-        self._grow = _Grow(self._grown)
-        self._decompress = _Decompress(self._decompressed)
+        self.grow = _Grow(self._grown)
+        self.decompress = _Decompress(self._decompressed)
 
     def __del__(self) -> None:
         self._library.lf_scratch_free(self._scratch)
 
-    def decode(self, chunk: Chunk, codec: Any) -> tuple[bool, Any]:
-        """Decode one column chunk.
+    def decode(self, chunks: Any, texts: list[Any], codec: str | None) -> None:
+        """Decode column chunks of one row group in one call.
 
         Args:
-            chunk: With its input and output set.
-            codec: A `pyarrow.Codec` for what C doesn't decompress itself.
-
-        Returns:
-            Whether it worked, and the buffer that strings were written to.
+            chunks: An array of `Chunk`, with their input and output set.
+            texts: The buffer for each one's text, or None; replaced where it is too small.
+            codec: The pyarrow codec of what C doesn't decompress itself; one for all of them.
         """
-        chunk.grow, chunk.decompress = self._grow, self._decompress
-        self._data, self._codec = None, codec
-        done = self._library.lf_decode_chunk(self._scratch, chunk) == 0
-        data, self._data, self._codec = self._data, None, None
-        return done, data
+        self._texts = texts
+        self._codec = pa.Codec(codec) if codec else None
+        self._library.lf_decode_chunks(self._scratch, chunks, len(chunks))
+        self._texts, self._codec = [], None
 
-    def _grown(self, size: int) -> int | None:
+    def _grown(self, index: int, size: int) -> int | None:
         try:
-            if self._data is None:
-                self._data = pa.allocate_buffer(size, buffer_pool(), resizable=True)
+            if self._texts[index] is None:
+                self._texts[index] = pa.allocate_buffer(size, buffer_pool(), resizable=True)
             else:
-                self._data.resize(size)
+                self._texts[index].resize(size)
         except MemoryError:
             return None
-        return int(self._data.address)
+        return int(self._texts[index].address)
 
     def _decompressed(self, source: int, size: int, target: int, expected: int) -> int:
         try:

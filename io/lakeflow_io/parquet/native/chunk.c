@@ -17,8 +17,21 @@ struct lf_scratch {
     block dictionary; /* the dictionary's values, in the output's width, or the strings' bytes */
     block entries;    /* LF_BYTES: where each dictionary string begins, and its length */
     block dense;      /* values without their nulls, or 64-bit deltas */
+    void *zstd;       /* its context */
     uint32_t indices[BATCH + 8];
 };
+
+static struct {
+    lf_zstd_create create;
+    lf_zstd_free release;
+    lf_zstd_decompress decompress;
+} zstd;
+
+void lf_use_zstd(lf_zstd_create create, lf_zstd_free release, lf_zstd_decompress decompress) {
+    zstd.create = create;
+    zstd.release = release;
+    zstd.decompress = decompress;
+}
 
 typedef struct {
     uint32_t start, length;
@@ -44,6 +57,7 @@ void lf_scratch_free(lf_scratch *s) {
     free(s->dictionary.at);
     free(s->entries.at);
     free(s->dense.at);
+    if (s->zstd) zstd.release(s->zstd);
     free(s);
 }
 
@@ -256,7 +270,7 @@ static int grow_data(state *st, int64_t used, int64_t bytes, int64_t page_rows) 
     int64_t left = st->c->rows - st->row - page_rows;
     int64_t guess = page_rows ? (int64_t)((double)bytes / (double)page_rows * (double)left * 1.05) : 0;
     if (guess > INT32_MAX - bytes - used) guess = INT32_MAX - bytes - used;
-    st->data = st->c->grow(needed + guess);
+    st->data = st->c->grow(st->c->index, needed + guess);
     if (!st->data) return LF_NO_MEMORY;
     st->data_capacity = needed + guess;
     return LF_OK;
@@ -468,6 +482,17 @@ static int data_page(state *st, const lf_page *page, const uint8_t *in, int64_t 
     return status;
 }
 
+/* Exactly `out_size` bytes; 0 when done. */
+static int decompress(state *st, const uint8_t *in, int64_t in_size, uint8_t *out, int64_t out_size) {
+    if (st->c->codec == LF_SNAPPY) return lf_snappy(in, in_size, out, out_size);
+    if (st->c->codec == LF_ZSTD && zstd.decompress) {
+        if (!st->s->zstd) st->s->zstd = zstd.create();
+        if (!st->s->zstd) return -1;
+        return zstd.decompress(st->s->zstd, out, (size_t)out_size, in, (size_t)in_size) != (size_t)out_size;
+    }
+    return st->c->decompress(in, in_size, out, out_size);
+}
+
 /* The page's bytes as they were before compression; levels of v2 pages are never compressed. */
 static int page_body(state *st, const lf_page *page, const uint8_t *in, const uint8_t **body) {
     lf_chunk *c = st->c;
@@ -489,8 +514,7 @@ static int page_body(state *st, const lf_page *page, const uint8_t *in, const ui
     if (out_size == 0) return LF_OK;
     in += levels_size;
     out += levels_size;
-    int failed = c->codec == LF_SNAPPY ? lf_snappy(in, in_size, out, out_size) : c->decompress(in, in_size, out, out_size);
-    return failed ? LF_CORRUPT : LF_OK;
+    return decompress(st, in, in_size, out, out_size) ? LF_CORRUPT : LF_OK;
 }
 
 static int start(state *st) {
@@ -511,7 +535,7 @@ static int start(state *st) {
 }
 
 int lf_decode_chunk(lf_scratch *scratch, lf_chunk *c) {
-    state st = {.c = c, .s = scratch};
+    state st = {.c = c, .s = scratch, .data = c->data, .data_capacity = c->data_capacity};
     const uint8_t *at = c->bytes, *end = c->bytes + c->size;
     c->nulls = c->data_bytes = 0;
     int status = start(&st);
@@ -533,4 +557,8 @@ int lf_decode_chunk(lf_scratch *scratch, lf_chunk *c) {
     }
     if (c->output == LF_BYTES && status == LF_OK) c->data_bytes = ((const int32_t *)c->values)[c->rows];
     return status;
+}
+
+void lf_decode_chunks(lf_scratch *scratch, lf_chunk *chunks, int32_t count) {
+    for (int32_t i = 0; i < count; i++) chunks[i].status = lf_decode_chunk(scratch, &chunks[i]);
 }

@@ -11,9 +11,12 @@ from lakeflow_io.parquet.native.binding import Chunk, thread_worker
 from lakeflow_io.parquet.native.pool import buffer_pool
 
 if TYPE_CHECKING:
-    from lakeflow_io.parquet.native.binding import Worker
+    from collections.abc import Sequence
 
-__all__ = ["FlatColumn", "decode_chunk", "flat_column"]
+    from lakeflow_io.parquet.native.binding import Worker
+    from lakeflow_io.parquet.ranges import ColumnChunk
+
+__all__ = ["FlatColumn", "decode_chunks", "flat_column"]
 
 # Physical types, codecs and outputs as decoder.h numbers them.
 _PHYSICAL = {"BOOLEAN": 0, "INT32": 1, "INT64": 2, "FLOAT": 4, "DOUBLE": 5, "BYTE_ARRAY": 6, "FIXED_LEN_BYTE_ARRAY": 7}
@@ -93,56 +96,72 @@ def _time_type(name: str, logical: Any) -> tuple[pa.DataType, int] | None:
     return (pa.time64(unit), _COPY) if unit != "ms" else None
 
 
-def decode_chunk(column: FlatColumn, chunk: Any, rows: int, data: memoryview) -> pa.Array | None:
-    """Decode one column chunk.
+def decode_chunks(jobs: Sequence[tuple[FlatColumn, ColumnChunk, memoryview]], rows: int) -> list[pa.Array | None]:
+    """Decode column chunks of one row group.
 
     Args:
-        column: From `flat_column`.
-        chunk: Its `pyarrow.parquet.ColumnChunkMetaData`.
+        jobs: Each column, its chunk, and the chunk's bytes, dictionary page first.
         rows: Of the row group.
-        data: The chunk's bytes, dictionary page first.
 
     Returns:
-        The array; None where the chunk has to be decoded (or refused) by pyarrow: an encoding or a
-        codec that isn't handled here, more than 2 GiB of text, damage.
+        An array each; None where the chunk has to be decoded (or refused) by pyarrow: an encoding or
+        a codec that isn't handled here, more than 2 GiB of text, damage.
     """
     worker = thread_worker()
-    codec = _CODECS.get(chunk.compression)
-    return None if worker is None or codec is None else _decode(worker, column, chunk, rows, data, codec)
+    found: list[pa.Array | None] = [None] * len(jobs)
+    if worker is None:
+        return found
+    by_codec: dict[str, list[int]] = {}
+    for position, (_, chunk, _) in enumerate(jobs):
+        by_codec.setdefault(chunk.codec, []).append(position)
+    for codec, positions in by_codec.items():  # in practice one
+        if codec in _CODECS:
+            made = _decode(worker, [jobs[position] for position in positions], rows, _CODECS[codec])
+            for position, array in zip(positions, made, strict=True):
+                found[position] = array
+    return found
 
 
 def _decode(
-    worker: Worker, column: FlatColumn, chunk: Any, rows: int, data: memoryview, codec: tuple[int, str | None]
-) -> pa.Array | None:
-    source = pa.py_buffer(data)
+    worker: Worker,
+    jobs: Sequence[tuple[FlatColumn, ColumnChunk, memoryview]],
+    rows: int,
+    codec: tuple[int, str | None],
+) -> list[pa.Array | None]:
     pool = buffer_pool()
-    validity = pa.allocate_buffer((rows + 7) // 8, pool) if column.optional else None
-    values = pa.allocate_buffer(_values_size(column, rows), pool)
-    call = Chunk(
-        bytes=source.address,
-        size=source.size,
-        rows=rows,
-        uncompressed_limit=max(chunk.total_uncompressed_size, chunk.total_compressed_size),
-        physical=column.physical,
-        width=column.width,
-        codec=codec[0],
-        optional=column.optional,
-        output=column.output,
-        check_crc=1,
-        validity=validity.address if validity is not None else None,
-        values=values.address,
-    )
-    done, text = worker.decode(call, pa.Codec(codec[1]) if codec[1] else None)
-    if not done:
-        return None
-    buffers = [validity if call.nulls else None, values]
-    if column.output == _BYTES:
-        if text is None:
-            text = pa.py_buffer(b"")
-        else:
+    calls = (Chunk * len(jobs))()
+    kept = []
+    texts: list[Any] = []
+    for index, (column, chunk, data) in enumerate(jobs):
+        source = pa.py_buffer(data)
+        validity = pa.allocate_buffer((rows + 7) // 8, pool) if column.optional else None
+        values = pa.allocate_buffer(_values_size(column, rows), pool)
+        # Plain text is never more than this; what a dictionary expands to is found out on the way.
+        text = pa.allocate_buffer(chunk.uncompressed, pool, resizable=True) if column.output == _BYTES else None
+        kept.append((source, validity, values))
+        texts.append(text)
+        call = calls[index]
+        call.bytes, call.size, call.rows = source.address, source.size, rows
+        call.uncompressed_limit = max(chunk.uncompressed, chunk.length)
+        call.physical, call.width, call.codec = column.physical, column.width, codec[0]
+        call.optional, call.output, call.check_crc = column.optional, column.output, 1
+        call.validity = validity.address if validity is not None else None
+        call.values = values.address
+        if text is not None:
+            call.data, call.data_capacity = text.address, text.size
+        call.grow, call.decompress, call.index = worker.grow, worker.decompress, index
+    worker.decode(calls, texts, codec[1])
+    found: list[pa.Array | None] = []
+    for call, (column, _, _), (_, validity, values), text in zip(calls, jobs, kept, texts, strict=True):
+        if call.status:
+            found.append(None)
+            continue
+        buffers = [validity if call.nulls else None, values]
+        if text is not None:
             text.resize(call.data_bytes, shrink_to_fit=True)
-        buffers.append(text)
-    return pa.Array.from_buffers(column.type, rows, buffers, null_count=call.nulls)
+            buffers.append(text)
+        found.append(pa.Array.from_buffers(column.type, rows, buffers, null_count=call.nulls))
+    return found
 
 
 def _values_size(column: FlatColumn, rows: int) -> int:
