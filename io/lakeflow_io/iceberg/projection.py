@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +36,8 @@ class OutputShape:
     schema: pa.Schema
     read_schema: pa.Schema
     """`schema` and the columns that only the filter needs."""
+    names: tuple[str, ...]
+    """All columns that are read."""
     condition: Any
     """A `pyarrow.compute.Expression`, or None."""
     filter_columns: tuple[str, ...]
@@ -55,7 +57,7 @@ class OutputShape:
             named = tuple(
                 name for name in read_schema.names if any(c == name or c.startswith(name + ".") for c in looked_at)
             )
-        return cls(arrow_schema(spec.columns), read_schema, condition, named)
+        return cls(arrow_schema(spec.columns), read_schema, tuple(read_schema.names), condition, named)
 
     def passing(self, data: pa.Table) -> pa.Array | None:
         """Row numbers that pass the filter, ascending; None where all do.
@@ -78,6 +80,8 @@ class FileProjection:
     sources: dict[str, str]
     """The file's name of each requested column that is there, by the table's name."""
     target: pa.Schema
+    _fields: dict[str, NestedField] = field(default_factory=dict, compare=False)
+    _fetched: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, spec: ReadSpec, piece: Piece, layout: FileLayout, target: pa.Schema) -> FileProjection:
@@ -98,11 +102,15 @@ class FileProjection:
             present=Schema(*(by_id[field.field_id] for field in there)),
             sources={field.name: by_id[field.field_id].name for field in there},
             target=target,
+            _fields={field.name: field for field in spec.filter_columns.fields},
         )
 
-    def fetched(self, names: Sequence[str]) -> list[str]:
-        """The file's columns that the table's columns `names` are made of."""
-        return [self.sources[name] for name in names if name in self.sources]
+    def fetched(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The file's columns that the table's columns `names` are made of; worked out once."""
+        found = self._fetched.get(names)
+        if found is None:
+            found = self._fetched[names] = tuple(self.sources[name] for name in names if name in self.sources)
+        return found
 
     def shape(
         self,
@@ -124,9 +132,8 @@ class FileProjection:
         Raises:
             CorruptFileError: the file's types can't become the table's.
         """
-        fields = {field.name: field for field in self.requested.fields}
         try:
-            columns = [self._column(uri, fields[name], decoded, rows, constants) for name in names]
+            columns = [self._column(uri, self._fields[name], decoded, rows, constants) for name in names]
         except (pa.ArrowException, ResolveError, ValueError, TypeError) as error:
             raise CorruptFileError(
                 f"{uri}: its columns do not fit the table's schema: {error}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -41,9 +41,14 @@ class FileLayout:
     flat: dict[str, Leaf]
     """The columns that are decoded natively."""
 
-    def indices(self, columns: Sequence[str]) -> list[int]:
-        """Positions of the leaves beneath `columns`, in file order."""
-        return sorted(leaf.index for name in columns for leaf in self.leaves[name])
+    _indices: dict[tuple[str, ...], list[int]] = field(default_factory=dict, compare=False)
+
+    def indices(self, columns: tuple[str, ...]) -> list[int]:
+        """Positions of the leaves beneath `columns`, in file order; worked out once."""
+        found = self._indices.get(columns)
+        if found is None:
+            found = self._indices[columns] = sorted(leaf.index for name in columns for leaf in self.leaves[name])
+        return found
 
 
 def file_layout(footer: Footer) -> FileLayout:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from lakeflow_io.iceberg.projection import FileProjection
@@ -27,6 +26,17 @@ __all__ = ["Files"]
 _MOST_AHEAD = 256
 # Footers go first: nothing of a file can be asked for without its own.
 _FIRST = -1
+
+
+class _Ahead:
+    """A file whose tail was asked for."""
+
+    __slots__ = ("footer", "piece", "tail")
+
+    def __init__(self, piece: Piece, tail: ByteRange) -> None:
+        self.piece = piece
+        self.tail = tail
+        self.footer: Footer | BaseException | None = None
 
 
 class Files:
@@ -61,7 +71,7 @@ class Files:
         self._layouts = Layouts()
         self._projections: dict[tuple[int, tuple[int, ...]], tuple[FileLayout, FileProjection]] = {}
         self._left = deque(pieces)
-        self._ahead: deque[tuple[Piece, ByteRange, Future[Footer]]] = deque()
+        self._ahead: deque[_Ahead] = deque()
         self._ahead_bytes, self._tail_budget, self._unit_cost = 0, tail_budget, unit_cost
         self._units: Iterator[Unit] = iter(())
 
@@ -81,11 +91,14 @@ class Files:
             if unit is not None:
                 return unit
             self._ask_ahead()
-            if not self._ahead or not self._ahead[0][2].done():
+            if not self._ahead or self._ahead[0].footer is None:
                 return None
-            piece, tail, footer = self._ahead.popleft()
-            self._ahead_bytes -= tail.length
-            self._units = self._open(piece, footer.result())
+            file = self._ahead.popleft()
+            self._ahead_bytes -= file.tail.length
+            if isinstance(file.footer, BaseException):
+                raise file.footer
+            assert file.footer is not None  # noqa: S101  (looked at above)
+            self._units = self._open(file.piece, file.footer)
 
     def _ask_ahead(self) -> None:
         columns = len(self._shape.read_schema)
@@ -96,26 +109,26 @@ class Files:
                 return
             self._left.popleft()
             self._ahead_bytes += tail.length
-            future: Future[Footer] = Future()
-            future.add_done_callback(lambda _: self._wake())
-            self._ahead.append((piece, tail, future))
-            self._fetch_tail(piece, tail, future)
+            file = _Ahead(piece, tail)
+            self._ahead.append(file)
+            self._fetch_tail(file, tail)
 
-    def _fetch_tail(self, piece: Piece, tail: ByteRange, future: Future[Footer]) -> None:
-        uri, size = piece.path, piece.file_size
+    def _fetch_tail(self, file: _Ahead, tail: ByteRange) -> None:
+        uri, size = file.piece.path, file.piece.file_size
 
         def came(got: list[memoryview] | BaseException) -> None:
             if isinstance(got, BaseException):
-                future.set_exception(got)
-                return
-            try:
-                start = footer_range(uri, size, got[0]).start
-                if start < tail.start:  # larger than was thought
-                    self._fetch_tail(piece, ByteRange(start, size - start), future)
-                else:
-                    future.set_result(parse_footer(uri, size, tail.start, got[0]))
-            except Exception as error:  # noqa: BLE001  (the consumer's thread raises it)
-                future.set_exception(error)
+                file.footer = got
+            else:
+                try:
+                    start = footer_range(uri, size, got[0]).start
+                    if start < tail.start:  # larger than was thought
+                        self._fetch_tail(file, ByteRange(start, size - start))
+                        return
+                    file.footer = parse_footer(uri, size, tail.start, got[0])
+                except Exception as error:  # noqa: BLE001  (the consumer's thread raises it)
+                    file.footer = error
+            self._wake()
 
         if tail.length == 0:
             came([memoryview(b"")])
@@ -130,7 +143,7 @@ class Files:
         judged = None
         if self._filter is not None:
             judged = self._filter.file(projection.present, footer.metadata, file.constants)
-        columns = projection.fetched(self._shape.read_schema.names)
+        columns = projection.fetched(self._shape.names)
         groups = wanted_row_groups(file, columns, self._row_bytes, judged, self._counters)
         return pack(file, groups, self._unit_cost)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from threading import Event
 from typing import TYPE_CHECKING
 
 from lakeflow_io.budget import available_cpus, default_budget
 from lakeflow_io.iceberg.projection import OutputShape
+from lakeflow_io.reader.decoders import Decoders
 from lakeflow_io.reader.fetch import Fetcher
 from lakeflow_io.reader.files import Files
 from lakeflow_io.reader.report import Counters
@@ -93,7 +93,7 @@ class _Pipeline:
         counters.budget_bytes = budget
         self._event = Event()
         self._fetcher = Fetcher(transport, counters)
-        self._decoders = ThreadPoolExecutor(available_cpus(), "lakeflow-decode")
+        self._decoders = Decoders(available_cpus())
         self._scanning = Scanning(shape, self._fetcher, self._decoders, counters, self._event.set)
         self._files = Files(
             spec,
@@ -112,7 +112,7 @@ class _Pipeline:
     def close(self) -> None:
         """Drop what hasn't begun, wait for what has: no thread and no request stays behind."""
         self._fetcher.close()
-        self._decoders.shutdown(wait=True, cancel_futures=True)
+        self._decoders.close()
         self._started.clear()
         self._counters.ended = time.perf_counter()
 
@@ -123,7 +123,7 @@ class _Pipeline:
             self._admit()
             if self._started and self._started[0].done:
                 yield from self._hand_out(self._started[0])
-                self._started.popleft()
+                self._started.popleft().let_go()
             elif self._started or not self._files.exhausted:
                 self._wait()
             else:
@@ -137,7 +137,7 @@ class _Pipeline:
             unit = self._upcoming
             if unit is None:
                 return
-            held = sum(work.cost for work in self._started)
+            held = self._scanning.held
             if self._started and held + unit.cost > self._budget:
                 return
             self._counters.peak_bytes = max(self._counters.peak_bytes, held + unit.cost)

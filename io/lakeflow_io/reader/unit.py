@@ -10,7 +10,7 @@ from lakeflow_io.iceberg.verdict import Match
 from lakeflow_io.parquet.ranges import ColumnChunk, column_chunks, row_group_start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     import pyarrow as pa
 
@@ -71,7 +71,7 @@ class Unit:
 
 
 def wanted_row_groups(
-    file: OpenFile, columns: Sequence[str], row_bytes: int, judged: FileRowGroups | None, counters: Counters
+    file: OpenFile, columns: tuple[str, ...], row_bytes: int, judged: FileRowGroups | None, counters: Counters
 ) -> Iterator[RowGroup]:
     """The row groups of a file's piece that may hold rows of the scan.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,9 @@ from lakeflow_io.parquet.ranges import ByteRange, FetchedRanges, coalesce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Executor
 
     from lakeflow_io.iceberg.projection import OutputShape
+    from lakeflow_io.reader.decoders import Decoders
     from lakeflow_io.reader.fetch import Fetcher
     from lakeflow_io.reader.report import Counters
     from lakeflow_io.reader.unit import RowGroup, Unit
@@ -47,14 +48,21 @@ class Scanning:
 
     shape: OutputShape
     fetcher: Fetcher
-    decoders: Executor
+    decoders: Decoders
     counters: Counters
     wake: Callable[[], None]
+    held: int = 0
+    """Bytes of all units that were admitted and not let go of."""
     late_tries: int = 0
     late_skips: int = 0
     lock: Lock = field(default_factory=Lock)
 
-    def reads_late(self, unit: Unit, rest: Sequence[str]) -> bool:
+    def hold(self, change: int) -> None:
+        """Count bytes that units take up, or let go of."""
+        with self.lock:
+            self.held += change
+
+    def reads_late(self, unit: Unit, rest: tuple[str, ...]) -> bool:
         """Whether to read the filter's columns first and `rest` only where rows pass."""
         if self.shape.condition is None or not rest or all(group.passes for group in unit.groups):
             return False
@@ -94,15 +102,16 @@ class Work:
 
     def start(self) -> None:
         """Ask for the bytes."""
+        self._scanning.hold(self.cost)
         shape, projection = self._scanning.shape, self._unit.file.projection
-        names = shape.read_schema.names
-        rest = [name for name in names if name not in shape.filter_columns]
+        names = shape.names
+        rest = tuple(name for name in names if name not in shape.filter_columns)
         if self._scanning.reads_late(self._unit, projection.fetched(rest)):
-            self._read(self._unit.groups, list(shape.filter_columns), lambda: self._read_rest(rest))
+            self._read(self._unit.groups, shape.filter_columns, lambda: self._read_rest(rest))
         else:
             self._read(self._unit.groups, names, self._finish)
 
-    def _read(self, groups: Sequence[RowGroup], names: Sequence[str], then: Callable[[], None]) -> None:
+    def _read(self, groups: Sequence[RowGroup], names: tuple[str, ...], then: Callable[[], None]) -> None:
         """Fetch and decode the table's columns `names` of `groups`, then go on."""
         file = self._unit.file
         leaves = file.layout.indices(file.projection.fetched(names))
@@ -126,14 +135,14 @@ class Work:
         self._scanning.fetcher.fetch(self._order, footer.uri, requests, came)
 
     def _decode(
-        self, groups: Sequence[RowGroup], names: Sequence[str], fetched: FetchedRanges, then: Callable[[], None]
+        self, groups: Sequence[RowGroup], names: tuple[str, ...], fetched: FetchedRanges, then: Callable[[], None]
     ) -> None:
         """Decode on one core, or on all where there is enough to do; the last one to end goes on."""
         self.fetched = True
         shares = min(available_cpus(), len(names)) if self.cost > _SHARED_BYTES else 1
         missing = [shares]
 
-        def part(own: Sequence[str]) -> None:
+        def part(own: tuple[str, ...]) -> None:
             began = time.thread_time()
             try:
                 for group in groups:
@@ -149,20 +158,17 @@ class Work:
                 with self._scanning.lock:
                     self._scanning.counters.decode_cpu += time.thread_time() - began
 
-        try:
-            for share in range(shares):
-                self._scanning.decoders.submit(part, names[share::shares])
-        except RuntimeError:  # the scan was closed while bytes came
-            return
+        for share in range(shares):
+            self._scanning.decoders.submit(partial(part, names[share::shares]))
 
-    def _shape(self, group: RowGroup, names: Sequence[str], fetched: FetchedRanges) -> dict[str, pa.ChunkedArray]:
+    def _shape(self, group: RowGroup, names: tuple[str, ...], fetched: FetchedRanges) -> dict[str, pa.ChunkedArray]:
         file = self._unit.file
         decoded = decode_columns(
             file.footer, file.layout, group.index, file.projection.fetched(names), group.chunks, group.rows, fetched
         )
         return file.projection.shape(file.piece.path, names, decoded, group.rows, file.constants)
 
-    def _read_rest(self, rest: Sequence[str]) -> None:
+    def _read_rest(self, rest: tuple[str, ...]) -> None:
         """Read the columns that the filter doesn't need, of row groups in which a row passed it."""
         left = [group for group in self._unit.groups if self._passes(group)]
         skipped = len(self._unit.groups) - len(left)
@@ -203,9 +209,15 @@ class Work:
             table = pa.table([columns[name] for name in schema.names], schema=schema)
             tables.append(table if rows is None else table.take(rows))
         self._shaped = {}
-        self.cost = sum(table.nbytes for table in tables)
+        size = sum(table.nbytes for table in tables)
+        self._scanning.hold(size - self.cost)
+        self.cost = size
         self.tables = tables
         self._scanning.wake()
+
+    def let_go(self) -> None:
+        """The consumer has taken all of it."""
+        self._scanning.hold(-self.cost)
 
     def _fail(self, error: BaseException) -> None:
         self.error = self.error or error

@@ -47,8 +47,8 @@ class FilteredFile:
         passing = []
         for index in range(file.num_row_groups):
             rows = file.metadata.row_group(index).num_rows
-            columns = projection.fetched(shape.read_schema.names)
-            raw = file.read_row_group(index, columns=columns)
+            columns = projection.fetched(shape.names)
+            raw = file.read_row_group(index, columns=list(columns))
             decoded = {name: raw[name] for name in columns}
             shaped = projection.shape("f", shape.filter_columns, decoded, rows, self.constants)
             found = shape.passing(pa.table(shaped))
