@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from typing import TYPE_CHECKING
 
 from benchmarks.contenders import CONTENDERS
@@ -29,6 +31,7 @@ def main() -> None:
     parser.add_argument("--scale", default="full", choices=list(SCALES), help="default: full, 2.4 GB in all")
     parser.add_argument("--json", metavar="OUT", help="also write the figures to a file")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that what was started is stopped, too
     run(
         profile=options.profile,
         workloads=options.workloads,

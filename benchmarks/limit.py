@@ -60,8 +60,8 @@ def measure(task: Task) -> dict[str, float]:
     scan = lf.connect(**task.properties).table(task.table).scan(columns=task.columns, where=task.condition)
     spec, pieces = scan._spec, scan.pieces  # noqa: SLF001  (the reader's own entry takes them)
     network, memory = open_transport(spec.store), _Recorder()
-    for path in {piece.path for piece in pieces}:
-        memory.put(path, network.get(path))
+    with ThreadPoolExecutor(_FETCH_THREADS) as pool:
+        list(pool.map(lambda path: memory.put(path, network.get(path)), {piece.path for piece in pieces}))
     before = time.process_time()
     _decode(spec, pieces, memory, stream=task.stream)
     decode_cpu = time.process_time() - before

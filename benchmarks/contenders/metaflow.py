@@ -31,6 +31,7 @@ def reader(task: Task) -> Callable[[], Any]:
     }
     import pyarrow as pa
     from metaflow import S3
+    from pyarrow.fs import LocalFileSystem
 
     pa.set_memory_pool(pa.jemalloc_memory_pool())
     table = open_table(task)
@@ -38,7 +39,8 @@ def reader(task: Task) -> Callable[[], Any]:
     place = {"tmproot": _IN_MEMORY} if in_memory else {}
 
     def scan(client: Any) -> ds.Scanner:
-        return scanner(task, [each.path for each in client.get_many(plan(task, table), return_info=False)])
+        got = client.get_many([uri for uri, _ in plan(task, table)], return_info=False)
+        return scanner(task, [(each.path, Path(each.path).stat().st_size) for each in got], LocalFileSystem())
 
     def whole() -> pa.Table:
         with S3(**place) as client:
