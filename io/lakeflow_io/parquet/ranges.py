@@ -11,14 +11,22 @@ from lakeflow_io.errors import InternalError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["ByteRange", "ColumnChunk", "FetchedRanges", "coalesce", "column_chunks", "row_group_start"]
+__all__ = [
+    "MAX_REQUEST_BYTES",
+    "ByteRange",
+    "ColumnChunk",
+    "FetchedRanges",
+    "coalesce",
+    "column_chunks",
+    "row_group_start",
+]
 
 # Two chunks closer than this are fetched in one request. With many requests in flight the link is
 # busy all the time, so a gap costs its bytes and saves a request's CPU: at 500 MB/s, 200 us are 100 kB.
 _MAX_GAP_BYTES = 128 * 1024
 # Requests stop growing here, and larger column chunks are cut into parts of at most this size, which
 # different connections fetch side by side.
-_MAX_REQUEST_BYTES = 16 * 1024 * 1024
+MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,20 +93,25 @@ class _Range(Protocol):
     def end(self) -> int: ...
 
 
-def coalesce(ranges: Iterable[_Range]) -> list[ByteRange]:
-    """Ranges -> requests of at most 16 MiB, sorted: neighbours and small gaps together, large ranges in parts."""
+def coalesce(ranges: Iterable[_Range], most: int = MAX_REQUEST_BYTES) -> list[ByteRange]:
+    """Ranges -> requests, sorted: neighbours and small gaps together, large ranges in parts.
+
+    Args:
+        ranges: Without overlap, in any order.
+        most: Bytes of a request at most.
+    """
     requests: list[ByteRange] = []
     for part in sorted(ranges, key=lambda each: each.start):
         last = requests[-1] if requests else None
-        if last and part.start - last.end <= _MAX_GAP_BYTES and part.end - last.start <= _MAX_REQUEST_BYTES:
+        if last and part.start - last.end <= _MAX_GAP_BYTES and part.end - last.start <= most:
             requests[-1] = ByteRange(last.start, max(last.end, part.end) - last.start)
         else:
-            requests += _parts(part)
+            requests += _parts(part, most)
     return requests
 
 
-def _parts(whole: _Range) -> list[ByteRange]:
-    count = max(1, -(-whole.length // _MAX_REQUEST_BYTES))
+def _parts(whole: _Range, most: int) -> list[ByteRange]:
+    count = max(1, -(-whole.length // most))
     edges = [whole.start + whole.length * i // count for i in range(count + 1)]
     return [ByteRange(edges[i], edges[i + 1] - edges[i]) for i in range(count)]
 
