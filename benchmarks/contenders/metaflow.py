@@ -33,7 +33,7 @@ def reader(task: Task) -> Callable[[], Any]:
     from metaflow import S3
     from pyarrow.fs import LocalFileSystem
 
-    pa.set_memory_pool(pa.jemalloc_memory_pool())
+    pa.set_memory_pool(pa.system_memory_pool())
     table = open_table(task)
     in_memory = Path(_IN_MEMORY).is_dir() and not task.stream
     place = {"tmproot": _IN_MEMORY} if in_memory else {}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from benchmarks.workloads import Task
 
 PACKAGE = "pyarrow"
-SETTINGS = "dataset of fragments with sizes over S3FileSystem: pre_buffer, 32 I/O threads and files ahead, jemalloc"
+SETTINGS = "dataset of fragments with sizes over S3FileSystem: pre_buffer, 32 I/O threads and files ahead, system pool"
 _IO_THREADS = 32  # the documentation's advice for object stores: more than the default of 8
 
 
@@ -23,7 +23,7 @@ def reader(task: Task) -> Callable[[], Any]:
     import pyarrow as pa
     from pyarrow.fs import S3FileSystem
 
-    pa.set_memory_pool(pa.jemalloc_memory_pool())
+    pa.set_memory_pool(pa.system_memory_pool())
     pa.set_io_thread_count(_IO_THREADS)
     table = open_table(task)
     store = S3FileSystem(
