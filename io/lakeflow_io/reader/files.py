@@ -11,6 +11,7 @@ from lakeflow_io.iceberg.row_groups import RowGroupFilter
 from lakeflow_io.parquet.footer import Footer, footer_range, parse_footer, tail_range
 from lakeflow_io.parquet.layout import FileLayout, Layouts
 from lakeflow_io.parquet.ranges import ByteRange
+from lakeflow_io.reader.located import located
 from lakeflow_io.reader.unit import OpenFile, Unit, fixed_width, pack, wanted_row_groups
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Files:
         self._ahead: deque[tuple[Piece, ByteRange, Future[Footer]]] = deque()
         self._ahead_bytes, self._tail_budget, self._unit_cost = 0, tail_budget, unit_cost
         self._units: Iterator[Unit] = iter(())
+        self._path = ""
 
     @property
     def exhausted(self) -> bool:
@@ -77,7 +79,10 @@ class Files:
             DataError, StoreError: a footer couldn't be fetched or decoded.
         """
         while True:
-            unit = next(self._units, None)
+            try:
+                unit = next(self._units, None)
+            except Exception as error:  # noqa: BLE001  (the file is named, whatever it was)
+                raise located(error, f"the footer of {self._path}") from error.__cause__
             if unit is not None:
                 return unit
             self._ask_ahead()
@@ -85,6 +90,7 @@ class Files:
                 return None
             piece, tail, footer = self._ahead.popleft()
             self._ahead_bytes -= tail.length
+            self._path = piece.path
             self._units = self._open(piece, footer.result())
 
     def _ask_ahead(self) -> None:
@@ -115,7 +121,7 @@ class Files:
                 else:
                     future.set_result(parse_footer(uri, size, tail.start, got[0]))
             except Exception as error:  # noqa: BLE001  (the consumer's thread raises it)
-                future.set_exception(error)
+                future.set_exception(located(error, f"bytes {tail.start}-{size} of {uri}"))
 
         if tail.length == 0:
             came([memoryview(b"")])
@@ -124,6 +130,7 @@ class Files:
         self._fetcher.fetch(_FIRST, uri, [tail], came)
 
     def _open(self, piece: Piece, footer: Footer) -> Iterator[Unit]:
+        """Lazily: what is wrong with a file is found when its first unit is asked for."""
         self._counters.files += 1
         layout, projection = self._match(piece, footer)
         file = OpenFile(piece, footer, layout, projection, dict(piece.constants))
@@ -132,7 +139,7 @@ class Files:
             judged = self._filter.file(projection.present, footer.metadata, file.constants)
         columns = projection.fetched(self._shape.read_schema.names)
         groups = wanted_row_groups(file, columns, self._row_bytes, judged, self._counters)
-        return pack(file, groups, self._unit_cost)
+        yield from pack(file, groups, self._unit_cost)
 
     def _match(self, piece: Piece, footer: Footer) -> tuple[FileLayout, FileProjection]:
         layout = self._layouts.of(footer)

@@ -57,6 +57,7 @@ class RowGroup:
     index: int
     rows: int
     fetched_bytes: int
+    """Without what came with the footer."""
     decoded_bytes: int
     """At least: encodings make a footer's own figure too small."""
     passes: bool
@@ -77,7 +78,7 @@ class Unit:
     fetched: int = 0
     """Bytes to fetch."""
     cost: int = 0
-    """Bytes fetched plus bytes decoded."""
+    """Bytes fetched plus bytes decoded; of a file's last unit, also what came with the footer: it stays till then."""
 
 
 def wanted_row_groups(
@@ -105,7 +106,8 @@ def wanted_row_groups(
             counters.row_groups_pruned += 1
             continue
         encoded = sum(group.column(leaf).total_uncompressed_size for leaf in leaves)
-        fetched = sum(group.column(leaf).total_compressed_size for leaf in leaves)
+        chunks = column_chunks(group, leaves)
+        fetched = sum(where.length for where in chunks if where.start < file.footer.tail_start)
         yield RowGroup(index, group.num_rows, fetched, max(encoded, group.num_rows * row_bytes), match is Match.ALL)
 
 
@@ -127,6 +129,7 @@ def pack(file: OpenFile, groups: Iterable[RowGroup], most_cost: int) -> Iterator
         unit.fetched += group.fetched_bytes
         unit.cost += group.cost
     if unit.groups:
+        unit.cost += len(file.footer.tail)
         yield unit
 
 

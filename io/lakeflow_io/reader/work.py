@@ -18,6 +18,7 @@ import pyarrow as pa
 from lakeflow_io.budget import available_cpus
 from lakeflow_io.parquet.decode import decode_columns
 from lakeflow_io.parquet.ranges import ByteRange, FetchedRanges, coalesce
+from lakeflow_io.reader.located import located
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,6 +84,9 @@ class Work:
         self.tables: list[pa.Table] | None = None
         self.error: BaseException | None = None
         self._order, self._unit, self._scanning = order, unit, scanning
+        rows = unit.groups[0].index, unit.groups[-1].index
+        named = f"row groups {rows[0]}-{rows[1]}" if rows[0] < rows[1] else f"row group {rows[0]}"
+        self._where = f"{named} of {unit.file.piece.path}"
         self._shaped: _Tables = {group.index: {} for group in unit.groups}
         self._passing: dict[int, pa.Array | None] = {}
 
@@ -119,8 +123,11 @@ class Work:
             if isinstance(got, BaseException):
                 self._fail(got)
                 return
-            parts = [*there, *zip(requests, got, strict=True)]
-            self._decode(groups, names, FetchedRanges(footer.uri, parts), then)
+            try:
+                parts = [*there, *zip(requests, got, strict=True)]
+                self._decode(groups, names, FetchedRanges(footer.uri, parts), then)
+            except BaseException as error:  # noqa: BLE001  (the consumer's thread raises it)
+                self._fail(located(error, self._where))
 
         self._scanning.fetcher.fetch(self._order, footer.uri, requests, came)
 
@@ -143,7 +150,7 @@ class Work:
                 if last and self.error is None:
                     then()
             except BaseException as error:  # noqa: BLE001  (the consumer's thread raises it)
-                self._fail(error)
+                self._fail(located(error, self._where))
             finally:
                 with self._scanning.lock:
                     self._scanning.counters.decode_cpu += time.thread_time() - began
@@ -151,8 +158,10 @@ class Work:
         try:
             for share in range(shares):
                 self._scanning.decoders.submit(part, names[share::shares])
-        except RuntimeError:  # the scan was closed while bytes came
-            return
+        except RuntimeError as error:
+            # The scan was closed while bytes came, and nobody waits; or the interpreter is ending, and
+            # a consumer in another thread does.
+            self._fail(located(error, self._where))
 
     def _shape(self, group: RowGroup, names: Sequence[str], fetched: FetchedRanges) -> dict[str, pa.ChunkedArray]:
         file = self._unit.file
@@ -199,7 +208,9 @@ class Work:
             columns = self._shaped.pop(group.index)
             table = pa.table([columns[name] for name in schema.names], schema=schema)
             tables.append(table if rows is None else table.take(rows))
-        self._shaped = {}
+        # The unit holds its file's tail: up to a megabyte, that isn't counted from here on.
+        self._shaped, self._passing = {}, {}
+        del self._unit
         self.cost = sum(table.nbytes for table in tables)
         self.tables = tables
         self._scanning.wake()
