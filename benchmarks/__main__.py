@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmarks.contenders import CONTENDERS
+from benchmarks.faults import run_faults
 from benchmarks.read import run
 from benchmarks.s3like import PROFILES
 from benchmarks.stores import LOOPBACK
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Reads tables from object storage, beside peers."
+        prog="python -m benchmarks", description="Reads tables from object storage: beside peers, or with faults."
     )
-    parser.add_argument("benchmark", nargs="?", default="read", choices=["read"])
+    parser.add_argument("benchmark", nargs="?", default="read", choices=["read", "faults"])
     parser.add_argument("--profile", default="s3", choices=[LOOPBACK, *PROFILES], help="the store (default: s3)")
     parser.add_argument("--workloads", type=_names(WORKLOADS), default=list(WORKLOADS), metavar="A,B")
     parser.add_argument("--contenders", type=_names(CONTENDERS), default=list(CONTENDERS), metavar="A,B")
@@ -30,8 +31,15 @@ def main() -> None:
     parser.add_argument("--warm-ups", type=int, default=1, help="runs before them, not counted (default: %(default)s)")
     parser.add_argument("--scale", default="full", choices=list(SCALES), help="default: full, 2.4 GB in all")
     parser.add_argument("--json", metavar="OUT", help="also write the figures to a file")
+    faults = parser.add_argument_group("faults", "of one workload, by default wide; --scale and --json as above")
+    faults.add_argument("--scans", type=int, default=100, help="scans with faults (default: %(default)s)")
+    faults.add_argument("--memory", help="budget of each scan, such as 64MiB")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that what was started is stopped, too
+    if options.benchmark == "faults":
+        workload = options.workloads[0] if len(options.workloads) == 1 else "wide"
+        run_faults(scans=options.scans, workload=workload, scale=options.scale, memory=options.memory, out=options.json)
+        return
     run(
         profile=options.profile,
         workloads=options.workloads,

@@ -17,6 +17,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from lakeflow_io.errors import AccessDeniedError, ObjectNotFoundError, StoreError, StoreFullError, ThrottledError
+from lakeflow_io.reader.located import located
 from lakeflow_io.reader.pace import MOST_REQUESTS, Pace
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Fetcher"]
 
 _ATTEMPTS = 10
+# Each stall doubles the patience, up to 64 times the first one's. What is answered by nothing at all
+# for that long is down.
+_STALLS = 6
 _BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 0.05, 5.0
 _FINAL = (AccessDeniedError, ObjectNotFoundError, StoreFullError)
 # How often a request that is waited for is compared with what has been learnt since.
@@ -64,9 +68,10 @@ class Fetcher:
     Args:
         transport: The store.
         counters: Where they are counted.
+        name: The thread's.
     """
 
-    def __init__(self, transport: Transport, counters: Counters) -> None:
+    def __init__(self, transport: Transport, counters: Counters, name: str = "lakeflow-fetch") -> None:
         self._transport = transport
         self._counters = counters
         self._pace = Pace()
@@ -75,12 +80,13 @@ class Fetcher:
         self._queue: list[_Request] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._active = 0
+        self._closing = False
         self._sequence = 0
         self._random = random.Random(0)  # noqa: S311  (spreads retries; seeded so that a test sees the same)
         self._loop = asyncio.new_event_loop()
         # For transports that block: as many threads as there may be requests, started when they are needed.
-        self._loop.set_default_executor(ThreadPoolExecutor(MOST_REQUESTS, "lakeflow-fetch"))
-        self._thread = Thread(target=self._run_loop, name="lakeflow-fetch", daemon=True)
+        self._loop.set_default_executor(ThreadPoolExecutor(MOST_REQUESTS, name))
+        self._thread = Thread(target=self._run_loop, name=name, daemon=True)
         self._thread.start()
 
     def fetch(
@@ -96,7 +102,8 @@ class Fetcher:
             order: Lower ones are sent first.
             uri: The object.
             ranges: At least one.
-            done: Called once, on the fetcher's thread: with the bytes of each range, or what went wrong.
+            done: Called once, on the fetcher's thread: with the bytes of each range, or what went wrong
+                (an error of ours that says which range). Not called once the fetcher is being closed.
         """
         batch = _Batch(done, [None] * len(ranges), len(ranges))
         self._asked.append((order, uri, ranges, batch))
@@ -115,17 +122,21 @@ class Fetcher:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
+            # A decoder may be asking for more at this moment: what it adds from here on is not begun.
+            self._closing = True
             self._queue.clear()
-            for task in self._tasks:
+            # All tasks, not only the requests': a hedge that lost may still be on its way out.
+            tasks = asyncio.all_tasks(self._loop)
+            for task in tasks:
                 task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
         finally:
             self._loop.close()
 
     def _enqueue(self) -> None:
         self._woken = False
-        while self._asked:
+        while self._asked and not self._closing:
             order, uri, ranges, batch = self._asked.popleft()
             for index, where in enumerate(ranges):
                 self._sequence += 1
@@ -146,12 +157,12 @@ class Fetcher:
         batch = request.batch
         try:
             data = await self._with_retries(request)
-        except asyncio.CancelledError:
-            raise
         except BaseException as error:  # noqa: BLE001  (whatever it is, the scan's consumer is told)
-            if not batch.failed:
+            # Also a cancellation that isn't ours: a transport's own, which nobody else would hear of.
+            if not batch.failed and not self._closing:
                 batch.failed = True
-                batch.done(error)
+                where = request.where
+                batch.done(located(error, f"bytes {where.start}-{where.end} of {request.uri}"))
         else:
             batch.parts[request.index] = data
             batch.missing -= 1
@@ -162,18 +173,19 @@ class Fetcher:
             self._send()
 
     async def _with_retries(self, request: _Request) -> memoryview:
+        stalls = 0
         for attempt in range(_ATTEMPTS):
             try:
-                return await self._attempt(request, patience=2**attempt)
+                return await self._attempt(request, patience=2**stalls)
             except _FINAL:
                 raise
             except StoreError as error:
                 if isinstance(error, ThrottledError):
                     self._counters.throttled += 1
                     self._pace.throttled()
-                if attempt == _ATTEMPTS - 1:
-                    error.message += f" ({_ATTEMPTS} attempts, bytes {request.where.start}-{request.where.end})"
-                    raise
+                stalls += isinstance(error, _StalledError)
+                if attempt == _ATTEMPTS - 1 or stalls == _STALLS:
+                    raise located(error, f"{attempt + 1} attempts") from error.__cause__
                 self._counters.retries += 1
                 longest = min(_LONGEST_BACKOFF_SECONDS, _BACKOFF_SECONDS * 2**attempt)
                 pause = 0.0 if isinstance(error, _StalledError) else self._random.uniform(0, longest)
@@ -200,17 +212,15 @@ class Fetcher:
                 tasks = [each.task for each in tries]
                 await asyncio.wait(tasks, timeout=min(_LOOK_SECONDS, until), return_when=asyncio.FIRST_COMPLETED)
                 for each in tries:
-                    if each.task.done() and not each.task.exception():
+                    if each.task.done() and not each.task.cancelled() and not each.task.exception():
                         return each.task.result()
                 if all(task.done() for task in tasks):
                     return tasks[0].result()
                 tries = [each for each in tries if not each.task.done()]
         finally:
-            left = [each.task for each in tries if not each.task.done()]
-            for task in left:
-                task.cancel()
-            if left:
-                await asyncio.wait(left)
+            # Not waited for: a transport that doesn't let itself be cancelled must not hold up the answer.
+            for each in tries:
+                each.task.cancel()
 
 
 class _Try:
@@ -224,6 +234,7 @@ class _Try:
         fetcher._counters.bytes_fetched += request.where.length  # noqa: SLF001
         fetcher._pace.sent += 1  # noqa: SLF001
         self.task = asyncio.ensure_future(self._get(request))
+        self.task.add_done_callback(_noticed)
 
     def _begun(self) -> None:
         self.first_byte = time.perf_counter() - self._began
@@ -238,3 +249,9 @@ class _Try:
         fetcher._counters.first_bytes.append(first_byte)  # noqa: SLF001
         fetcher._pace.answered(where.length, first_byte, total)  # noqa: SLF001
         return data
+
+
+def _noticed(task: asyncio.Task[memoryview]) -> None:
+    """Look at the failure of a request that lost: asyncio complains about those that nobody saw."""
+    if not task.cancelled():
+        task.exception()

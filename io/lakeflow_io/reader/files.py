@@ -10,6 +10,7 @@ from lakeflow_io.iceberg.row_groups import RowGroupFilter
 from lakeflow_io.parquet.footer import Footer, footer_range, parse_footer, tail_range
 from lakeflow_io.parquet.layout import FileLayout, Layouts
 from lakeflow_io.parquet.ranges import ByteRange
+from lakeflow_io.reader.located import located
 from lakeflow_io.reader.unit import OpenFile, Unit, fixed_width, pack, wanted_row_groups
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Files:
         self._ahead: deque[_Ahead] = deque()
         self._ahead_bytes, self._tail_budget, self._unit_cost = 0, tail_budget, unit_cost
         self._units: Iterator[Unit] = iter(())
+        self._path = ""
 
     @property
     def exhausted(self) -> bool:
@@ -87,7 +89,10 @@ class Files:
             DataError, StoreError: a footer couldn't be fetched or decoded.
         """
         while True:
-            unit = next(self._units, None)
+            try:
+                unit = next(self._units, None)
+            except Exception as error:  # noqa: BLE001  (the file is named, whatever it was)
+                raise located(error, f"the footer of {self._path}") from error.__cause__
             if unit is not None:
                 return unit
             self._ask_ahead()
@@ -95,6 +100,7 @@ class Files:
                 return None
             file = self._ahead.popleft()
             self._ahead_bytes -= file.tail.length
+            self._path = file.piece.path
             if isinstance(file.footer, BaseException):
                 raise file.footer
             assert file.footer is not None  # noqa: S101  (looked at above)
@@ -127,7 +133,7 @@ class Files:
                         return
                     file.footer = parse_footer(uri, size, tail.start, got[0])
                 except Exception as error:  # noqa: BLE001  (the consumer's thread raises it)
-                    file.footer = error
+                    file.footer = located(error, f"bytes {tail.start}-{size} of {uri}")
             self._wake()
 
         if tail.length == 0:
@@ -137,6 +143,7 @@ class Files:
         self._fetcher.fetch(_FIRST, uri, [tail], came)
 
     def _open(self, piece: Piece, footer: Footer) -> Iterator[Unit]:
+        """Lazily: what is wrong with a file is found when its first unit is asked for."""
         self._counters.files += 1
         layout, projection = self._match(piece, footer)
         file = OpenFile(piece, footer, layout, projection, dict(piece.constants))
@@ -145,7 +152,7 @@ class Files:
             judged = self._filter.file(projection.present, footer.metadata, file.constants)
         columns = projection.fetched(self._shape.names)
         groups = wanted_row_groups(file, columns, self._row_bytes, judged, self._counters)
-        return pack(file, groups, self._unit_cost)
+        yield from pack(file, groups, self._unit_cost)
 
     def _match(self, piece: Piece, footer: Footer) -> tuple[FileLayout, FileProjection]:
         layout = self._layouts.of(footer)

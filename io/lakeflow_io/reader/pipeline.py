@@ -7,17 +7,21 @@ threads of their own; a unit is decoded when its bytes have come, so no decoder 
 
 from __future__ import annotations
 
+import atexit
 import time
 from collections import deque
 from contextlib import closing
-from threading import Event
+from threading import Event, Thread, current_thread
+from traceback import clear_frames
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from lakeflow_io.budget import available_cpus, default_budget
 from lakeflow_io.iceberg.projection import OutputShape
 from lakeflow_io.reader.decoders import Decoders
 from lakeflow_io.reader.fetch import Fetcher
 from lakeflow_io.reader.files import Files
+from lakeflow_io.reader.located import located
 from lakeflow_io.reader.report import Counters
 from lakeflow_io.reader.work import Scanning, Work
 from lakeflow_io.storage import Transport, open_transport
@@ -34,6 +38,9 @@ __all__ = ["output_schema", "read_batches"]
 
 # Of the budget: what tails of files may take that are opened ahead, and one unit at most.
 _TAIL_SHARE, _UNIT_SHARE = 4, 16
+# Units under way: each takes some kilobytes of Python's own, and is looked at when the next is admitted.
+_MOST_STARTED = 1024
+_FETCH, _DECODE = "lakeflow-fetch", "lakeflow-decode"
 
 
 def output_schema(spec: ReadSpec) -> pa.Schema:
@@ -92,32 +99,62 @@ class _Pipeline:
         self._spec, self._counters, self._budget = spec, counters, budget - tails
         counters.budget_bytes = budget
         self._event = Event()
-        self._fetcher = Fetcher(transport, counters)
-        self._decoders = Decoders(available_cpus())
-        self._scanning = Scanning(shape, self._fetcher, self._decoders, counters, self._event.set)
-        self._files = Files(
-            spec,
-            shape,
-            pieces,
-            fetcher=self._fetcher,
-            tail_budget=tails,
-            unit_cost=budget // _UNIT_SHARE,
-            counters=counters,
-            wake=self._event.set,
-        )
         self._order = 0
         self._upcoming: Unit | None = None
         self._started: deque[Work] = deque()
+        self._fetcher = Fetcher(transport, counters, _FETCH)
+        self._decoders = Decoders(available_cpus())
+        self._scanning = Scanning(shape, self._fetcher, self._decoders, counters, self._event.set)
+        _open.add(self)
+        try:
+            self._files = Files(
+                spec,
+                shape,
+                pieces,
+                fetcher=self._fetcher,
+                tail_budget=tails,
+                unit_cost=budget // _UNIT_SHARE,
+                counters=counters,
+                wake=self._event.set,
+            )
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
-        """Drop what hasn't begun, wait for what has: no thread and no request stays behind."""
+        """Drop what hasn't begun, wait for what has: no thread and no request stays behind.
+
+        A scan that was let go of in a cycle is closed by the garbage collector, which runs in whatever
+        thread allocates; in a reader's own, that can't wait for itself, another one does it.
+        """
+        if current_thread().name.startswith((_FETCH, _DECODE)):
+            Thread(target=self._close, name="lakeflow-close").start()
+        else:
+            self._close()
+
+    def _close(self) -> None:
         self._fetcher.close()
         self._decoders.close()
         self._started.clear()
         self._counters.ended = time.perf_counter()
 
     def tables(self) -> Generator[pa.Table]:
-        """Decoded row groups, in order."""
+        """Decoded row groups, in order.
+
+        Raises:
+            LakeflowError: whatever went wrong, in whatever thread; it says of which table and snapshot.
+        """
+        try:
+            yield from self._tables()
+        except Exception as error:  # noqa: BLE001  (one place makes all of them ours)
+            failure = located(error, f"for {self._spec.source}")
+        else:
+            return
+        # Raised outside, without the first one as its context: its frames hold bytes that were fetched.
+        clear_frames(failure.__traceback__)
+        raise failure
+
+    def _tables(self) -> Generator[pa.Table]:
         while True:
             self._event.clear()
             self._admit()
@@ -131,7 +168,7 @@ class _Pipeline:
 
     def _admit(self) -> None:
         """Start units until the budget is full or a footer is missing."""
-        while True:
+        while len(self._started) < _MOST_STARTED:
             if self._upcoming is None:
                 self._upcoming = self._files.next_unit()
             unit = self._upcoming
@@ -140,7 +177,8 @@ class _Pipeline:
             held = self._scanning.held
             if self._started and held + unit.cost > self._budget:
                 return
-            self._counters.peak_bytes = max(self._counters.peak_bytes, held + unit.cost)
+            held += unit.cost
+            self._counters.peak_bytes = max(self._counters.peak_bytes, held)
             work = Work(self._order, unit, self._scanning)
             self._order += 1
             self._started.append(work)
@@ -169,3 +207,13 @@ class _Pipeline:
             self._counters.cpu_wait += passed
         else:
             self._counters.network_wait += passed
+
+
+_open: WeakSet[_Pipeline] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """End scans that nobody ended: at exit daemon threads stop wherever they are, and waiting for one never ends."""
+    for each in list(_open):
+        each.close()

@@ -47,6 +47,7 @@ class RowGroup:
     chunks: dict[int, ColumnChunk]
     """Of the columns that are read, by leaf."""
     fetched_bytes: int
+    """Without what came with the footer."""
     decoded_bytes: int
     """At least: encodings make a footer's own figure too small."""
     passes: bool
@@ -67,7 +68,7 @@ class Unit:
     fetched: int = 0
     """Bytes to fetch."""
     cost: int = 0
-    """Bytes fetched plus bytes decoded."""
+    """Bytes fetched plus bytes decoded; of a file's last unit, also what came with the footer: it stays till then."""
 
 
 def wanted_row_groups(
@@ -97,7 +98,7 @@ def wanted_row_groups(
         chunks = _checked(file, column_chunks(group, leaves))
         rows = group.num_rows
         decoded = max(sum(chunk.uncompressed for chunk in chunks), rows * row_bytes)
-        fetched = sum(chunk.length for chunk in chunks)
+        fetched = sum(chunk.length for chunk in chunks if chunk.start < file.footer.tail_start)
         yield RowGroup(index, rows, dict(zip(leaves, chunks, strict=True)), fetched, decoded, match is Match.ALL)
 
 
@@ -130,6 +131,7 @@ def pack(file: OpenFile, groups: Iterable[RowGroup], most_cost: int) -> Iterator
         unit.fetched += group.fetched_bytes
         unit.cost += group.cost
     if unit.groups:
+        unit.cost += len(file.footer.tail)
         yield unit
 
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 from lakeflow_io.budget import available_cpus
 from lakeflow_io.parquet.decode import decode_columns
 from lakeflow_io.parquet.ranges import MAX_REQUEST_BYTES, ByteRange, FetchedRanges, coalesce
+from lakeflow_io.reader.located import located
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,6 +112,9 @@ class Work:
         self.tables: list[pa.Table] | None = None
         self.error: BaseException | None = None
         self._order, self._unit, self._scanning = order, unit, scanning
+        rows = unit.groups[0].index, unit.groups[-1].index
+        named = f"row groups {rows[0]}-{rows[1]}" if rows[0] < rows[1] else f"row group {rows[0]}"
+        self._where = f"{named} of {unit.file.piece.path}"
         self._shaped: _Tables = {group.index: {} for group in unit.groups}
         self._passing: dict[int, pa.Array | None] = {}
 
@@ -150,8 +154,11 @@ class Work:
             if isinstance(got, BaseException):
                 self._fail(got)
                 return
-            parts = [*there, *zip(requests, got, strict=True)]
-            self._decode(groups, names, FetchedRanges(footer.uri, parts), then)
+            try:
+                parts = [*there, *zip(requests, got, strict=True)]
+                self._decode(groups, names, FetchedRanges(footer.uri, parts), then)
+            except BaseException as error:  # noqa: BLE001  (the consumer's thread raises it)
+                self._fail(located(error, self._where))
 
         self._scanning.fetcher.fetch(self._order, footer.uri, requests, came)
 
@@ -174,7 +181,7 @@ class Work:
                 if last and self.error is None:
                     then()
             except BaseException as error:  # noqa: BLE001  (the consumer's thread raises it)
-                self._fail(error)
+                self._fail(located(error, self._where))
             finally:
                 with self._scanning.lock:
                     self._scanning.counters.decode_cpu += time.thread_time() - began
@@ -229,7 +236,9 @@ class Work:
             columns = self._shaped.pop(group.index)
             table = pa.table([columns[name] for name in schema.names], schema=schema)
             tables.append(table if rows is None else table.take(rows))
-        self._shaped = {}
+        # The unit holds its file's tail: up to a megabyte, that isn't counted from here on.
+        self._shaped, self._passing = {}, {}
+        del self._unit
         size = sum(table.nbytes for table in tables)
         self._scanning.hold(size - self.cost)
         self.cost = size

@@ -1,0 +1,33 @@
+"""Where an error happened: which bytes or row group, of which file, of which snapshot."""
+
+from __future__ import annotations
+
+from copy import copy
+
+from lakeflow_io.errors import InternalError, LakeflowError
+
+__all__ = ["located"]
+
+_WHERE = "\nWhere: "
+
+
+def located(error: BaseException, where: str) -> LakeflowError:
+    """A copy of an error of ours whose message also says where; of any other, an InternalError that does.
+
+    A copy, since several requests may have failed with one and the same object. Its arguments say the
+    same as its message: they are what travels to another process.
+
+    Args:
+        error: What was raised.
+        where: The place; calls further out add theirs behind it.
+    """
+    if isinstance(error, LakeflowError):
+        made, cause = copy(error), error.__cause__
+        said = error.message
+    else:
+        made, cause = InternalError("", "please report this, with the file if you may."), error
+        said = f"An unexpected {type(error).__name__} while reading: {error}"
+    made.message = f"{said}, {where}" if _WHERE in said else f"{said}{_WHERE}{where}"
+    made.args = (made.message, made.hint)
+    made.__cause__ = cause
+    return made.with_traceback(error.__traceback__)
