@@ -376,6 +376,7 @@ static int string_values(state *st, int32_t encoding, const uint8_t *in, int64_t
 /* ---- pages ---- */
 
 static int dictionary_strings(state *st, const uint8_t *in, int64_t size, int32_t count) {
+    if ((int64_t)count * 4 > size) return LF_CORRUPT; /* each has a length of four bytes */
     entry *entries = (entry *)room(&st->s->entries, (int64_t)count * (int64_t)sizeof(entry));
     uint8_t *bytes = room(&st->s->dictionary, size);
     if (!entries || !bytes) return LF_NO_MEMORY;
