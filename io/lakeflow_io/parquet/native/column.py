@@ -21,11 +21,9 @@ __all__ = ["FlatColumn", "decode_chunks", "flat_column"]
 # Physical types, codecs and outputs as decoder.h numbers them.
 _PHYSICAL = {"BOOLEAN": 0, "INT32": 1, "INT64": 2, "FLOAT": 4, "DOUBLE": 5, "BYTE_ARRAY": 6, "FIXED_LEN_BYTE_ARRAY": 7}
 _COPY, _DECIMAL, _BITS, _BYTES = range(4)
-# pyarrow names of the codecs that C hands back to be decompressed; None: it does so itself.
-_CODECS = {
-    "UNCOMPRESSED": (0, None), "SNAPPY": (1, None), "GZIP": (2, "gzip"), "BROTLI": (4, "brotli"),
-    "ZSTD": (6, "zstd"), "LZ4_RAW": (7, "lz4_raw"),
-}  # fmt: skip
+# The codec's number, and its name in pyarrow where C may have to hand it back. gzip, Brotli and LZ4 are left to
+# pyarrow's reader: its codecs don't tell how many bytes came out, so a page that comes out short would go unnoticed.
+_CODECS = {"UNCOMPRESSED": (0, None), "SNAPPY": (1, None), "ZSTD": (6, "zstd")}
 _TIME_UNITS = {"milliseconds": "ms", "microseconds": "us", "nanoseconds": "ns"}
 
 

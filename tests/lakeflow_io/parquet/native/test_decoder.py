@@ -21,7 +21,7 @@ from lakeflow_io.parquet.native.binding import library
 from lakeflow_io.parquet.native.column import decode_chunks
 from lakeflow_io.parquet.ranges import column_chunks
 
-CODECS = ["none", "snappy", "zstd", "gzip", "brotli", "lz4"]
+CODECS = ["none", "snappy", "zstd"]
 VALUES: dict[str, tuple[pa.DataType, Any]] = {
     "bool": (pa.bool_(), st.booleans()),
     "int32": (pa.int32(), st.integers(-(2**31), 2**31 - 1) | st.integers(-3, 3)),
@@ -142,6 +142,12 @@ def test_what_is_not_handled_is_left_to_pyarrow() -> None:
     )
 
     assert decoded(file) == [None]
+
+
+@pytest.mark.parametrize("codec", ["gzip", "brotli", "lz4"])
+def test_codecs_that_do_not_tell_their_length_are_left_to_pyarrow(codec: str) -> None:
+    """A page that came out short would otherwise end in bytes that nobody wrote."""
+    assert decoded(encoded(pa.table({"c": [1, 2, 3]}), compression=codec)) == [None]
 
 
 @pytest.mark.parametrize("codec", ["none", "snappy", "zstd"])
