@@ -6,11 +6,14 @@ import ctypes
 import threading
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from lakeflow_io.parquet.native.pool import buffer_pool
+
+if TYPE_CHECKING:
+    from lakeflow_io.parquet.native.codecs import Decompress
 
 __all__ = ["Chunk", "Worker", "library", "thread_worker"]
 
@@ -59,55 +62,77 @@ def library() -> Any:
     return loaded
 
 
+class _Calls:
+    """What C calls back while it decodes a chunk: for memory, and for codecs that it lacks."""
+
+    def __init__(self) -> None:
+        self.data: Any = None
+        self.decompress: Decompress | None = None
+        self.error: BaseException | None = None
+
+    def begin(self, decompress: Decompress | None) -> None:
+        """Get ready for the next chunk, and let go of what belongs to the last one."""
+        self.data, self.decompress, self.error = None, decompress, None
+
+    def grown(self, size: int) -> int | None:
+        """The address of `size` bytes that begin with what was there before; None where there is no memory."""
+        try:
+            if self.data is None:
+                self.data = pa.allocate_buffer(size, buffer_pool(), resizable=True)
+            else:
+                self.data.resize(size)
+        except BaseException as error:  # noqa: BLE001  (C can't pass it on; `decode` raises it)
+            self.error = error
+            return None
+        return int(self.data.address)
+
+    def decompressed(self, source: int, size: int, target: int, expected: int) -> int:
+        """Decompress one page; 1 when it came out in the expected size. ctypes answers 0 where an exception leaves."""
+        try:
+            assert self.decompress is not None  # noqa: S101  (C asks only where it can't itself)
+            return int(self.decompress(pa.foreign_buffer(source, size), target, expected))
+        except (pa.ArrowException, OSError, ValueError):  # damage
+            return 0
+        except BaseException as error:  # noqa: BLE001  (C can't pass it on; `decode` raises it)
+            self.error = error
+            return 0
+
+
 class Worker:
     """What one thread decodes with: scratch memory, and the two calls that C makes back."""
 
     def __init__(self, native: Any) -> None:
         self._library = native
         self._scratch = native.lf_scratch_new()
-        self._data: Any = None
-        self._codec: Any = None
-        self._grow = _Grow(self._grown)
-        self._decompress = _Decompress(self._decompressed)
+        # Apart from the worker: a cycle would keep the scratch memory of a thread that has ended.
+        self._calls = _Calls()
+        self._grow, self._decompress = _Grow(self._calls.grown), _Decompress(self._calls.decompressed)
 
     def __del__(self) -> None:
         self._library.lf_scratch_free(self._scratch)
 
-    def decode(self, chunk: Chunk, codec: Any) -> tuple[bool, Any]:
+    def decode(self, chunk: Chunk, decompress: Decompress | None) -> tuple[int, Any]:
         """Decode one column chunk.
 
         Args:
             chunk: With its input and output set.
-            codec: A `pyarrow.Codec` for what C doesn't decompress itself.
+            decompress: For a codec that C lacks.
 
         Returns:
-            Whether it worked, and the buffer that strings were written to.
+            0 or one of decoder.h's reasons why not, and the buffer that strings were written to.
+
+        Raises:
+            MemoryError: there is none left.
         """
         chunk.grow, chunk.decompress = self._grow, self._decompress
-        self._data, self._codec = None, codec
-        done = self._library.lf_decode_chunk(self._scratch, chunk) == 0
-        data, self._data, self._codec = self._data, None, None
-        return done, data
-
-    def _grown(self, size: int) -> int | None:
-        try:
-            if self._data is None:
-                self._data = pa.allocate_buffer(size, buffer_pool(), resizable=True)
-            else:
-                self._data.resize(size)
-        except MemoryError:
-            return None
-        return int(self._data.address)
-
-    def _decompressed(self, source: int, size: int, target: int, expected: int) -> int:
-        try:
-            found = self._codec.decompress(pa.foreign_buffer(source, size), decompressed_size=expected)
-        except (pa.ArrowException, OSError, ValueError, MemoryError):
-            return -1
-        if found.size != expected:
-            return -1
-        ctypes.memmove(target, found.address, expected)
-        return 0
+        calls = self._calls
+        calls.begin(decompress)
+        status = int(self._library.lf_decode_chunk(self._scratch, chunk))
+        data, error = calls.data, calls.error
+        calls.begin(None)
+        if error is not None:
+            raise error
+        return status, data
 
 
 _threads = threading.local()
