@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakeflow_io.errors import CorruptFileError
 from lakeflow_io.parquet.layout import INT96_UNIT
-from lakeflow_io.parquet.native.column import decode_chunk
+from lakeflow_io.parquet.native.column import decode_chunks
 from lakeflow_io.parquet.ranges import column_chunks
 from lakeflow_io.parquet.sparse import SparseFile
 
@@ -35,25 +35,20 @@ def decode_columns(
         CorruptFileError: a page doesn't decode; names the file and the row group.
     """
     metadata = footer.metadata.row_group(group)
-    found: dict[str, pa.ChunkedArray] = {}
-    for name in columns:
-        array = _native(layout, metadata, name, fetched)
-        if array is not None:
-            found[name] = pa.chunked_array([array])
+    flat = [(name, leaf) for name in columns if (leaf := layout.flat.get(name)) is not None]
+    chunks = column_chunks(metadata, [leaf.index for _, leaf in flat])
+    jobs = [
+        (leaf.flat, chunk, fetched.view(chunk.start, chunk.length))
+        for (_, leaf), chunk in zip(flat, chunks, strict=True)
+        if leaf.flat is not None
+    ]
+    arrays = zip(flat, decode_chunks(jobs, metadata.num_rows), strict=True)
+    found = {name: pa.chunked_array([array]) for (name, _), array in arrays if array is not None}
     rest = [name for name in columns if name not in found]
     if rest:
         table = _with_pyarrow(footer, group, rest, fetched)
         found.update(zip(table.column_names, table.columns, strict=True))
     return found
-
-
-def _native(layout: FileLayout, metadata: Any, name: str, fetched: FetchedRanges) -> pa.Array | None:
-    leaf = layout.leaves[name][0] if len(layout.leaves[name]) == 1 else None
-    if leaf is None or leaf.flat is None:
-        return None
-    where = column_chunks(metadata, [leaf.index])[0]
-    data = fetched.view(where.start, where.length)
-    return decode_chunk(leaf.flat, metadata.column(leaf.index), metadata.num_rows, data)
 
 
 def _with_pyarrow(footer: Footer, group: int, columns: list[str], fetched: FetchedRanges) -> pa.Table:

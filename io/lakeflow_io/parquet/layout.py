@@ -43,6 +43,8 @@ class FileLayout:
     """As pyarrow reads the file."""
     leaves: dict[str, tuple[Leaf, ...]]
     """Leaves beneath each top-level column."""
+    flat: dict[str, Leaf]
+    """The columns that are decoded natively."""
 
     def indices(self, columns: Sequence[str]) -> list[int]:
         """Positions of the leaves beneath `columns`, in file order."""
@@ -69,7 +71,8 @@ def file_layout(footer: Footer) -> FileLayout:
         # Extension types are pyarrow's own: it alone makes them.
         plain = flat is not None and not isinstance(kinds[name], pa.BaseExtensionType)
         leaves[name].append(Leaf(index, flat if plain else None))
-    return FileLayout(schema, {name: tuple(found) for name, found in leaves.items()})
+    native = {name: found[0] for name, found in leaves.items() if len(found) == 1 and found[0].flat is not None}
+    return FileLayout(schema, {name: tuple(found) for name, found in leaves.items()}, native)
 
 
 def _arrow_schema(metadata: Any) -> pa.Schema:

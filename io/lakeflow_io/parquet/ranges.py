@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from lakeflow_io.errors import InternalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["ByteRange", "FetchedRanges", "coalesce", "column_chunks", "row_group_start"]
+__all__ = [
+    "MAX_REQUEST_BYTES",
+    "ByteRange",
+    "ColumnChunk",
+    "FetchedRanges",
+    "coalesce",
+    "column_chunks",
+    "row_group_start",
+]
 
 # Two chunks closer than this are fetched in one request. With many requests in flight the link is
 # busy all the time, so a gap costs its bytes and saves a request's CPU: at 500 MB/s, 200 us are 100 kB.
 _MAX_GAP_BYTES = 128 * 1024
 # Requests stop growing here, and larger column chunks are cut into parts of at most this size, which
 # different connections fetch side by side.
-_MAX_REQUEST_BYTES = 16 * 1024 * 1024
+MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,6 +35,23 @@ class ByteRange:
 
     start: int
     length: int
+
+    @property
+    def end(self) -> int:
+        """One behind the last byte."""
+        return self.start + self.length
+
+
+class ColumnChunk(NamedTuple):
+    """Where one column of a row group is in its file, as the footer says."""
+
+    start: int
+    length: int
+    """Bytes."""
+    uncompressed: int
+    """Bytes, page headers included."""
+    codec: str
+    """As pyarrow spells it: `SNAPPY`, `ZSTD`, ..."""
 
     @property
     def end(self) -> int:
@@ -46,26 +71,47 @@ def row_group_start(row_group: Any) -> int:
     return min((_chunk_start(row_group.column(i)) for i in range(row_group.num_columns)), default=0)
 
 
-def column_chunks(row_group: Any, leaves: Sequence[int]) -> list[ByteRange]:
-    """The byte range of each leaf column's chunk, in the order of `leaves`."""
-    chunks = (row_group.column(leaf) for leaf in leaves)
-    return [ByteRange(_chunk_start(chunk), int(chunk.total_compressed_size)) for chunk in chunks]
+def column_chunks(row_group: Any, leaves: Sequence[int]) -> list[ColumnChunk]:
+    """Each leaf column's chunk, in the order of `leaves`."""
+    found = []
+    for leaf in leaves:
+        chunk = row_group.column(leaf)
+        found.append(
+            ColumnChunk(
+                _chunk_start(chunk), chunk.total_compressed_size, chunk.total_uncompressed_size, chunk.compression
+            )
+        )
+    return found
 
 
-def coalesce(ranges: Iterable[ByteRange]) -> list[ByteRange]:
-    """Ranges -> requests of at most 16 MiB, sorted: neighbours and small gaps together, large ranges in parts."""
+class _Range(Protocol):
+    @property
+    def start(self) -> int: ...
+    @property
+    def length(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+
+
+def coalesce(ranges: Iterable[_Range], most: int = MAX_REQUEST_BYTES) -> list[ByteRange]:
+    """Ranges -> requests, sorted: neighbours and small gaps together, large ranges in parts.
+
+    Args:
+        ranges: Without overlap, in any order.
+        most: Bytes of a request at most.
+    """
     requests: list[ByteRange] = []
-    for part in sorted(ranges):
+    for part in sorted(ranges, key=lambda each: each.start):
         last = requests[-1] if requests else None
-        if last and part.start - last.end <= _MAX_GAP_BYTES and part.end - last.start <= _MAX_REQUEST_BYTES:
+        if last and part.start - last.end <= _MAX_GAP_BYTES and part.end - last.start <= most:
             requests[-1] = ByteRange(last.start, max(last.end, part.end) - last.start)
         else:
-            requests += _parts(part)
+            requests += _parts(part, most)
     return requests
 
 
-def _parts(whole: ByteRange) -> list[ByteRange]:
-    count = max(1, -(-whole.length // _MAX_REQUEST_BYTES))
+def _parts(whole: _Range, most: int) -> list[ByteRange]:
+    count = max(1, -(-whole.length // most))
     edges = [whole.start + whole.length * i // count for i in range(count + 1)]
     return [ByteRange(edges[i], edges[i + 1] - edges[i]) for i in range(count)]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import CorruptFileError
 from lakeflow_io.iceberg.verdict import Match
-from lakeflow_io.parquet.ranges import ByteRange, column_chunks, row_group_start
+from lakeflow_io.parquet.ranges import ColumnChunk, column_chunks, row_group_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +37,7 @@ class OpenFile:
     projection: FileProjection
     constants: dict[int, Any]
 
-    def chunks(self, group: int, columns: Sequence[str]) -> list[ByteRange]:
+    def chunks(self, group: int, columns: Sequence[str]) -> list[ColumnChunk]:
         """Where the chunks of the file's `columns` are in one row group."""
         ranges = column_chunks(self.footer.metadata.row_group(group), self.layout.indices(columns))
         for where in ranges:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakeflow_io.parquet.native.pool import buffer_pool
-
 if TYPE_CHECKING:
     from lakeflow_io.parquet.native.codecs import Decompress
 
 __all__ = ["Chunk", "Worker", "library", "thread_worker"]
 
 _LIBRARY = "_decoder.so"
-_Grow = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int64)
+# The interface of major version 1 is stable.
+_ZSTD_NAMES = ("libzstd.so.1", "libzstd.1.dylib")
+_Grow = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64)
 _Decompress = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)
 
 
@@ -38,10 +38,14 @@ class Chunk(ctypes.Structure):
         ("check_crc", ctypes.c_int32),
         ("validity", ctypes.c_void_p),
         ("values", ctypes.c_void_p),
+        ("data", ctypes.c_void_p),
+        ("data_capacity", ctypes.c_int64),
         ("grow", _Grow),
         ("decompress", _Decompress),
         ("nulls", ctypes.c_int64),
         ("data_bytes", ctypes.c_int64),
+        ("index", ctypes.c_int32),
+        ("status", ctypes.c_int32),
     )
 
 
@@ -54,37 +58,51 @@ def library() -> Any:
     loaded = ctypes.CDLL(str(path))
     loaded.lf_scratch_new.restype = ctypes.c_void_p
     loaded.lf_scratch_free.argtypes = [ctypes.c_void_p]
-    loaded.lf_decode_chunk.argtypes = [ctypes.c_void_p, ctypes.POINTER(Chunk)]
+    loaded.lf_decode_chunks.argtypes = [ctypes.c_void_p, ctypes.POINTER(Chunk), ctypes.c_int32]
+    loaded.lf_decode_chunks.restype = None
     loaded.lf_struct_field.argtypes = [
         ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32,
         ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(ctypes.c_int64),
     ]  # fmt: skip
+    _use_zstd(loaded)
     return loaded
 
 
+def _use_zstd(loaded: Any) -> None:
+    """Hand the system's libzstd over: it is nearly everywhere, and calling it needs no GIL.
+
+    Iceberg's default codec is worth it. pyarrow's own copy makes a context for every page, and calling
+    it from C means waiting for the GIL twice.
+    """
+    for name in _ZSTD_NAMES:
+        try:
+            zstd = ctypes.CDLL(name)
+            functions = [zstd.ZSTD_createDCtx, zstd.ZSTD_freeDCtx, zstd.ZSTD_decompressDCtx]
+        except (OSError, AttributeError):
+            continue
+        loaded.lf_use_zstd(*(ctypes.cast(each, ctypes.c_void_p) for each in functions))
+        return
+
+
 class _Calls:
-    """What C calls back while it decodes a chunk: for memory, and for codecs that it lacks."""
+    """What C calls back while it decodes: for memory, and for codecs that it lacks."""
 
     def __init__(self) -> None:
-        self.data: Any = None
-        self.decompress: Decompress | None = None
+        self.begin([], None)
+
+    def begin(self, texts: list[Any], decompress: Decompress | None) -> None:
+        """Get ready for the next chunks, and let go of what belongs to the last ones."""
+        self.texts, self.decompress = texts, decompress
         self.error: BaseException | None = None
 
-    def begin(self, decompress: Decompress | None) -> None:
-        """Get ready for the next chunk, and let go of what belongs to the last one."""
-        self.data, self.decompress, self.error = None, decompress, None
-
-    def grown(self, size: int) -> int | None:
-        """The address of `size` bytes that begin with what was there before; None where there is no memory."""
+    def grown(self, index: int, size: int) -> int | None:
+        """The address of `size` bytes for the text of a chunk, with what was there; None where there is no memory."""
         try:
-            if self.data is None:
-                self.data = pa.allocate_buffer(size, buffer_pool(), resizable=True)
-            else:
-                self.data.resize(size)
-        except BaseException as error:  # noqa: BLE001  (C can't pass it on; `decode` raises it)
+            self.texts[index].resize(size)
+            return int(self.texts[index].address)
+        except BaseException as error:  # noqa: BLE001  (C can't pass it on; `Worker.decode` raises it)
             self.error = error
             return None
-        return int(self.data.address)
 
     def decompressed(self, source: int, size: int, target: int, expected: int) -> int:
         """Decompress one page; 1 when it came out in the expected size. ctypes answers 0 where an exception leaves."""
@@ -93,7 +111,7 @@ class _Calls:
             return int(self.decompress(pa.foreign_buffer(source, size), target, expected))
         except (pa.ArrowException, OSError, ValueError):  # damage
             return 0
-        except BaseException as error:  # noqa: BLE001  (C can't pass it on; `decode` raises it)
+        except BaseException as error:  # noqa: BLE001  (C can't pass it on; `Worker.decode` raises it)
             self.error = error
             return 0
 
@@ -106,33 +124,28 @@ class Worker:
         self._scratch = native.lf_scratch_new()
         # Apart from the worker: a cycle would keep the scratch memory of a thread that has ended.
         self._calls = _Calls()
-        self._grow, self._decompress = _Grow(self._calls.grown), _Decompress(self._calls.decompressed)
+        self.grow, self.decompress = _Grow(self._calls.grown), _Decompress(self._calls.decompressed)
 
     def __del__(self) -> None:
         self._library.lf_scratch_free(self._scratch)
 
-    def decode(self, chunk: Chunk, decompress: Decompress | None) -> tuple[int, Any]:
-        """Decode one column chunk.
+    def decode(self, chunks: Any, texts: list[Any], decompress: Decompress | None) -> None:
+        """Decode column chunks of one row group in one call.
 
         Args:
-            chunk: With its input and output set.
-            decompress: For a codec that C lacks.
-
-        Returns:
-            0 or one of decoder.h's reasons why not, and the buffer that strings were written to.
+            chunks: An array of `Chunk`, with their input and output set.
+            texts: The resizable buffer for each one's text; None where it has none.
+            decompress: For a codec that C lacks; one for all of them.
 
         Raises:
             MemoryError: there is none left.
         """
-        chunk.grow, chunk.decompress = self._grow, self._decompress
-        calls = self._calls
-        calls.begin(decompress)
-        status = int(self._library.lf_decode_chunk(self._scratch, chunk))
-        data, error = calls.data, calls.error
-        calls.begin(None)
+        self._calls.begin(texts, decompress)
+        self._library.lf_decode_chunks(self._scratch, chunks, len(chunks))
+        error = self._calls.error
+        self._calls.begin([], None)
         if error is not None:
             raise error
-        return status, data
 
 
 _threads = threading.local()

@@ -20,6 +20,7 @@ void lf_scratch_free(lf_scratch *s) {
     release(&s->dictionary);
     release(&s->entries);
     release(&s->dense);
+    lf_zstd_release(s->zstd);
     free(s);
 }
 
@@ -120,6 +121,19 @@ static int data_page(state *st, const lf_page *page, const uint8_t *in, int64_t 
     return status;
 }
 
+/* As lf_decompress. */
+static int decompress(state *st, const uint8_t *in, int64_t in_size, uint8_t *out, int64_t out_size) {
+    switch (st->c->codec) {
+    case LF_SNAPPY: return lf_snappy(in, in_size, out, out_size);
+    case LF_LZ4: return lf_lz4(in, in_size, out, out_size);
+    case LF_ZSTD:
+        if (lf_has_zstd()) return lf_zstd(&st->s->zstd, in, in_size, out, out_size);
+        break;
+    default: break;
+    }
+    return st->c->decompress(in, in_size, out, out_size);
+}
+
 /* The page's bytes as they were before compression; levels of v2 pages are never compressed. */
 static int page_body(state *st, const lf_page *page, const uint8_t *in, const uint8_t **body) {
     lf_chunk *c = st->c;
@@ -141,8 +155,7 @@ static int page_body(state *st, const lf_page *page, const uint8_t *in, const ui
     if (out_size == 0) return LF_OK;
     in += levels_size;
     out += levels_size;
-    lf_decompress decompress = c->codec == LF_SNAPPY ? lf_snappy : c->codec == LF_LZ4 ? lf_lz4 : c->decompress;
-    return decompress(in, in_size, out, out_size) == 1 ? LF_OK : LF_CORRUPT;
+    return decompress(st, in, in_size, out, out_size) == 1 ? LF_OK : LF_CORRUPT;
 }
 
 /* The widths of a value in the page and in the output, where these go together; 0 for those that aren't fixed. */
@@ -199,11 +212,15 @@ static int decode(state *st) {
 }
 
 int lf_decode_chunk(lf_scratch *scratch, lf_chunk *c) {
-    state st = {.c = c, .s = scratch};
+    state st = {.c = c, .s = scratch, .data = c->data, .data_capacity = c->data_capacity};
     c->nulls = c->data_bytes = 0;
     int status = start(&st);
     if (status == LF_OK) status = decode(&st);
     if (status == LF_OK && c->output == LF_BYTES) c->data_bytes = ((const int32_t *)c->values)[c->rows];
     if (scratch) trim(scratch);
     return status;
+}
+
+void lf_decode_chunks(lf_scratch *scratch, lf_chunk *chunks, int32_t count) {
+    for (int32_t i = 0; i < count; i++) chunks[i].status = lf_decode_chunk(scratch, &chunks[i]);
 }

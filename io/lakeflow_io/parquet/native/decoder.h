@@ -13,6 +13,7 @@
 #ifndef LAKEFLOW_DECODER_H
 #define LAKEFLOW_DECODER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Values are copied as they lie in the file. */
@@ -26,7 +27,7 @@ enum { LF_OK = 0, LF_CORRUPT = 1, LF_UNSUPPORTED = 2, LF_NO_MEMORY = 3, LF_CHECK
 enum { LF_BOOLEAN = 0, LF_INT32 = 1, LF_INT64 = 2, LF_FLOAT = 4, LF_DOUBLE = 5, LF_BYTE_ARRAY = 6, LF_FIXED = 7 };
 
 /* Codecs, as parquet.thrift numbers them; those that aren't here are decompressed by the caller. */
-enum { LF_UNCOMPRESSED = 0, LF_SNAPPY = 1, LF_LZ4 = 7 };
+enum { LF_UNCOMPRESSED = 0, LF_SNAPPY = 1, LF_ZSTD = 6, LF_LZ4 = 7 };
 
 /* What a value becomes. */
 enum {
@@ -37,8 +38,8 @@ enum {
     LF_NARROW = 4   /* the lowest `width` bytes, one or two, of INT32 */
 };
 
-/* Called back for memory: a buffer of at least `bytes` that begins with what the last one held. */
-typedef uint8_t *(*lf_grow)(int64_t bytes);
+/* Called back for memory: a buffer of at least `bytes` for chunk `index` that begins with what its last one held. */
+typedef uint8_t *(*lf_grow)(int32_t index, int64_t bytes);
 /* Called back for codecs: decompress exactly `out_size` bytes; 1 when done, 0 where they don't come out. */
 typedef int (*lf_decompress)(const uint8_t *in, int64_t in_size, uint8_t *out, int64_t out_size);
 
@@ -55,11 +56,22 @@ typedef struct {
     int32_t check_crc;
     uint8_t *validity; /* rows bits; required where `optional` */
     uint8_t *values;   /* fixed width: rows values; LF_BYTES: rows + 1 offsets; LF_BITS: rows bits, zeroed */
+    uint8_t *data;     /* LF_BYTES: where text goes, until it is too small */
+    int64_t data_capacity;
     lf_grow grow;
     lf_decompress decompress;
     int64_t nulls;      /* out */
     int64_t data_bytes; /* out, LF_BYTES */
+    int32_t index;      /* handed to `grow` */
+    int32_t status;     /* out */
 } lf_chunk;
+
+/* The system's libzstd, where there is one: three of its functions, by the names that zstd.h gives them. Without it,
+ * pages in that codec go to the caller as those in all others. */
+typedef void *(*lf_zstd_create)(void);
+typedef size_t (*lf_zstd_free)(void *context);
+typedef size_t (*lf_zstd_decompress)(void *context, void *out, size_t out_size, const void *in, size_t in_size);
+void lf_use_zstd(lf_zstd_create create, lf_zstd_free release, lf_zstd_decompress decompress);
 
 /* Memory that one thread reuses from chunk to chunk. */
 typedef struct lf_scratch lf_scratch;
@@ -67,6 +79,8 @@ typedef struct lf_scratch lf_scratch;
 lf_scratch *lf_scratch_new(void);
 void lf_scratch_free(lf_scratch *scratch);
 int lf_decode_chunk(lf_scratch *scratch, lf_chunk *chunk);
+/* Several in one call; the status of each is left in it. */
+void lf_decode_chunks(lf_scratch *scratch, lf_chunk *chunks, int32_t count);
 
 /* Where field `id` of the Thrift struct `in` begins and how long it is (0, 0 where it isn't there); -1 where the
  * struct doesn't decode. */

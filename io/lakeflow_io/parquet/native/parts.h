@@ -59,6 +59,12 @@ uint32_t lf_crc32(const uint8_t *in, int64_t size);
 int lf_snappy(const uint8_t *in, int64_t in_size, uint8_t *out, int64_t out_size);
 int lf_lz4(const uint8_t *in, int64_t in_size, uint8_t *out, int64_t out_size);
 
+/* Whether lf_use_zstd was called. */
+int lf_has_zstd(void);
+/* As lf_decompress, with the context at *context, which is made where it is NULL. */
+int lf_zstd(void **context, const uint8_t *in, int64_t in_size, uint8_t *out, int64_t out_size);
+void lf_zstd_release(void *context);
+
 /* ---- one chunk's state ---- */
 
 typedef struct {
@@ -71,6 +77,7 @@ struct lf_scratch {
     block dictionary; /* the dictionary's values, in the output's width, or the strings' bytes */
     block entries;    /* LF_BYTES: where each dictionary string begins, and its length */
     block dense;      /* values without their nulls, or 64-bit deltas */
+    void *zstd;       /* libzstd's context */
     uint32_t indices[LF_BATCH + 8];
 };
 

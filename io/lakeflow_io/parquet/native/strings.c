@@ -23,7 +23,7 @@ static int grow_data(state *st, int64_t used, int64_t bytes, int64_t page_rows) 
     int64_t left = st->c->rows - st->row - page_rows;
     int64_t guess = page_rows ? (int64_t)((double)bytes / (double)page_rows * (double)left * 1.05) : 0;
     if (guess > INT32_MAX - bytes - used) guess = INT32_MAX - bytes - used;
-    st->data = st->c->grow(needed + guess);
+    st->data = st->c->grow(st->c->index, needed + guess);
     if (!st->data) return LF_NO_MEMORY;
     st->data_capacity = needed + guess;
     return LF_OK;
