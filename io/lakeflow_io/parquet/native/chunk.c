@@ -48,6 +48,12 @@ static int dictionary_page(state *st, const lf_page *page, const uint8_t *in, in
     return (st->c->output == LF_BYTES ? lf_string_dictionary : lf_fixed_dictionary)(st, in, size, count);
 }
 
+/* Zero the bits of rows that come next. Those before may share the first byte, whose other bits are zero already. */
+static void clear_bits(uint8_t *bits, int64_t from, int64_t count) {
+    int64_t first = (from + 7) / 8, end = (from + count + 7) / 8;
+    if (first < end) memset(bits + first, 0, (size_t)(end - first));
+}
+
 static void set_bits(uint8_t *bits, int64_t from, int64_t count) {
     int64_t end = from + count;
     while (from < end && (from & 7)) bits[from >> 3] |= (uint8_t)(1 << (from & 7)), from++;
@@ -62,6 +68,7 @@ static void set_bits(uint8_t *bits, int64_t from, int64_t count) {
 static int64_t levels(state *st, const uint8_t *in, int64_t size, int64_t rows) {
     lf_hybrid h;
     if (lf_hybrid_init(&h, in, size, 1)) return -1;
+    clear_bits(st->c->validity, st->row, rows);
     int64_t valid = 0;
     for (int64_t done = 0; done < rows;) {
         int32_t repeat;
@@ -113,6 +120,7 @@ static int data_page(state *st, const lf_page *page, const uint8_t *in, int64_t 
         c->nulls += rows - dense;
     }
     int status = LF_OK;
+    if (c->output == LF_BITS) clear_bits(c->values, st->row, rows);
     if (c->output == LF_BYTES) status = lf_string_values(st, page->encoding, in, size, rows, dense);
     else if (dense == 0) clear_fixed(st, rows);
     else if (c->output == LF_BITS) status = lf_boolean_values(st, page->encoding, in, size, rows, dense);
@@ -181,9 +189,6 @@ static int start(state *st) {
     lf_chunk *c = st->c;
     if (!st->s || !c->bytes || c->size < 0 || c->rows < 0 || c->rows > INT32_MAX || !find_widths(st))
         return LF_UNSUPPORTED;
-    size_t bits = (size_t)((c->rows + 7) / 8);
-    if (c->optional && bits) memset(c->validity, 0, bits);
-    if (c->output == LF_BITS && bits) memset(c->values, 0, bits);
     if (c->output == LF_BYTES) memset(c->values, 0, 4);
     return LF_OK;
 }

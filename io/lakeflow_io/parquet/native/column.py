@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["decode_chunks"]
 
-_MOST_TEXT_BYTES = 2**31 - 1  # 32-bit offsets end there
+_MOST = 2**31 - 1  # rows, and bytes of text: 32-bit offsets end there
 
 
 def decode_chunks(jobs: Sequence[tuple[FlatColumn, ColumnChunk, memoryview]], rows: int) -> list[pa.Array | None]:
@@ -37,7 +37,7 @@ def decode_chunks(jobs: Sequence[tuple[FlatColumn, ColumnChunk, memoryview]], ro
     """
     worker = thread_worker()
     found: list[pa.Array | None] = [None] * len(jobs)
-    if worker is None:
+    if worker is None or not 0 <= rows <= _MOST:
         return found
     by_codec: dict[str, list[int]] = {}
     for position, (_, chunk, _) in enumerate(jobs):
@@ -67,7 +67,7 @@ def _decode(
         validity = pa.allocate_buffer((rows + 7) // 8, pool) if column.optional else None
         values = pa.allocate_buffer(column.values_size(rows), pool)
         # Plain text is never more than this; what a dictionary expands to is found out on the way.
-        likely = min(max(chunk.uncompressed, 0), _MOST_TEXT_BYTES)
+        likely = min(max(chunk.uncompressed, 0), _MOST)
         text = pa.allocate_buffer(likely, pool, resizable=True) if column.output == BYTES else None
         kept.append((source, validity, values))
         texts.append(text)

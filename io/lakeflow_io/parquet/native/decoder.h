@@ -55,7 +55,7 @@ typedef struct {
     int32_t output;
     int32_t check_crc;
     uint8_t *validity; /* rows bits; required where `optional` */
-    uint8_t *values;   /* fixed width: rows values; LF_BYTES: rows + 1 offsets; LF_BITS: rows bits, zeroed */
+    uint8_t *values;   /* fixed width: rows values; LF_BYTES: rows + 1 offsets; LF_BITS: rows bits */
     uint8_t *data;     /* LF_BYTES: where text goes, until it is too small */
     int64_t data_capacity;
     lf_grow grow;

@@ -22,5 +22,5 @@ int lf_zstd(void **context, const uint8_t *in, int64_t in_size, uint8_t *out, in
 }
 
 void lf_zstd_release(void *context) {
-    if (context) zstd.release(context);
+    if (context && zstd.release) zstd.release(context);
 }
