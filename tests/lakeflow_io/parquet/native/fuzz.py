@@ -111,10 +111,10 @@ def compile_driver(folder: Path, flags: tuple[str, ...]) -> Path:
     assert compiler is not None
     made = folder / "fuzz"
     sources = [HERE / "fuzz.c", *sorted(NATIVE.glob("*.c"))]
-    # Sanitizers can't look into functions that are chosen while the program is loaded, nor behind spare memory.
-    define = ("-DLF_CLONES=", "-DLF_SPARE(bytes)=0")
-    command = [*compiler, "-O1", "-g", "-std=c11", f"-I{NATIVE}", *define, *flags, "-o", str(made), *map(str, sources)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    # Sanitizers can't run before functions are chosen that are compiled for several processors.
+    define = ["-DLF_SPARE(bytes)=0", *(["-DLF_CLONES="] if flags else [])]
+    options = ["-O1" if flags else "-O3", "-g", "-std=c11", f"-I{NATIVE}", *define, *flags]
+    subprocess.run([*compiler, *options, "-o", str(made), *map(str, sources)], check=True)
     return made
 
 
@@ -123,7 +123,7 @@ def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--mutations", type=int, default=500_000)
     asked.add_argument("--seed", type=int, default=1)
-    asked.add_argument("--flags", nargs="*", default=list(SANITIZERS), help="for the compiler")
+    asked.add_argument("--flags", nargs="*", default=list(SANITIZERS), help="for the compiler; none: just guard pages")
     options = asked.parse_args()
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
