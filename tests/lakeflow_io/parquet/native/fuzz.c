@@ -100,9 +100,14 @@ static int64_t mutate(uint8_t *bytes, int64_t size, const sample *other) {
     case 1: bytes[at] = odd_byte(); break;
     case 2: return at;
     case 3: /* a header's field, or how its page's levels, widths and counts begin */
-    case 4:
         at = some_header(bytes, size) + below(48);
         if (at < size) bytes[at] = odd_byte();
+        break;
+    case 4: /* there, too: a number too large, whose last byte may be anything */
+        at = some_header(bytes, size) + below(48);
+        if (length > size - at) length = size - at;
+        if (length > 0) memset(bytes + at, 0xff, (size_t)length);
+        if (length > 1) bytes[at + length - 1] = odd_byte();
         break;
     case 5: /* a piece of another chunk */
         from = below(other->h.size);
