@@ -64,6 +64,24 @@ static void set_bits(uint8_t *bits, int64_t from, int64_t count) {
     while (from < end) bits[from >> 3] |= (uint8_t)(1 << (from & 7)), from++;
 }
 
+/* Put ones and zeros into bits that are zero; how many are one. */
+static int64_t put_bits(uint8_t *bits, int64_t from, const uint32_t *values, int32_t count) {
+    int64_t ones = 0;
+    for (int32_t i = 0; i < count;) {
+        uint32_t byte = 0;
+        int64_t at = from + i;
+        int32_t some = 8 - (int32_t)(at & 7);
+        if (some > count - i) some = count - i;
+        if (some == 8) /* of a length that the compiler knows */
+            for (int k = 0; k < 8; k++) byte |= values[i + k] << k, ones += values[i + k];
+        else
+            for (int k = 0; k < some; k++) byte |= values[i + k] << ((at & 7) + k), ones += values[i + k];
+        bits[at >> 3] |= (uint8_t)byte;
+        i += some;
+    }
+    return ones;
+}
+
 /* Definition levels of a flat optional column -> validity bits; the number of values that are there, or -1. */
 static int64_t levels(state *st, const uint8_t *in, int64_t size, int64_t rows) {
     lf_hybrid h;
@@ -81,11 +99,7 @@ static int64_t levels(state *st, const uint8_t *in, int64_t size, int64_t rows) 
             set_bits(st->c->validity, st->row + done, got);
             valid += got;
         } else if (!repeat) {
-            for (int32_t i = 0; i < got; i++) {
-                int64_t at = st->row + done + i;
-                st->c->validity[at >> 3] |= (uint8_t)(st->s->indices[i] << (at & 7));
-                valid += st->s->indices[i];
-            }
+            valid += put_bits(st->c->validity, st->row + done, st->s->indices, got);
         }
         done += got;
     }
