@@ -23,6 +23,7 @@ class Decompress(Protocol):
         Raises:
             OSError, ValueError, pyarrow.ArrowException: the page is damaged.
         """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

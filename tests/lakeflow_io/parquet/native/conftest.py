@@ -34,6 +34,8 @@ def _natively(file: bytes, group: int = 0, change: Any = None) -> dict[str, pa.A
 
 
 def _identical(expected: pa.Array, found: pa.Array) -> bool:
+    if isinstance(expected, pa.ExtensionArray):  # UUIDs: pyarrow wraps the bytes
+        expected = expected.storage
     if pa.types.is_floating(expected.type):  # NaN is not equal to itself, and one NaN is not another
         bits = {16: pa.uint16(), 32: pa.uint32(), 64: pa.uint64()}[expected.type.bit_width]
         return expected.type == found.type and expected.view(bits).equals(found.view(bits))
