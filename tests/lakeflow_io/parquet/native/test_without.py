@@ -8,13 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakeflow_io.parquet.decode import decode_columns
 from lakeflow_io.parquet.footer import parse_footer
 from lakeflow_io.parquet.layout import file_layout
 from lakeflow_io.parquet.native import binding, column
 from lakeflow_io.parquet.native import footer as native_footer
 from lakeflow_io.parquet.native.codecs import Codec
-from lakeflow_io.parquet.ranges import ByteRange, FetchedRanges, column_chunks
+from lakeflow_io.parquet.ranges import column_chunks
 
 TABLE = pa.table(
     {
@@ -31,18 +30,17 @@ def test_the_library_was_built() -> None:
     assert binding.library() is not None
 
 
-def test_everything_reads_without_the_library(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there was no compiler, pyarrow decodes: the same columns."""
-    file = written(TABLE)
+def test_everything_reads_without_the_library(
+    memory_files: Any, written: Any, natively: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there was no compiler, pyarrow decodes: the same columns, through the reader."""
     monkeypatch.setattr(binding, "library", lambda: None)
     monkeypatch.setattr(native_footer, "library", lambda: None)
+    files = memory_files(TABLE.schema)
+    files.add(TABLE)
 
-    found = parse_footer("memory", len(file), 0, memoryview(file))
-    fetched = FetchedRanges("memory", [(ByteRange(0, len(file)), memoryview(file))])
-    columns = decode_columns(found, file_layout(found), 0, TABLE.column_names, fetched)
-
-    assert found.schema_bytes is None
-    assert {name: TABLE[name] for name in TABLE.column_names} == columns
+    assert set(natively(written(TABLE)).values()) == {None}
+    assert TABLE.equals(files.read())
 
 
 def test_threads_are_independent(written: Any, natively: Any) -> None:
