@@ -22,7 +22,7 @@ INSTALL := $(call install,$(VENV))
 BUILT_FROM := pyproject.toml hatch_build.py $(wildcard io/lakeflow_io/parquet/native/*.[ch]) $(wildcard io/lakeflow_io/parquet/native/build.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test fuzz check bench clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
@@ -32,6 +32,9 @@ demo: $(VENV)/.demo  ## Match place names to places: Iceberg tables, foreach, on
 
 test: $(VENV)/.test  ## Run the tests; they start the servers they need
 	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: $(VENV)/.test  ## Damage Parquet chunks at random under sanitizers (ARGS="--mutations 5000000 --seed 7")
+	$(BIN)/python tests/lakeflow_io/parquet/native/fuzz.py $(ARGS)
 
 check: $(VENV)/.check  ## Lint, formatting, types and layers
 	$(BIN)/ruff check .

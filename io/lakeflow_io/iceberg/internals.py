@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyiceberg.io.pyarrow import (
+    UnsupportedPyArrowTypeException,
     _to_requested_schema,
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
@@ -77,10 +78,14 @@ def file_schema(schema: pa.Schema, name_mapping: NameMapping | None, format_vers
 
     Raises:
         ValueError: the file has neither.
+        TypeError: a column has a type that tables of this version lack.
     """
-    return pyarrow_to_schema(
-        schema, name_mapping=name_mapping, downcast_ns_timestamp_to_us=False, format_version=format_version
-    )
+    try:
+        return pyarrow_to_schema(
+            schema, name_mapping=name_mapping, downcast_ns_timestamp_to_us=False, format_version=format_version
+        )
+    except UnsupportedPyArrowTypeException as error:
+        raise TypeError(str(error)) from error
 
 
 def project(requested: Schema, present: Schema, batch: pa.RecordBatch, constants: dict[int, Any]) -> pa.RecordBatch:

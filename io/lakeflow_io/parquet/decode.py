@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakeflow_io.errors import CorruptFileError
+from lakeflow_io.parquet.layout import INT96_UNIT
 from lakeflow_io.parquet.native.column import decode_chunks
 from lakeflow_io.parquet.sparse import SparseFile
 
@@ -70,6 +71,7 @@ def _with_pyarrow(footer: Footer, group: int, columns: list[str], fetched: Fetch
             metadata=footer.metadata,
             pre_buffer=False,
             page_checksum_verification=True,
+            coerce_int96_timestamp_unit=INT96_UNIT,
         )
         return file.read_row_group(group, columns=columns, use_threads=False)
     except (pa.ArrowException, OSError) as error:

@@ -6,16 +6,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lakeflow_io.errors import UnsupportedError
-from lakeflow_io.parquet.native.column import FlatColumn, flat_column
+from lakeflow_io.parquet.native.flat import FlatColumn, flat_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lakeflow_io.parquet.footer import Footer
 
-__all__ = ["FileLayout", "Layouts", "Leaf", "file_layout"]
+__all__ = ["INT96_UNIT", "FileLayout", "Layouts", "Leaf", "file_layout"]
+
+# Moments in INT96 are read as what Iceberg's timestamps are. Nanoseconds of 64 bits, pyarrow's own choice, hold the
+# years 1677 to 2262 only, and silently turn others into these.
+INT96_UNIT = "us"
 
 # Schemas remembered in one scan: tables have a handful, folders of foreign files may have more.
 _REMEMBERED = 256
@@ -59,7 +64,7 @@ def file_layout(footer: Footer) -> FileLayout:
     """
     parquet = footer.metadata.schema
     try:
-        schema = parquet.to_arrow_schema()
+        schema = _arrow_schema(footer.metadata)
     except pa.ArrowException as error:
         raise UnsupportedError(
             f"The columns of {footer.uri} have no Arrow types: {error}", "rewrite the file."
@@ -73,6 +78,15 @@ def file_layout(footer: Footer) -> FileLayout:
         leaves[name].append(Leaf(index, flat if plain else None))
     native = {name: found[0] for name, found in leaves.items() if len(found) == 1 and found[0].flat is not None}
     return FileLayout(schema, {name: tuple(found) for name, found in leaves.items()}, native)
+
+
+def _arrow_schema(metadata: Any) -> pa.Schema:
+    parquet = metadata.schema
+    if all(parquet.column(index).physical_type != "INT96" for index in range(len(parquet))):
+        return parquet.to_arrow_schema()
+    # Only a file object tells what INT96 becomes; one without any bytes will do.
+    nothing = pa.BufferReader(b"")
+    return pq.ParquetFile(nothing, metadata=metadata, coerce_int96_timestamp_unit=INT96_UNIT).schema_arrow
 
 
 def _top_names(parquet: Any, names: Sequence[str]) -> list[str]:

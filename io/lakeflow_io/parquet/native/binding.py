@@ -6,11 +6,12 @@ import ctypes
 import threading
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakeflow_io.parquet.native.pool import buffer_pool
+if TYPE_CHECKING:
+    from lakeflow_io.parquet.native.codecs import Decompress
 
 __all__ = ["Chunk", "Worker", "library", "thread_worker"]
 
@@ -83,52 +84,68 @@ def _use_zstd(loaded: Any) -> None:
         return
 
 
+class _Calls:
+    """What C calls back while it decodes: for memory, and for codecs that it lacks."""
+
+    def __init__(self) -> None:
+        self.begin([], None)
+
+    def begin(self, texts: list[Any], decompress: Decompress | None) -> None:
+        """Get ready for the next chunks, and let go of what belongs to the last ones."""
+        self.texts, self.decompress = texts, decompress
+        self.error: BaseException | None = None
+
+    def grown(self, index: int, size: int) -> int | None:
+        """The address of `size` bytes for the text of a chunk, with what was there; None where there is no memory."""
+        try:
+            self.texts[index].resize(size)
+            return int(self.texts[index].address)
+        except BaseException as error:  # noqa: BLE001  (C can't pass it on; `Worker.decode` raises it)
+            self.error = error
+            return None
+
+    def decompressed(self, source: int, size: int, target: int, expected: int) -> int:
+        """Decompress one page; 1 when it came out in the expected size. ctypes answers 0 where an exception leaves."""
+        try:
+            assert self.decompress is not None  # noqa: S101  (C asks only where it can't itself)
+            return int(self.decompress(pa.foreign_buffer(source, size), target, expected))
+        except (pa.ArrowException, OSError, ValueError):  # damage
+            return 0
+        except BaseException as error:  # noqa: BLE001  (C can't pass it on; `Worker.decode` raises it)
+            self.error = error
+            return 0
+
+
 class Worker:
     """What one thread decodes with: scratch memory, and the two calls that C makes back."""
 
     def __init__(self, native: Any) -> None:
         self._library = native
         self._scratch = native.lf_scratch_new()
-        self._texts: list[Any] = []
-        self._codec: Any = None
-        self.grow = _Grow(self._grown)
-        self.decompress = _Decompress(self._decompressed)
+        # Apart from the worker: a cycle would keep the scratch memory of a thread that has ended.
+        self._calls = _Calls()
+        self.grow, self.decompress = _Grow(self._calls.grown), _Decompress(self._calls.decompressed)
 
     def __del__(self) -> None:
         self._library.lf_scratch_free(self._scratch)
 
-    def decode(self, chunks: Any, texts: list[Any], codec: str | None) -> None:
+    def decode(self, chunks: Any, texts: list[Any], decompress: Decompress | None) -> None:
         """Decode column chunks of one row group in one call.
 
         Args:
             chunks: An array of `Chunk`, with their input and output set.
-            texts: The buffer for each one's text, or None; replaced where it is too small.
-            codec: The pyarrow codec of what C doesn't decompress itself; one for all of them.
+            texts: The resizable buffer for each one's text; None where it has none.
+            decompress: For a codec that C lacks; one for all of them.
+
+        Raises:
+            MemoryError: there is none left.
         """
-        self._texts = texts
-        self._codec = pa.Codec(codec) if codec else None
+        self._calls.begin(texts, decompress)
         self._library.lf_decode_chunks(self._scratch, chunks, len(chunks))
-        self._texts, self._codec = [], None
-
-    def _grown(self, index: int, size: int) -> int | None:
-        try:
-            if self._texts[index] is None:
-                self._texts[index] = pa.allocate_buffer(size, buffer_pool(), resizable=True)
-            else:
-                self._texts[index].resize(size)
-        except MemoryError:
-            return None
-        return int(self._texts[index].address)
-
-    def _decompressed(self, source: int, size: int, target: int, expected: int) -> int:
-        try:
-            found = self._codec.decompress(pa.foreign_buffer(source, size), decompressed_size=expected)
-        except (pa.ArrowException, OSError, ValueError, MemoryError):
-            return -1
-        if found.size != expected:
-            return -1
-        ctypes.memmove(target, found.address, expected)
-        return 0
+        error = self._calls.error
+        self._calls.begin([], None)
+        if error is not None:
+            raise error
 
 
 _threads = threading.local()

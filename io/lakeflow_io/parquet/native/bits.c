@@ -1,7 +1,5 @@
-/* Bit-packed, run-length and delta encodings: https://parquet.apache.org/docs/file-format/data-pages/encodings/ */
-#include "decoder.h"
-
-#include <string.h>
+/* Bit-packed and run-length encodings: https://parquet.apache.org/docs/file-format/data-pages/encodings/ */
+#include "parts.h"
 
 static inline uint64_t load64(const uint8_t *in) {
     uint64_t word;
@@ -64,7 +62,6 @@ static int next_run(lf_hybrid *h) {
         if (byte < 0x80) break;
     }
     h->is_packed = head & 1;
-    h->packed_at = 0;
     if (h->is_packed) {
         uint32_t groups = head >> 1;
         if (groups == 0 || groups > 0x07ffffff) return -1;
@@ -104,62 +101,17 @@ int32_t lf_hybrid_next(lf_hybrid *h, uint32_t *out, int32_t most, int32_t *repea
     return count;
 }
 
-/* Values of up to 64 bits, one at a time: deltas are rarely wide. */
-static uint64_t unpack_one(const uint8_t *in, const uint8_t *end, int64_t bit, int width) {
-    uint64_t value = 0;
-    const uint8_t *at = in + (bit >> 3);
-    int shift = (int)(bit & 7), have = 0;
-    while (have < width) {
-        uint64_t byte = at < end ? *at : 0;
-        at++;
-        byte >>= shift;
-        value |= byte << have;
-        have += 8 - shift;
-        shift = 0;
-    }
-    return width == 64 ? value : value & ((1ull << width) - 1);
+LF_CLONES static uint32_t largest(const uint32_t *values, int32_t count) {
+    uint32_t most = 0;
+    for (int32_t i = 0; i < count; i++) most = values[i] > most ? values[i] : most;
+    return most;
 }
 
-static int varint64(const uint8_t **at, const uint8_t *end, uint64_t *value) {
-    *value = 0;
-    for (int shift = 0; shift < 64 && *at < end; shift += 7) {
-        uint8_t byte = *(*at)++;
-        *value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) return 0;
-    }
-    return -1;
-}
-
-int64_t lf_delta(const uint8_t *in, int64_t size, int64_t *out, int64_t count) {
-    const uint8_t *at = in, *end = in + size;
-    uint64_t block, minis, total, first;
-    if (varint64(&at, end, &block) || varint64(&at, end, &minis) || varint64(&at, end, &total) ||
-        varint64(&at, end, &first))
-        return -1;
-    if (block == 0 || block % 128 || minis == 0 || block > (1u << 20) || minis > block / 32 || block % minis ||
-        (block / minis) % 32 || total != (uint64_t)count)
-        return -1;
-    int64_t per_mini = (int64_t)(block / minis), done = 0;
-    uint64_t last = (first >> 1) ^ (~(first & 1) + 1); /* unsigned: sums wrap, as the format says */
-    if (count > 0) out[done++] = (int64_t)last;
-    while (done < count) {
-        uint64_t head;
-        if (varint64(&at, end, &head) || (uint64_t)(end - at) < minis) return -1;
-        uint64_t least = (head >> 1) ^ (~(head & 1) + 1);
-        const uint8_t *widths = at;
-        at += minis;
-        for (uint64_t m = 0; m < minis && done < count; m++) {
-            int width = widths[m];
-            int64_t bytes = per_mini * width / 8;
-            if (width > 64 || (width && at >= end)) return -1;
-            int64_t take = count - done < per_mini ? count - done : per_mini;
-            if ((take * width + 7) / 8 > end - at) return -1;
-            for (int64_t i = 0; i < take; i++) {
-                last += least + (width ? unpack_one(at, end, i * width, width) : 0);
-                out[done++] = (int64_t)last;
-            }
-            at = bytes < end - at ? at + bytes : end;
-        }
-    }
-    return at - in;
+int32_t lf_next_indices(lf_hybrid *h, uint32_t *out, int64_t wanted, int32_t size, int32_t *repeat, uint32_t *value) {
+    int32_t most = wanted < LF_BATCH ? (int32_t)((wanted + 7) & ~7) : LF_BATCH;
+    int32_t got = lf_hybrid_next(h, out, most, repeat, value);
+    if (got > wanted) got = (int32_t)wanted;
+    if (got <= 0) return -1;
+    uint32_t top = *repeat ? *value : largest(out, got);
+    return top < (uint32_t)size ? got : -1;
 }

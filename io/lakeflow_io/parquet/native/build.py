@@ -22,6 +22,9 @@ LIBRARY = _FOLDER / "_decoder.so"
 # zig's cc traps on what the C standard leaves open unless it is told not to; gcc takes the option as well.
 _FLAGS = ("-O3", "-std=c11", "-shared", "-fPIC", "-Wall", "-Wextra", "-g0", "-fno-sanitize=undefined")
 
+# It also compiles for the processor at hand, which needn't be the one that runs a wheel.
+_ZIG_FLAGS = ("-mcpu=baseline",)
+
 
 def find_compiler() -> list[str] | None:
     """The command of a C compiler: `$CC`, the system's, or the one in the package ziglang; None without any."""
@@ -49,7 +52,8 @@ def build(flags: tuple[str, ...] = (), target: Path = LIBRARY) -> Path:
     sources = sorted(str(path) for path in _FOLDER.glob("*.c"))
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as folder:
         made = Path(folder) / target.name
-        command = [*compiler, *_FLAGS, *flags, "-o", str(made), *sources]
+        zig = _ZIG_FLAGS if any("zig" in Path(word).name for word in compiler) else ()
+        command = [*compiler, *_FLAGS, *zig, *flags, "-o", str(made), *sources]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  (our own arguments)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")

@@ -16,25 +16,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Values are copied as they lie in the file. */
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the decoder is for little-endian processors; without it, pyarrow decodes"
+#endif
+
 enum { LF_OK = 0, LF_CORRUPT = 1, LF_UNSUPPORTED = 2, LF_NO_MEMORY = 3, LF_CHECKSUM = 4 };
 
 /* Physical types, as parquet.thrift numbers them. */
 enum { LF_BOOLEAN = 0, LF_INT32 = 1, LF_INT64 = 2, LF_FLOAT = 4, LF_DOUBLE = 5, LF_BYTE_ARRAY = 6, LF_FIXED = 7 };
 
 /* Codecs, as parquet.thrift numbers them; those that aren't here are decompressed by the caller. */
-enum { LF_UNCOMPRESSED = 0, LF_SNAPPY = 1, LF_ZSTD = 6 };
+enum { LF_UNCOMPRESSED = 0, LF_SNAPPY = 1, LF_ZSTD = 6, LF_LZ4 = 7 };
 
 /* What a value becomes. */
 enum {
     LF_COPY = 0,    /* its own bytes */
     LF_DECIMAL = 1, /* a 128-bit little-endian integer, from INT32, INT64 or big-endian FIXED */
     LF_BITS = 2,    /* one bit, from BOOLEAN */
-    LF_BYTES = 3    /* 32-bit offsets and data, from BYTE_ARRAY */
+    LF_BYTES = 3,   /* 32-bit offsets and data, from BYTE_ARRAY */
+    LF_NARROW = 4   /* the lowest `width` bytes, one or two, of INT32 */
 };
 
-/* Called back for memory: a buffer of at least `bytes` for chunk `index`, which begins with what its last one held. */
+/* Called back for memory: a buffer of at least `bytes` for chunk `index` that begins with what its last one held. */
 typedef uint8_t *(*lf_grow)(int32_t index, int64_t bytes);
-/* Called back for codecs: decompress exactly `out_size` bytes; 0 when done. */
+/* Called back for codecs: decompress exactly `out_size` bytes; 1 when done, 0 where they don't come out. */
 typedef int (*lf_decompress)(const uint8_t *in, int64_t in_size, uint8_t *out, int64_t out_size);
 
 typedef struct {
@@ -43,14 +49,14 @@ typedef struct {
     int64_t rows;               /* of the row group: a flat column has as many values */
     int64_t uncompressed_limit; /* no page of the chunk is larger than this */
     int32_t physical;
-    int32_t width; /* of LF_FIXED, in bytes */
+    int32_t width; /* of LF_FIXED and LF_NARROW, in bytes */
     int32_t codec;
     int32_t optional; /* 1 where definition levels are there */
     int32_t output;
     int32_t check_crc;
     uint8_t *validity; /* rows bits; required where `optional` */
-    uint8_t *values;   /* fixed width: rows values; LF_BYTES: rows + 1 offsets; LF_BITS: rows bits, zeroed */
-    uint8_t *data; /* LF_BYTES: where text goes, until it is too small */
+    uint8_t *values;   /* fixed width: rows values; LF_BYTES: rows + 1 offsets; LF_BITS: rows bits */
+    uint8_t *data;     /* LF_BYTES: where text goes, until it is too small */
     int64_t data_capacity;
     lf_grow grow;
     lf_decompress decompress;
@@ -79,60 +85,5 @@ void lf_decode_chunks(lf_scratch *scratch, lf_chunk *chunks, int32_t count);
 /* Where field `id` of the Thrift struct `in` begins and how long it is (0, 0 where it isn't there); -1 where the
  * struct doesn't decode. */
 int lf_struct_field(const uint8_t *in, int64_t size, int32_t id, int64_t *start, int64_t *length);
-
-/* ---- parts, shared between the files of this folder ---- */
-
-/* Loops over whole batches are compiled for several processors, and the best is picked when the library is loaded.
- * musl has no such loader. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__has_attribute)
-#if __has_attribute(target_clones)
-#define LF_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-#endif
-#ifndef LF_CLONES
-#define LF_CLONES
-#endif
-
-typedef struct {
-    int32_t type; /* 0 data, 1 index, 2 dictionary, 3 data v2 */
-    int32_t uncompressed_size, compressed_size;
-    int32_t has_crc;
-    uint32_t crc;
-    int32_t num_values, encoding;
-    int32_t levels_encoding;                     /* data v1 */
-    int32_t def_bytes, rep_bytes, is_compressed; /* data v2 */
-} lf_page;
-
-/* Bytes that the header takes, or -1 where it doesn't decode. */
-int64_t lf_page_header(const uint8_t *in, int64_t size, lf_page *page);
-
-/* 0 when exactly out_size bytes came out. `out` has LF_SLACK bytes more. */
-int lf_snappy(const uint8_t *in, int64_t in_size, uint8_t *out, int64_t out_size);
-
-uint32_t lf_crc32(const uint8_t *in, int64_t size);
-
-/* Over-reading and over-writing within buffers of our own makes short copies cheap. */
-#define LF_SLACK 64
-
-/* A run-length / bit-packed hybrid, read in pieces. */
-typedef struct {
-    const uint8_t *at, *end;
-    int32_t width;
-    int32_t left;      /* values left of the current run */
-    int32_t is_packed; /* what the current run is */
-    uint32_t value;    /* of a repeated run */
-    int32_t packed_at; /* values taken of a packed run, always a multiple of 8 between calls */
-} lf_hybrid;
-
-int lf_hybrid_init(lf_hybrid *hybrid, const uint8_t *in, int64_t size, int32_t width);
-/* The next values, at most `most` (a multiple of 8): a repeat (value in *value, count returned, *repeat = 1)
- * or packed ones in `out`. -1 where the input ends too early. */
-int32_t lf_hybrid_next(lf_hybrid *hybrid, uint32_t *out, int32_t most, int32_t *repeat, uint32_t *value);
-
-/* Unpack `count` (a multiple of 8) values of `width` bits; `end` is where readable bytes end. */
-void lf_unpack(const uint8_t *in, const uint8_t *end, int32_t width, uint32_t *out, int32_t count);
-
-/* DELTA_BINARY_PACKED into 64-bit integers. Bytes taken, or -1. */
-int64_t lf_delta(const uint8_t *in, int64_t size, int64_t *out, int64_t count);
 
 #endif

@@ -1,7 +1,5 @@
-/* Page headers (Thrift's compact protocol) and page checksums. */
-#include "decoder.h"
-
-#include <string.h>
+/* Page headers, which are structs in Thrift's compact protocol. */
+#include "parts.h"
 
 /* ---- Thrift compact: https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md ---- */
 
@@ -163,33 +161,4 @@ int lf_struct_field(const uint8_t *in, int64_t size, int32_t wanted, int64_t *st
         }
     }
     return r.failed ? -1 : 0;
-}
-
-/* ---- CRC-32 as in zlib, eight bytes a step ("slicing-by-8", Kounavis and Berry 2005) ---- */
-
-static uint32_t crc_table[8][256];
-
-__attribute__((constructor)) static void make_crc_table(void) {
-    for (uint32_t i = 0; i < 256; i++) {
-        uint32_t c = i;
-        for (int bit = 0; bit < 8; bit++) c = c & 1 ? 0xEDB88320u ^ (c >> 1) : c >> 1;
-        crc_table[0][i] = c;
-    }
-    for (uint32_t i = 0; i < 256; i++)
-        for (int t = 1; t < 8; t++)
-            crc_table[t][i] = crc_table[0][crc_table[t - 1][i] & 0xff] ^ (crc_table[t - 1][i] >> 8);
-}
-
-uint32_t lf_crc32(const uint8_t *in, int64_t size) {
-    uint32_t c = 0xffffffffu;
-    for (; size >= 8; in += 8, size -= 8) {
-        uint64_t word;
-        memcpy(&word, in, 8);
-        word ^= c;
-        c = crc_table[7][word & 0xff] ^ crc_table[6][word >> 8 & 0xff] ^ crc_table[5][word >> 16 & 0xff] ^
-            crc_table[4][word >> 24 & 0xff] ^ crc_table[3][word >> 32 & 0xff] ^ crc_table[2][word >> 40 & 0xff] ^
-            crc_table[1][word >> 48 & 0xff] ^ crc_table[0][word >> 56];
-    }
-    while (size-- > 0) c = crc_table[0][(c ^ *in++) & 0xff] ^ (c >> 8);
-    return c ^ 0xffffffffu;
 }

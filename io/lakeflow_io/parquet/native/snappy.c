@@ -1,7 +1,5 @@
 /* Snappy, raw format: https://github.com/google/snappy/blob/main/format_description.txt */
-#include "decoder.h"
-
-#include <string.h>
+#include "parts.h"
 
 /* What one element says. */
 typedef struct {
@@ -26,29 +24,6 @@ __attribute__((constructor)) static void make_tags(void) {
         tag_entry near = {(uint16_t)((tag >> 2 & 7) + 4), (uint16_t)(tag >> 5 << 8), 2};
         tags[tag] = kind == 0 ? literal : kind == 1 ? near : match;
     }
-}
-
-/* Copy 16 bytes a step, up to 15 too many: the target has slack, and `in` lies 16 bytes or more before. */
-static inline void copy_wide(uint8_t *out, const uint8_t *in, int64_t length) {
-    for (int64_t done = 0; done < length; done += 16) memcpy(out + done, in + done, 16);
-}
-
-/* A match may overlap what it produces: "abab..." is a match of distance 2. */
-static void copy_match(uint8_t *out, int64_t distance, int64_t length) {
-    const uint8_t *from = out - distance;
-    if (distance >= 16) {
-        copy_wide(out, from, length);
-        return;
-    }
-    /* Double the period until it is wide enough to be copied in words. */
-    while (length > 0 && distance < 8) {
-        int64_t step = distance < length ? distance : length;
-        for (int64_t i = 0; i < step; i++) out[i] = from[i];
-        out += step;
-        length -= step;
-        distance += step;
-    }
-    for (int64_t done = 0; done < length; done += 8) memcpy(out + done, from + done, 8);
 }
 
 /* Read one element's tag and trailer, wherever it lies; 0 where the input is too short. */
@@ -104,25 +79,25 @@ int lf_snappy(const uint8_t *in, int64_t in_size, uint8_t *out, int64_t out_size
     uint8_t *to = out, *to_end = out + out_size;
     uint64_t claimed = 0;
     for (int shift = 0;; shift += 7) {
-        if (at >= end || shift > 28) return -1;
+        if (at >= end || shift > 28) return 0;
         uint8_t byte = *at++;
         claimed |= (uint64_t)(byte & 0x7f) << shift;
         if (byte < 0x80) break;
     }
-    if (claimed != (uint64_t)out_size) return -1;
+    if (claimed != (uint64_t)out_size) return 0;
     while (at < end) {
         element e;
         copy_elements(&at, end, out, &to, to_end);
-        if (!read_element(&at, end, &e) || e.length > to_end - to) return -1;
+        if (!read_element(&at, end, &e) || e.length > to_end - to) return 0;
         if (e.distance) {
-            if (e.distance > to - out) return -1;
-            copy_match(to, e.distance, e.length);
+            if (e.distance > to - out) return 0;
+            lf_copy_match(to, e.distance, e.length);
         } else {
-            if (e.length > end - at) return -1;
+            if (e.length > end - at) return 0;
             memcpy(to, at, (size_t)e.length);
             at += e.length;
         }
         to += e.length;
     }
-    return to == to_end ? 0 : -1;
+    return to == to_end;
 }
