@@ -21,6 +21,7 @@ from lakeflow_io.budget import available_cpus, default_budget
 from lakeflow_io.iceberg.projection import OutputShape
 from lakeflow_io.reader.fetch import Fetcher
 from lakeflow_io.reader.files import Files
+from lakeflow_io.reader.held import Held
 from lakeflow_io.reader.located import located
 from lakeflow_io.reader.report import Counters
 from lakeflow_io.reader.work import Scanning, Work
@@ -38,7 +39,7 @@ __all__ = ["output_schema", "read_batches"]
 
 # Of the budget: what tails of files may take that are opened ahead, and one unit at most.
 _TAIL_SHARE, _UNIT_SHARE = 4, 16
-# Units under way: each takes some kilobytes of Python's own, and is looked at when the next is admitted.
+# Units under way: each takes some kilobytes of Python's own.
 _MOST_STARTED = 1024
 _FETCH, _DECODE = "lakeflow-fetch", "lakeflow-decode"
 
@@ -96,7 +97,7 @@ class _Pipeline:
     ) -> None:
         shape = OutputShape.of(spec)
         tails = budget // _TAIL_SHARE
-        self._spec, self._counters, self._budget = spec, counters, budget - tails
+        self._spec, self._counters = spec, counters
         counters.budget_bytes = budget
         self._event = Event()
         self._order = 0
@@ -104,7 +105,8 @@ class _Pipeline:
         self._started: deque[Work] = deque()
         self._fetcher = Fetcher(transport, counters, _FETCH)
         self._decoders = ThreadPoolExecutor(available_cpus(), _DECODE)
-        self._scanning = Scanning(shape, self._fetcher, self._decoders, counters, self._event.set)
+        self._held = Held(budget - tails, counters)
+        self._scanning = Scanning(shape, self._fetcher, self._decoders, counters, self._held, self._event.set)
         _open.add(self)
         try:
             self._files = Files(
@@ -160,7 +162,7 @@ class _Pipeline:
             self._admit()
             if self._started and self._started[0].done:
                 yield from self._hand_out(self._started[0])
-                self._started.popleft()
+                self._held.consumed(self._started.popleft().cost)
             elif self._started or not self._files.exhausted:
                 self._wait()
             else:
@@ -168,20 +170,16 @@ class _Pipeline:
 
     def _admit(self) -> None:
         """Start units until the budget is full or a footer is missing."""
-        # Anew each time: what has been decoded may have turned out larger or smaller than was promised.
-        held = sum(work.cost for work in self._started)
-        self._counters.peak_bytes = max(self._counters.peak_bytes, held)
         while len(self._started) < _MOST_STARTED:
             if self._upcoming is None:
                 self._upcoming = self._files.next_unit()
             unit = self._upcoming
             if unit is None:
                 return
-            if self._started and held + unit.cost > self._budget:
+            cost = self._held.admit(unit.cost, unit.promised, anyway=not self._started)
+            if cost is None:
                 return
-            held += unit.cost
-            self._counters.peak_bytes = max(self._counters.peak_bytes, held)
-            work = Work(self._order, unit, self._scanning)
+            work = Work(self._order, unit, cost, self._scanning)
             self._order += 1
             self._started.append(work)
             self._upcoming = None

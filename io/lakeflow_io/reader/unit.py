@@ -77,6 +77,8 @@ class Unit:
     groups: list[RowGroup] = field(default_factory=list)
     fetched: int = 0
     """Bytes to fetch."""
+    promised: int = 0
+    """Bytes decoded, as the footer has them."""
     cost: int = 0
     """Bytes fetched plus bytes decoded; of a file's last unit, also what came with the footer: it stays till then."""
 
@@ -127,6 +129,7 @@ def pack(file: OpenFile, groups: Iterable[RowGroup], most_cost: int) -> Iterator
             unit = Unit(file)
         unit.groups.append(group)
         unit.fetched += group.fetched_bytes
+        unit.promised += group.decoded_bytes
         unit.cost += group.cost
     if unit.groups:
         unit.cost += len(file.footer.tail)

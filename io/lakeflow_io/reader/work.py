@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from lakeflow_io.iceberg.projection import OutputShape
     from lakeflow_io.reader.fetch import Fetcher
+    from lakeflow_io.reader.held import Held
     from lakeflow_io.reader.report import Counters
     from lakeflow_io.reader.unit import RowGroup, Unit
 
@@ -50,6 +51,7 @@ class Scanning:
     fetcher: Fetcher
     decoders: Executor
     counters: Counters
+    held: Held
     wake: Callable[[], None]
     late_tries: int = 0
     late_skips: int = 0
@@ -72,14 +74,14 @@ class Work:
     """A unit's result, some time.
 
     Attributes:
-        cost: Bytes that it holds: as its footer promises, and as they are once it is decoded.
+        cost: Bytes that it holds: as its footer and the units before it promise, and as they are once it is decoded.
         fetched: Whether all its bytes have come.
         tables: The row groups that have rows, in order; None while it is being worked on.
         error: What went wrong.
     """
 
-    def __init__(self, order: int, unit: Unit, scanning: Scanning) -> None:
-        self.cost = unit.cost
+    def __init__(self, order: int, unit: Unit, cost: int, scanning: Scanning) -> None:
+        self.cost = cost
         self.fetched = False
         self.tables: list[pa.Table] | None = None
         self.error: BaseException | None = None
@@ -114,7 +116,7 @@ class Work:
         missing = [where for where in chunks if where.start < footer.tail_start and where.length]
         there = [(ByteRange(footer.tail_start, len(footer.tail)), footer.tail)]
         if not missing:
-            self._decode(groups, names, FetchedRanges(footer.uri, there), then)
+            self._decode_in_turn(groups, names, FetchedRanges(footer.uri, there), then)
             return
         requests = coalesce(missing)
         self._scanning.counters.bytes_wanted += sum(where.length for where in missing)
@@ -125,17 +127,23 @@ class Work:
                 return
             try:
                 parts = [*there, *zip(requests, got, strict=True)]
-                self._decode(groups, names, FetchedRanges(footer.uri, parts), then)
+                self._decode_in_turn(groups, names, FetchedRanges(footer.uri, parts), then)
             except BaseException as error:  # noqa: BLE001  (the consumer's thread raises it)
                 self._fail(located(error, self._where))
 
         self._scanning.fetcher.fetch(self._order, footer.uri, requests, came)
 
+    def _decode_in_turn(
+        self, groups: Sequence[RowGroup], names: Sequence[str], fetched: FetchedRanges, then: Callable[[], None]
+    ) -> None:
+        """Decode once the budget allows it."""
+        self.fetched = True
+        self._scanning.held.decode(self._order, self._unit.promised, lambda: self._decode(groups, names, fetched, then))
+
     def _decode(
         self, groups: Sequence[RowGroup], names: Sequence[str], fetched: FetchedRanges, then: Callable[[], None]
     ) -> None:
         """Decode on one core, or on all where there is enough to do; the last one to end goes on."""
-        self.fetched = True
         shares = min(available_cpus(), len(names)) if self.cost > _SHARED_BYTES else 1
         missing = [shares]
 
@@ -199,19 +207,22 @@ class Work:
 
     def _finish(self) -> None:
         """Put row groups together, without the rows that don't pass and the columns that only the filter needed."""
-        tables = []
+        tables, decoded = [], 0
         schema = self._scanning.shape.schema
         for group in self._unit.groups:
             if group.index not in self._passing and not self._passes(group):
                 continue
             rows = self._passing[group.index]
             columns = self._shaped.pop(group.index)
+            decoded += sum(column.nbytes for column in columns.values())
             table = pa.table([columns[name] for name in schema.names], schema=schema)
             tables.append(table if rows is None else table.take(rows))
         # The unit holds its file's tail: up to a megabyte, that isn't counted from here on.
+        promised = self._unit.promised
         self._shaped, self._passing = {}, {}
         del self._unit
-        self.cost = sum(table.nbytes for table in tables)
+        before, self.cost = self.cost, sum(table.nbytes for table in tables)
+        self._scanning.held.decoded(promised, decoded, self.cost - before)
         self.tables = tables
         self._scanning.wake()
 
