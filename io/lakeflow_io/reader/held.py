@@ -25,11 +25,13 @@ class Held:
 
     Args:
         budget: Bytes.
+        decoders: How many units are decoded at one time: a unit that waited behind others in a queue
+            would have been let through before anything was known of those.
         counters: Where the peak is kept.
     """
 
-    def __init__(self, budget: int, counters: Counters) -> None:
-        self._budget, self._counters = budget, counters
+    def __init__(self, budget: int, decoders: int, counters: Counters) -> None:
+        self._budget, self._free, self._counters = budget, decoders, counters
         self._lock = Lock()
         self._total = 0
         self._promised = self._actual = 1
@@ -55,7 +57,10 @@ class Held:
             return cost
 
     def decode(self, order: int, promised: int, begin: Callable[[], None]) -> None:
-        """Call `begin` as soon as unit number `order` may be decoded: now, or later in another thread."""
+        """Call `begin` as soon as unit number `order` may be decoded: now, or later in another thread.
+
+        Each call of `begin` is to be followed by one of `rest`.
+        """
         with self._lock:
             heappush(self._waiting, (order, promised, begin))
         self._begin()
@@ -66,6 +71,11 @@ class Held:
             self._promised += promised
             self._actual += actual
             self._add(change)
+
+    def rest(self) -> None:
+        """What `decode` had begun has ended, and `decoded` was told."""
+        with self._lock:
+            self._free += 1
         self._begin()
 
     def consumed(self, cost: int) -> None:
@@ -78,12 +88,13 @@ class Held:
     def _begin(self) -> None:
         while True:
             with self._lock:
-                if not self._waiting:
+                if not self._waiting or not self._free:
                     return
                 order, promised, begin = self._waiting[0]
                 if order != self._oldest and self._total + self._growth(promised) > self._budget:
                     return
                 heappop(self._waiting)
+                self._free -= 1
             begin()
 
     def _growth(self, promised: int) -> int:

@@ -105,7 +105,7 @@ class _Pipeline:
         self._started: deque[Work] = deque()
         self._fetcher = Fetcher(transport, counters, _FETCH)
         self._decoders = ThreadPoolExecutor(available_cpus(), _DECODE)
-        self._held = Held(budget - tails, counters)
+        self._held = Held(budget - tails, available_cpus(), counters)
         self._scanning = Scanning(shape, self._fetcher, self._decoders, counters, self._held, self._event.set)
         _open.add(self)
         try:

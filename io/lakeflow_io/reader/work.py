@@ -148,7 +148,7 @@ class Work:
         missing = [shares]
 
         def part(own: Sequence[str]) -> None:
-            began = time.thread_time()
+            began, last = time.thread_time(), False
             try:
                 for group in groups:
                     self._shaped[group.index].update(self._shape(group, own, fetched))
@@ -162,6 +162,8 @@ class Work:
             finally:
                 with self._scanning.lock:
                     self._scanning.counters.decode_cpu += time.thread_time() - began
+                if last:
+                    self._scanning.held.rest()
 
         try:
             for share in range(shares):
