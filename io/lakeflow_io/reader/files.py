@@ -93,6 +93,12 @@ class Files:
             self._path = piece.path
             self._units = self._open(piece, footer.result())
 
+    def close(self) -> None:
+        """Let go of what was fetched."""
+        self._left.clear()
+        self._ahead.clear()
+        self._units = iter(())
+
     def _ask_ahead(self) -> None:
         columns = len(self._shape.read_schema)
         while self._left and len(self._ahead) < _MOST_AHEAD:

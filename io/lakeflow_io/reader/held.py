@@ -85,6 +85,11 @@ class Held:
             self._add(-cost)
         self._begin()
 
+    def close(self) -> None:
+        """Let go of units that wait."""
+        with self._lock:
+            self._waiting.clear()
+
     def _begin(self) -> None:
         while True:
             with self._lock:

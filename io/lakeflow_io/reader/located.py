@@ -15,19 +15,23 @@ def located(error: BaseException, where: str) -> LakeflowError:
     """A copy of an error of ours whose message also says where; of any other, an InternalError that does.
 
     A copy, since several requests may have failed with one and the same object. Its arguments say the
-    same as its message: they are what travels to another process.
+    same as its message: they are what travels to another process. It has no traceback yet, and its cause
+    has none any more: their frames hold what was being read, for as long as somebody keeps the error. An
+    exception that isn't ours keeps its own, for whoever has to find the mistake.
 
     Args:
         error: What was raised.
         where: The place; calls further out add theirs behind it.
     """
     if isinstance(error, LakeflowError):
-        made, cause = copy(error), error.__cause__
-        said = error.message
+        made, said = copy(error), error.message
+        cause = error.__cause__
+        if cause is not None and not isinstance(error, InternalError):
+            cause = cause.with_traceback(None)
     else:
         made, cause = InternalError("", "please report this, with the file if you may."), error
         said = f"An unexpected {type(error).__name__} while reading: {error}"
     made.message = f"{said}, {where}" if _WHERE in said else f"{said}{_WHERE}{where}"
     made.args = (made.message, made.hint)
     made.__cause__ = cause
-    return made.with_traceback(error.__traceback__)
+    return made.with_traceback(None)

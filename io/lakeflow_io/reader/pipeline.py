@@ -13,7 +13,6 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from threading import Event, Thread, current_thread
-from traceback import clear_frames
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -107,7 +106,6 @@ class _Pipeline:
         self._decoders = ThreadPoolExecutor(available_cpus(), _DECODE)
         self._held = Held(budget - tails, available_cpus(), counters)
         self._scanning = Scanning(shape, self._fetcher, self._decoders, counters, self._held, self._event.set)
-        _open.add(self)
         try:
             self._files = Files(
                 spec,
@@ -120,8 +118,9 @@ class _Pipeline:
                 wake=self._event.set,
             )
         except BaseException:
-            self.close()
+            self._fetcher.close()
             raise
+        _open.add(self)
 
     def close(self) -> None:
         """Drop what hasn't begun, wait for what has: no thread and no request stays behind.
@@ -137,7 +136,11 @@ class _Pipeline:
     def _close(self) -> None:
         self._fetcher.close()
         self._decoders.shutdown(wait=True, cancel_futures=True)
+        # An error's traceback has frames that know this object: it may be kept, what was read may not.
         self._started.clear()
+        self._upcoming = None
+        self._files.close()
+        self._held.close()
         self._counters.ended = time.perf_counter()
 
     def tables(self) -> Generator[pa.Table]:
@@ -152,8 +155,7 @@ class _Pipeline:
             failure = located(error, f"for {self._spec.source}")
         else:
             return
-        # Raised outside, without the first one as its context: its frames hold bytes that were fetched.
-        clear_frames(failure.__traceback__)
+        # Raised out here, the first one isn't its context: whoever keeps the error keeps none of the bytes.
         raise failure
 
     def _tables(self) -> Generator[pa.Table]:

@@ -44,13 +44,17 @@ class WatchedTransport(MemoryTransport):
         self.open = 0
         self.alive = 0
         self.fetched = 0
+        self.begin()
+        self._watch = threading.RLock()  # a buffer may die in the middle of anything
+
+    def begin(self) -> None:
+        """Count from here."""
         self.peak = 0
         self.before = buffer_pool().bytes_allocated() + pa.total_allocated_bytes()
-        self._watch = threading.RLock()  # a buffer may die in the middle of anything
 
     @property
     def held(self) -> int:
-        """Bytes fetched and decoded that are alive, over what was decoded when the transport was made."""
+        """Bytes fetched and decoded that are alive, over what was decoded at the beginning."""
         return self.alive + buffer_pool().bytes_allocated() + pa.total_allocated_bytes() - self.before
 
     def look(self) -> None:

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pytest
 
 from lakeflow_io.budget import available_cpus
-from lakeflow_io.parquet.native.pool import buffer_pool
 from lakeflow_io.reader import Counters, read_batches, work
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def peak_of(watched: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tupl
 
     def run(files: Any, memory: int, columns: list[str] | None = None, where: str | None = None) -> Any:
         watched.objects = files.transport.objects
-        watched.before = buffer_pool().bytes_allocated() + pa.total_allocated_bytes()
+        watched.begin()
         counters, rows = Counters(), 0
         for batch in read_batches(
             files.spec(columns, where), files.pieces, memory=memory, transport=watched, counters=counters
