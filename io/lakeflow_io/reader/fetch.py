@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["Fetcher"]
 
 _ATTEMPTS = 10
-# Each stall doubles the patience, up to 64 times the first one's. What is answered by nothing at all
-# for that long is down.
-_STALLS = 6
+# Each stall but the first doubles the patience. A store that says nothing for 128 times as long as the
+# first one lasted, a minute at least, is down.
+_STALLS = 8
 _BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 0.05, 5.0
 _FINAL = (AccessDeniedError, ObjectNotFoundError, StoreFullError)
 # How often a request that is waited for is compared with what has been learnt since.
@@ -168,7 +168,7 @@ class Fetcher:
         stalls = 0
         for attempt in range(_ATTEMPTS):
             try:
-                return await self._attempt(request, patience=2**stalls)
+                return await self._attempt(request, patience=2 ** max(0, stalls - 1))
             except _FINAL:
                 raise
             except StoreError as error:
@@ -192,8 +192,8 @@ class Fetcher:
         try:
             while True:
                 passed = time.perf_counter() - began
-                hedge = self._pace.hedge_after(size, begun=first.first_byte is not None)
-                stalled = self._pace.stalled_after(size) * patience
+                hedge = self._pace.hedge_after(size, self._active, begun=first.first_byte is not None)
+                stalled = self._pace.stalled_after(size, self._active) * patience
                 if passed >= stalled:
                     raise _StalledError(f"{request.uri} stalled: {size} bytes didn't come in {passed:.1f} s.")
                 if passed >= hedge and len(tries) == 1 and self._pace.may_hedge():
@@ -239,7 +239,7 @@ class _Try:
         total = time.perf_counter() - self._began
         first_byte = total if self.first_byte is None else self.first_byte
         fetcher._counters.first_bytes.append(first_byte)  # noqa: SLF001
-        fetcher._pace.answered(where.length, first_byte, total)  # noqa: SLF001
+        fetcher._pace.answered(where.length, first_byte, total, fetcher._active)  # noqa: SLF001
         return data
 
 
