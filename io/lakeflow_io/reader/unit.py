@@ -110,6 +110,11 @@ def wanted_row_groups(
         encoded = sum(group.column(leaf).total_uncompressed_size for leaf in leaves)
         chunks = column_chunks(group, leaves)
         fetched = sum(where.length for where in chunks if where.start < file.footer.tail_start)
+        if group.num_rows < 0 or encoded < 0:
+            raise CorruptFileError(
+                f"{file.piece.path}: its footer gives row group {index} {group.num_rows} rows of {encoded} bytes.",
+                "the file is damaged; restore it or roll the table back to a snapshot without it.",
+            )
         yield RowGroup(index, group.num_rows, fetched, max(encoded, group.num_rows * row_bytes), match is Match.ALL)
 
 

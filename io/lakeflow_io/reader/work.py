@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from lakeflow_io.budget import available_cpus
+from lakeflow_io.errors import CorruptFileError
 from lakeflow_io.parquet.decode import decode_columns
 from lakeflow_io.parquet.ranges import ByteRange, FetchedRanges, coalesce
 from lakeflow_io.reader.located import located
@@ -176,6 +177,13 @@ class Work:
     def _shape(self, group: RowGroup, names: Sequence[str], fetched: FetchedRanges) -> dict[str, pa.ChunkedArray]:
         file = self._unit.file
         decoded = decode_columns(file.footer, file.layout, group.index, file.projection.fetched(names), fetched)
+        for name, column in decoded.items():
+            if len(column) != group.rows:
+                raise CorruptFileError(
+                    f"{file.piece.path}: column {name!r} of row group {group.index} has {len(column)} rows, "
+                    f"not {group.rows} as its footer says.",
+                    "the file is damaged; restore it or roll the table back to a snapshot without it.",
+                )
         return file.projection.shape(file.piece.path, names, decoded, group.rows, file.constants)
 
     def _read_rest(self, rest: Sequence[str]) -> None:
