@@ -39,7 +39,7 @@ _LOOK_SECONDS = 0.25
 
 
 class _StalledError(StoreError):
-    """A request that was given up; never leaves this module but as the cause of a failure."""
+    """A request that was given up; never leaves this module."""
 
 
 @dataclass(slots=True)
@@ -177,7 +177,8 @@ class Fetcher:
                     self._pace.throttled()
                 stalls += isinstance(error, _StalledError)
                 if attempt == _ATTEMPTS - 1 or stalls == _STALLS:
-                    raise located(error, f"{attempt + 1} attempts") from error.__cause__
+                    told = StoreError(error.message, error.hint) if isinstance(error, _StalledError) else error
+                    raise located(told, f"{attempt + 1} attempts") from error.__cause__
                 self._counters.retries += 1
                 longest = min(_LONGEST_BACKOFF_SECONDS, _BACKOFF_SECONDS * 2**attempt)
                 pause = 0.0 if isinstance(error, _StalledError) else self._random.uniform(0, longest)
@@ -195,7 +196,10 @@ class Fetcher:
                 hedge = self._pace.hedge_after(size, self._active, begun=first.first_byte is not None)
                 stalled = self._pace.stalled_after(size, self._active) * patience
                 if passed >= stalled:
-                    raise _StalledError(f"{request.uri} stalled: {size} bytes didn't come in {passed:.1f} s.")
+                    raise _StalledError(
+                        f"{request.uri} stalled: {size} bytes didn't come in {passed:.1f} s.",
+                        "check the endpoint and the network, then retry.",
+                    )
                 if passed >= hedge and len(tries) == 1 and self._pace.may_hedge():
                     self._pace.hedges += 1
                     self._counters.hedges += 1

@@ -77,7 +77,7 @@ def test_a_store_that_never_answers_is_given_up(ask: Callable[..., Any], monkeyp
 
     error = ask(70).get()
 
-    assert isinstance(error, StoreError)
+    assert type(error) is StoreError
     assert "s3://b/k stalled" in error.message
     assert "8 attempts, bytes 70-80" in error.message
 
