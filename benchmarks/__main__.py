@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.contenders import CONTENDERS
 from benchmarks.faults import run_faults
+from benchmarks.memory import run_memory
 from benchmarks.read import run
 from benchmarks.s3like import PROFILES
 from benchmarks.stores import LOOPBACK
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Reads tables from object storage: beside peers, or with faults."
+        prog="python -m benchmarks",
+        description="Reads tables from object storage: beside peers, with faults, under budgets.",
     )
-    parser.add_argument("benchmark", nargs="?", default="read", choices=["read", "faults"])
+    parser.add_argument("benchmark", nargs="?", default="read", choices=["read", "faults", "memory"])
     parser.add_argument("--profile", default="s3", choices=[LOOPBACK, *PROFILES], help="the store (default: s3)")
     parser.add_argument("--workloads", type=_names(WORKLOADS), default=list(WORKLOADS), metavar="A,B")
     parser.add_argument("--contenders", type=_names(CONTENDERS), default=list(CONTENDERS), metavar="A,B")
@@ -39,6 +41,9 @@ def main() -> None:
     if options.benchmark == "faults":
         workload = options.workloads[0] if len(options.workloads) == 1 else "wide"
         run_faults(scans=options.scans, workload=workload, scale=options.scale, memory=options.memory, out=options.json)
+        return
+    if options.benchmark == "memory":
+        run_memory(scale=options.scale, profile=options.profile, out=options.json)
         return
     run(
         profile=options.profile,

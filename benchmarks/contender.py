@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-__all__ = ["main", "measured", "warm_up"]
+__all__ = ["main", "measured", "resident_mb", "warm_up"]
 
 
 def main(name: str) -> None:
@@ -47,7 +47,7 @@ def warm_up(task: Task) -> Task:
 
 def measured(read: Callable[[], Any], task: Task) -> dict[str, Any]:
     """Call `read` once; it gives a table, or an iterable of record batches if the task streams."""
-    base = _resident_mb("VmRSS")
+    base = resident_mb("VmRSS")
     _control(task.control_port, "POST", "reset")
     cpu, started = _cpu_s(), time.perf_counter()
     result = read()
@@ -57,7 +57,7 @@ def measured(read: Callable[[], Any], task: Task) -> dict[str, Any]:
         "wall_s": round(time.perf_counter() - started, 4),
         "cpu_s": round(_cpu_s() - cpu, 4),
         "base_rss_mb": base,
-        "peak_rss_mb": _resident_mb("VmHWM"),
+        "peak_rss_mb": resident_mb("VmHWM"),
         "result_mb": 0,
     }
     counted = _control(task.control_port, "GET", "counts")
@@ -88,7 +88,8 @@ def _cpu_s() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def _resident_mb(field: str) -> int:
+def resident_mb(field: str) -> int:
+    """Megabytes that this process has (`VmRSS`), or has had at most (`VmHWM`)."""
     # Not ru_maxrss: that begins with what the process had before it became this program.
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.split(f"{field}:", 1)[1].split(maxsplit=1)[0]) * 1024 // 1_000_000

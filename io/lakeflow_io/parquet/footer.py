@@ -97,7 +97,7 @@ def parse_footer(uri: str, size: int, tail_start: int, tail: memoryview) -> Foot
     footer = tail[where.start - tail_start :]
     try:
         metadata = pq.read_metadata(pa.BufferReader(_MAGIC + bytes(footer)))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _corrupt(uri, f"its footer does not decode: {error}") from error
     return Footer(uri, size, metadata, tail_start, tail, schema_bytes(footer[: where.length]))
 

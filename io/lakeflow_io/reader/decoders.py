@@ -52,3 +52,4 @@ class Decoders:
         while (task := self._tasks.get()) is not None:
             if not self._closed:
                 task()
+            del task  # it knows the bytes that it decoded; the next one may be long in coming

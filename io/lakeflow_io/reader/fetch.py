@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Fetcher"]
 
 _ATTEMPTS = 10
-# Each stall doubles the patience, up to 64 times the first one's. What is answered by nothing at all
-# for that long is down.
-_STALLS = 6
+# Each stall but the first doubles the patience. A store that says nothing for 128 times as long as the
+# first one lasted, a minute at least, is down.
+_STALLS = 8
 _BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 0.05, 5.0
 _FINAL = (AccessDeniedError, ObjectNotFoundError, StoreFullError)
 # How often a request that is waited for is compared with what has been learnt since.
@@ -40,7 +40,7 @@ _LOOK_SECONDS = 0.25
 
 
 class _StalledError(StoreError):
-    """A request that was given up; never leaves this module but as the cause of a failure."""
+    """A request that was given up; never leaves this module."""
 
 
 @dataclass(slots=True)
@@ -176,7 +176,7 @@ class Fetcher:
         stalls = 0
         for attempt in range(_ATTEMPTS):
             try:
-                return await self._attempt(request, patience=2**stalls)
+                return await self._attempt(request, patience=2 ** max(0, stalls - 1))
             except _FINAL:
                 raise
             except StoreError as error:
@@ -185,7 +185,8 @@ class Fetcher:
                     self._pace.throttled()
                 stalls += isinstance(error, _StalledError)
                 if attempt == _ATTEMPTS - 1 or stalls == _STALLS:
-                    raise located(error, f"{attempt + 1} attempts") from error.__cause__
+                    told = StoreError(error.message, error.hint) if isinstance(error, _StalledError) else error
+                    raise located(told, f"{attempt + 1} attempts") from error.__cause__
                 self._counters.retries += 1
                 longest = min(_LONGEST_BACKOFF_SECONDS, _BACKOFF_SECONDS * 2**attempt)
                 pause = 0.0 if isinstance(error, _StalledError) else self._random.uniform(0, longest)
@@ -200,10 +201,13 @@ class Fetcher:
         try:
             while True:
                 passed = time.perf_counter() - began
-                hedge = self._pace.hedge_after(size, begun=first.first_byte is not None)
-                stalled = self._pace.stalled_after(size) * patience
+                hedge = self._pace.hedge_after(size, self._active, begun=first.first_byte is not None)
+                stalled = self._pace.stalled_after(size, self._active) * patience
                 if passed >= stalled:
-                    raise _StalledError(f"{request.uri} stalled: {size} bytes didn't come in {passed:.1f} s.")
+                    raise _StalledError(
+                        f"{request.uri} stalled: {size} bytes didn't come in {passed:.1f} s.",
+                        "check the endpoint and the network, then retry.",
+                    )
                 if passed >= hedge and len(tries) == 1 and self._pace.may_hedge():
                     self._pace.hedges += 1
                     self._counters.hedges += 1
@@ -247,7 +251,7 @@ class _Try:
         total = time.perf_counter() - self._began
         first_byte = total if self.first_byte is None else self.first_byte
         fetcher._counters.first_bytes.append(first_byte)  # noqa: SLF001
-        fetcher._pace.answered(where.length, first_byte, total)  # noqa: SLF001
+        fetcher._pace.answered(where.length, first_byte, total, fetcher._active)  # noqa: SLF001
         return data
 
 

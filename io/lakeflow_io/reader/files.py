@@ -106,6 +106,12 @@ class Files:
             assert file.footer is not None  # noqa: S101  (looked at above)
             self._units = self._open(file.piece, file.footer)
 
+    def close(self) -> None:
+        """Let go of what was fetched."""
+        self._left.clear()
+        self._ahead.clear()
+        self._units = iter(())
+
     def _ask_ahead(self) -> None:
         columns = len(self._shape.read_schema)
         while self._left and len(self._ahead) < _MOST_AHEAD:

@@ -12,7 +12,6 @@ import time
 from collections import deque
 from contextlib import closing
 from threading import Event, Thread, current_thread
-from traceback import clear_frames
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -21,6 +20,7 @@ from lakeflow_io.iceberg.projection import OutputShape
 from lakeflow_io.reader.decoders import Decoders
 from lakeflow_io.reader.fetch import Fetcher
 from lakeflow_io.reader.files import Files
+from lakeflow_io.reader.held import Held
 from lakeflow_io.reader.located import located
 from lakeflow_io.reader.report import Counters
 from lakeflow_io.reader.work import Scanning, Work
@@ -38,7 +38,7 @@ __all__ = ["output_schema", "read_batches"]
 
 # Of the budget: what tails of files may take that are opened ahead, and one unit at most.
 _TAIL_SHARE, _UNIT_SHARE = 4, 16
-# Units under way: each takes some kilobytes of Python's own, and is looked at when the next is admitted.
+# Units under way: each takes some kilobytes of Python's own.
 _MOST_STARTED = 1024
 _FETCH, _DECODE = "lakeflow-fetch", "lakeflow-decode"
 
@@ -96,7 +96,7 @@ class _Pipeline:
     ) -> None:
         shape = OutputShape.of(spec)
         tails = budget // _TAIL_SHARE
-        self._spec, self._counters, self._budget = spec, counters, budget - tails
+        self._spec, self._counters = spec, counters
         counters.budget_bytes = budget
         self._event = Event()
         self._order = 0
@@ -104,8 +104,8 @@ class _Pipeline:
         self._started: deque[Work] = deque()
         self._fetcher = Fetcher(transport, counters, _FETCH)
         self._decoders = Decoders(available_cpus())
-        self._scanning = Scanning(shape, self._fetcher, self._decoders, counters, self._event.set)
-        _open.add(self)
+        self._held = Held(budget - tails, available_cpus(), counters)
+        self._scanning = Scanning(shape, self._fetcher, self._decoders, counters, self._held, self._event.set)
         try:
             self._files = Files(
                 spec,
@@ -118,8 +118,9 @@ class _Pipeline:
                 wake=self._event.set,
             )
         except BaseException:
-            self.close()
+            self._fetcher.close()
             raise
+        _open.add(self)
 
     def close(self) -> None:
         """Drop what hasn't begun, wait for what has: no thread and no request stays behind.
@@ -135,7 +136,11 @@ class _Pipeline:
     def _close(self) -> None:
         self._fetcher.close()
         self._decoders.close()
+        # An error's traceback has frames that know this object: it may be kept, what was read may not.
         self._started.clear()
+        self._upcoming = None
+        self._files.close()
+        self._held.close()
         self._counters.ended = time.perf_counter()
 
     def tables(self) -> Generator[pa.Table]:
@@ -150,8 +155,7 @@ class _Pipeline:
             failure = located(error, f"for {self._spec.source}")
         else:
             return
-        # Raised outside, without the first one as its context: its frames hold bytes that were fetched.
-        clear_frames(failure.__traceback__)
+        # Raised out here, the first one isn't its context: whoever keeps the error keeps none of the bytes.
         raise failure
 
     def _tables(self) -> Generator[pa.Table]:
@@ -160,7 +164,7 @@ class _Pipeline:
             self._admit()
             if self._started and self._started[0].done:
                 yield from self._hand_out(self._started[0])
-                self._started.popleft().let_go()
+                self._held.consumed(self._started.popleft().cost)
             elif self._started or not self._files.exhausted:
                 self._wait()
             else:
@@ -174,12 +178,10 @@ class _Pipeline:
             unit = self._upcoming
             if unit is None:
                 return
-            held = self._scanning.held
-            if self._started and held + unit.cost > self._budget:
+            cost = self._held.admit(unit.cost, unit.promised, anyway=not self._started)
+            if cost is None:
                 return
-            held += unit.cost
-            self._counters.peak_bytes = max(self._counters.peak_bytes, held)
-            work = Work(self._order, unit, self._scanning)
+            work = Work(self._order, unit, cost, self._scanning)
             self._order += 1
             self._started.append(work)
             self._upcoming = None

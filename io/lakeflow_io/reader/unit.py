@@ -67,6 +67,8 @@ class Unit:
     groups: list[RowGroup] = field(default_factory=list)
     fetched: int = 0
     """Bytes to fetch."""
+    promised: int = 0
+    """Bytes decoded, as the footer has them."""
     cost: int = 0
     """Bytes fetched plus bytes decoded; of a file's last unit, also what came with the footer: it stays till then."""
 
@@ -97,6 +99,11 @@ def wanted_row_groups(
             continue
         chunks = _checked(file, column_chunks(group, leaves))
         rows = group.num_rows
+        if rows < 0:
+            raise CorruptFileError(
+                f"{file.piece.path}: its footer gives row group {index} {rows} rows.",
+                "the file is damaged; restore it or roll the table back to a snapshot without it.",
+            )
         decoded = max(sum(chunk.uncompressed for chunk in chunks), rows * row_bytes)
         fetched = sum(chunk.length for chunk in chunks if chunk.start < file.footer.tail_start)
         yield RowGroup(index, rows, dict(zip(leaves, chunks, strict=True)), fetched, decoded, match is Match.ALL)
@@ -129,6 +136,7 @@ def pack(file: OpenFile, groups: Iterable[RowGroup], most_cost: int) -> Iterator
             unit = Unit(file)
         unit.groups.append(group)
         unit.fetched += group.fetched_bytes
+        unit.promised += group.decoded_bytes
         unit.cost += group.cost
     if unit.groups:
         unit.cost += len(file.footer.tail)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from lakeflow_io.budget import available_cpus
+from lakeflow_io.errors import CorruptFileError
 from lakeflow_io.parquet.decode import decode_columns
 from lakeflow_io.parquet.ranges import MAX_REQUEST_BYTES, ByteRange, FetchedRanges, coalesce
 from lakeflow_io.reader.located import located
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from lakeflow_io.iceberg.projection import OutputShape
     from lakeflow_io.reader.decoders import Decoders
     from lakeflow_io.reader.fetch import Fetcher
+    from lakeflow_io.reader.held import Held
     from lakeflow_io.reader.report import Counters
     from lakeflow_io.reader.unit import RowGroup, Unit
 
@@ -54,19 +56,13 @@ class Scanning:
     fetcher: Fetcher
     decoders: Decoders
     counters: Counters
+    held: Held
     wake: Callable[[], None]
-    held: int = 0
-    """Bytes of all units that were admitted and not let go of."""
     in_flight: int = 0
     """Bytes of them that were asked for and haven't come."""
     late_tries: int = 0
     late_skips: int = 0
     lock: Lock = field(default_factory=Lock)
-
-    def hold(self, change: int) -> None:
-        """Count bytes that units take up, or let go of."""
-        with self.lock:
-            self.held += change
 
     def begin(self, size: int) -> int:
         """Count bytes that are asked for; tells how large one request may be.
@@ -100,14 +96,14 @@ class Work:
     """A unit's result, some time.
 
     Attributes:
-        cost: Bytes that it holds: as its footer promises, and as they are once it is decoded.
+        cost: Bytes that it holds: as its footer and the units before it promise, and as they are once it is decoded.
         fetched: Whether all its bytes have come.
         tables: The row groups that have rows, in order; None while it is being worked on.
         error: What went wrong.
     """
 
-    def __init__(self, order: int, unit: Unit, scanning: Scanning) -> None:
-        self.cost = unit.cost
+    def __init__(self, order: int, unit: Unit, cost: int, scanning: Scanning) -> None:
+        self.cost = cost
         self.fetched = False
         self.tables: list[pa.Table] | None = None
         self.error: BaseException | None = None
@@ -125,7 +121,6 @@ class Work:
 
     def start(self) -> None:
         """Ask for the bytes."""
-        self._scanning.hold(self.cost)
         shape, projection = self._scanning.shape, self._unit.file.projection
         names = shape.names
         rest = tuple(name for name in names if name not in shape.filter_columns)
@@ -143,7 +138,7 @@ class Work:
         missing = [where for where in chunks if where.start < footer.tail_start and where.length]
         there = [(ByteRange(footer.tail_start, len(footer.tail)), footer.tail)]
         if not missing:
-            self._decode(groups, names, FetchedRanges(footer.uri, there), then)
+            self._decode_in_turn(groups, names, FetchedRanges(footer.uri, there), then)
             return
         wanted = sum(where.length for where in missing)
         self._scanning.counters.bytes_wanted += wanted
@@ -156,22 +151,28 @@ class Work:
                 return
             try:
                 parts = [*there, *zip(requests, got, strict=True)]
-                self._decode(groups, names, FetchedRanges(footer.uri, parts), then)
+                self._decode_in_turn(groups, names, FetchedRanges(footer.uri, parts), then)
             except BaseException as error:  # noqa: BLE001  (the consumer's thread raises it)
                 self._fail(located(error, self._where))
 
         self._scanning.fetcher.fetch(self._order, footer.uri, requests, came)
 
+    def _decode_in_turn(
+        self, groups: Sequence[RowGroup], names: tuple[str, ...], fetched: FetchedRanges, then: Callable[[], None]
+    ) -> None:
+        """Decode once the budget allows it."""
+        self.fetched = True
+        self._scanning.held.decode(self._order, self._unit.promised, lambda: self._decode(groups, names, fetched, then))
+
     def _decode(
         self, groups: Sequence[RowGroup], names: tuple[str, ...], fetched: FetchedRanges, then: Callable[[], None]
     ) -> None:
         """Decode on one core, or on all where there is enough to do; the last one to end goes on."""
-        self.fetched = True
         shares = min(available_cpus(), len(names)) if self.cost > _SHARED_BYTES else 1
         missing = [shares]
 
         def part(own: tuple[str, ...]) -> None:
-            began = time.thread_time()
+            began, last = time.thread_time(), False
             try:
                 for group in groups:
                     self._shaped[group.index].update(self._shape(group, own, fetched))
@@ -185,6 +186,8 @@ class Work:
             finally:
                 with self._scanning.lock:
                     self._scanning.counters.decode_cpu += time.thread_time() - began
+                if last:
+                    self._scanning.held.rest()
 
         for share in range(shares):
             self._scanning.decoders.submit(partial(part, names[share::shares]))
@@ -194,6 +197,13 @@ class Work:
         decoded = decode_columns(
             file.footer, file.layout, group.index, file.projection.fetched(names), group.chunks, group.rows, fetched
         )
+        for name, column in decoded.items():
+            if len(column) != group.rows:
+                raise CorruptFileError(
+                    f"{file.piece.path}: column {name!r} of row group {group.index} has {len(column)} rows, "
+                    f"not {group.rows} as its footer says.",
+                    "the file is damaged; restore it or roll the table back to a snapshot without it.",
+                )
         return file.projection.shape(file.piece.path, names, decoded, group.rows, file.constants)
 
     def _read_rest(self, rest: tuple[str, ...]) -> None:
@@ -227,27 +237,24 @@ class Work:
 
     def _finish(self) -> None:
         """Put row groups together, without the rows that don't pass and the columns that only the filter needed."""
-        tables = []
+        tables, decoded = [], 0
         schema = self._scanning.shape.schema
         for group in self._unit.groups:
             if group.index not in self._passing and not self._passes(group):
                 continue
             rows = self._passing[group.index]
             columns = self._shaped.pop(group.index)
+            decoded += sum(column.nbytes for column in columns.values())
             table = pa.table([columns[name] for name in schema.names], schema=schema)
             tables.append(table if rows is None else table.take(rows))
         # The unit holds its file's tail: up to a megabyte, that isn't counted from here on.
+        promised = self._unit.promised
         self._shaped, self._passing = {}, {}
         del self._unit
-        size = sum(table.nbytes for table in tables)
-        self._scanning.hold(size - self.cost)
-        self.cost = size
+        before, self.cost = self.cost, sum(table.nbytes for table in tables)
+        self._scanning.held.decoded(promised, decoded, self.cost - before)
         self.tables = tables
         self._scanning.wake()
-
-    def let_go(self) -> None:
-        """The consumer has taken all of it."""
-        self._scanning.hold(-self.cost)
 
     def _fail(self, error: BaseException) -> None:
         self.error = self.error or error

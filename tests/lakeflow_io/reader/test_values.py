@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyiceberg.expressions import parser
+from pyiceberg.expressions.visitors import bind
 
+from lakeflow_io.iceberg.conform import conform
 from lakeflow_io.iceberg.internals import arrow_filter, arrow_schema
 from lakeflow_io.iceberg.shards import balance
+from lakeflow_io.parquet import footer
+from lakeflow_io.reader import unit
+from lakeflow_io.reader.work import Scanning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from lakeflow_io.iceberg.plan import Piece
 
 MAPS = st.dictionaries(st.text(max_size=2), st.integers(-9, 9)).map(lambda each: list(each.items()))
 KINDS: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
@@ -64,29 +73,82 @@ def plain(data: pa.Table) -> list[str]:
     return [repr(row) for row in data.to_pylist()]
 
 
-@settings(max_examples=80)
+@st.composite
+def layouts(draw: st.DrawFn) -> dict[str, Any]:
+    """How pyarrow's own writer lays a table out in a file."""
+    dictionary = draw(st.booleans())
+    plain = {
+        "f": "BYTE_STREAM_SPLIT",
+        "l": "DELTA_BINARY_PACKED",
+        "s": "DELTA_BYTE_ARRAY",
+        "x": "DELTA_LENGTH_BYTE_ARRAY",
+    }
+    encoded = not dictionary and draw(st.booleans())
+    return {
+        "row_group_size": draw(st.integers(1, 12)),
+        "use_dictionary": dictionary,
+        "column_encoding": plain if encoded else None,
+        "compression": draw(st.sampled_from(["none", "snappy", "gzip", "brotli", "zstd", "lz4"])),
+        "data_page_version": draw(st.sampled_from(["1.0", "2.0"])),
+        "data_page_size": draw(
+            st.sampled_from([16, 256, 1024 * 1024])
+        ),  # of less, pyarrow makes lists that it misreads
+        "write_statistics": draw(st.booleans()),
+        "store_decimal_as_integer": draw(st.booleans()),
+        "write_page_checksum": draw(st.booleans()),
+    }
+
+
+def cut(piece: Piece, groups: int) -> list[Piece]:
+    """A file's row groups in pieces of so many."""
+    starts = [*piece.splits[::groups], piece.file_size]
+    return [replace(piece, start=start, end=end) for start, end in itertools.pairwise([0, *starts[1:]])]
+
+
+@settings(max_examples=150)
 @given(
     data=tables(),
+    layout=layouts(),
     columns=st.lists(st.sampled_from(list(KINDS)), unique=True, min_size=1),
     where=st.sampled_from(FILTERS),
-    row_group=st.integers(1, 12),
-    budget=st.sampled_from([1, 2000, None]),
+    budget=st.sampled_from([1, 2000, 30_000, None]),
+    late=st.sampled_from(["always", "never", "as it pays"]),
+    packed=st.booleans(),
+    pieces=st.integers(1, 30),
 )
 def test_a_scan_reads_what_pyarrow_would(
-    memory_files: Callable[..., Any], data: pa.Table, columns: list[str], where: str | None, row_group: int, budget: Any
+    memory_files: Callable[..., Any],
+    data: pa.Table,
+    layout: dict[str, Any],
+    columns: list[str],
+    where: str | None,
+    budget: int | None,
+    late: str,
+    *,
+    packed: bool,
+    pieces: int,
 ) -> None:
-    """Every type, column subset, filter, row-group size and budget gives the rows and the order of the file."""
-    files = memory_files(SCHEMA, row_group)
-    files.add(data)
+    """The rows and the order of the file, whatever is read of it, how it is laid out and in which parts it is read."""
+    files = memory_files(SCHEMA)
+    sink = pa.BufferOutputStream()
+    pq.write_table(conform(data, arrow_schema(files.schema, field_ids=True), "tests"), sink, **layout)
+    piece = files.add_bytes("memory://tests/data/file.parquet", bytes(sink.getvalue()))
     spec = files.spec(columns, where)
 
-    found = files.read(spec, memory=budget)
+    with pytest.MonkeyPatch.context() as patch:
+        if late != "as it pays":
+            patch.setattr(Scanning, "reads_late", lambda *_: late == "always" and where is not None)
+        if not packed:
+            patch.setattr(unit, "_PACKED_BYTES", 0)
+        # Nothing comes with the footer: each chunk is asked for.
+        patch.setattr(footer, "_WHOLE_FILE_BYTES", 0)
+        patch.setattr(footer, "_LEAST_TAIL_BYTES", 64)
+        found = files.read(spec, cut(piece, pieces), memory=budget)
 
-    expected = data
+    expected = pq.read_table(pa.BufferReader(files.transport.objects[piece.path]))
     if where:
-        from pyiceberg.expressions.visitors import bind
-
-        expected = data.filter(arrow_filter(bind(files.schema, parser.parse(where), case_sensitive=True), files.schema))
+        bound = bind(files.schema, parser.parse(where), case_sensitive=True)
+        expected = expected.filter(arrow_filter(bound, files.schema))
     assert found.schema == arrow_schema(spec.columns)
     assert expected.num_rows == found.num_rows
     assert plain(expected.select(columns)) == plain(found)
@@ -118,8 +180,6 @@ def test_shards_yield_each_row_exactly_once(
 
 def test_offsets_that_a_manifest_lacks_do_not_lose_rows(memory_files: Callable[..., Any]) -> None:
     """Cuts that are no row group's beginning, as another writer may leave, still yield each row once."""
-    from dataclasses import replace
-
     files = memory_files(pa.schema([("id", pa.int64())]), 10)
     piece = files.add(pa.table({"id": list(range(100))}))
     edges = [0, 1, 7, piece.file_size // 3, piece.file_size // 2, piece.file_size]

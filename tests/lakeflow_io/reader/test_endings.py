@@ -1,0 +1,253 @@
+"""However a scan ends, and whoever ends it: no thread, no request and no buffer stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from lakeflow_io.errors import CorruptFileError, StoreError
+from lakeflow_io.parquet.ranges import column_chunks
+from lakeflow_io.reader import fetch, pipeline, read_batches, work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string())])
+HANG_SECONDS = 60
+
+
+@pytest.fixture
+def scan(memory_files: Callable[..., Any], watched: Any) -> Iterator[Callable[..., Any]]:
+    """Begin a scan of two files of five row groups: of the second one, nothing but its footer is ever answered."""
+    files = memory_files(SCHEMA, 20_000)
+    for seed in range(2):
+        random = np.random.default_rng(seed)
+        texts = random.integers(0, 2**62, 100_000).astype(str)
+        files.add(pa.table({"id": random.integers(0, 2**62, 100_000), "text": texts}))
+    watched.objects = files.transport.objects
+    watched.second = files.pieces[1]
+
+    async def answer(uri: str, start: int, length: int) -> None:
+        if uri == watched.second.path and start + length < watched.second.file_size:
+            await asyncio.Event().wait()
+
+    watched.answer = answer
+    watched.files = files
+    gc.collect()
+    watched.begin()
+    yield lambda **options: read_batches(files.spec(), files.pieces, transport=watched, **options)
+    del watched.answer
+
+
+@pytest.fixture
+def nothing_left(watched: Any, threads: Callable[[], list[threading.Thread]]) -> Callable[[], None]:
+    """Claims that what the scan had is gone."""
+
+    def check() -> None:
+        for _ in range(2):  # what ends in the first one leaves cycles to the second one
+            gc.collect()
+        assert [each.name for each in threads()] == []
+        assert (watched.open, watched.alive, watched.held) == (0, 0, 0)
+
+    return check
+
+
+def test_a_consumer_that_closes(scan: Any, watched: Any, nothing_left: Callable[[], None]) -> None:
+    """Requests that hang are dropped when the iterator is closed."""
+    batches = scan()
+    next(batches)
+    assert watched.open > 0
+
+    batches.close()
+
+    nothing_left()
+
+
+def test_a_consumer_that_raises(scan: Any, nothing_left: Callable[[], None]) -> None:
+    """An exception in the body of a loop over the batches ends the scan."""
+
+    def consume() -> None:
+        for batch in scan():
+            assert batch.num_rows
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        consume()
+
+    nothing_left()
+
+
+def test_a_consumer_that_lets_go(scan: Any, nothing_left: Callable[[], None]) -> None:
+    """The last reference ends the scan, also that of a reader over it."""
+    batches = scan()
+    first = next(batches)
+    reader = pa.RecordBatchReader.from_batches(first.schema, batches)
+
+    del batches, first, reader
+
+    nothing_left()
+
+
+def test_a_scan_in_a_cycle(scan: Any, nothing_left: Callable[[], None]) -> None:
+    """The garbage collector ends it."""
+    cycle: list[Any] = [scan()]
+    cycle.append(cycle)
+    next(cycle[0])
+
+    del cycle
+
+    nothing_left()
+
+
+@pytest.mark.parametrize("where", ["decode", "fetch"])
+def test_a_cycle_that_a_thread_of_the_scan_collects(
+    scan: Any,
+    watched: Any,
+    threads: Callable[[], list[threading.Thread]],
+    nothing_left: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    """The garbage collector runs wherever memory is allocated: a thread that can't wait for itself doesn't."""
+    waiting, dropped = threading.Event(), threading.Event()
+    decode, hang = work.decode_columns, watched.answer
+
+    def collect() -> None:
+        waiting.set()
+        dropped.wait(HANG_SECONDS)
+        gc.collect()
+
+    def decoding(*arguments: Any) -> Any:
+        found = decode(*arguments)
+        if watched.armed and where == "decode":
+            collect()
+        return found
+
+    async def answer(uri: str, start: int, length: int) -> None:
+        if watched.armed and where == "fetch":
+            collect()
+        await hang(uri, start, length)
+
+    watched.armed = False
+    monkeypatch.setattr(work, "decode_columns", decoding)
+    watched.answer = answer
+    gc.disable()
+    try:
+        # With a budget of one byte the next row group is asked for when the first one is gone.
+        cycle: list[Any] = [scan(memory=1)]
+        cycle.append(cycle)
+        next(cycle[0])
+        watched.armed = True
+        consumer = threading.Thread(target=_go_on, args=(cycle[0],))
+        consumer.start()
+        assert waiting.wait(HANG_SECONDS)
+        del cycle
+        dropped.set()
+    finally:
+        gc.enable()
+    consumer.join(HANG_SECONDS)
+    for thread in threads():
+        thread.join(HANG_SECONDS)
+
+    nothing_left()
+
+
+def _go_on(batches: Any) -> None:
+    next(batches)
+
+
+def test_a_store_that_fails(
+    scan: Any, watched: Any, nothing_left: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error is kept, what was read is not."""
+
+    async def answer(uri: str, start: int, length: int) -> None:
+        if uri == watched.second.path and start + length < watched.second.file_size:
+            raise StoreError(f"{uri} is out of reach.")
+
+    watched.answer = answer
+    monkeypatch.setattr(fetch, "_BACKOFF_SECONDS", 0.0)
+
+    with pytest.raises(StoreError) as kept:
+        list(scan())
+
+    assert "10 attempts" in kept.value.message
+    nothing_left()
+
+
+def test_a_page_that_does_not_decode(scan: Any, watched: Any, nothing_left: Callable[[], None]) -> None:
+    """The error is kept, and the frames in its traceback have let go of the bytes."""
+    import pyarrow.parquet as pq
+
+    piece = watched.files.pieces[0]
+    data = bytearray(watched.objects[piece.path])
+    chunk = column_chunks(pq.read_metadata(pa.BufferReader(bytes(data))).row_group(1), [1])[0]
+    data[chunk.start + chunk.length // 2] ^= 1
+    watched.objects[piece.path] = bytes(data)
+
+    with pytest.raises(CorruptFileError) as kept:
+        list(scan())
+
+    assert kept.value.__traceback__ is not None
+    nothing_left()
+
+
+def test_a_scan_that_can_not_begin(
+    scan: Any, nothing_left: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails while a scan is being set up leaves none of its threads."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise CorruptFileError("no.")
+
+    monkeypatch.setattr(pipeline, "Files", refuse)
+
+    with pytest.raises(CorruptFileError):
+        next(scan())
+
+    nothing_left()
+
+
+def test_a_process_that_ends_in_the_middle() -> None:
+    """A script whose last line leaves a scan open, with requests that hang, ends."""
+    script = """
+import asyncio
+import pyarrow as pa, pyarrow.parquet as pq
+from lakeflow_io.iceberg.internals import fresh_schema
+from lakeflow_io.iceberg.plan import Piece, ReadSpec
+from lakeflow_io.reader import read_batches
+from lakeflow_io.storage import MemoryTransport
+
+class Hanging(MemoryTransport):
+    async def get_range_async(self, uri, start, length, on_first_byte=None):
+        if uri.endswith("1"):
+            await asyncio.Event().wait()
+        return await super().get_range_async(uri, start, length, on_first_byte)
+
+schema = pa.schema([pa.field("id", pa.int64(), metadata={"PARQUET:field_id": "1"})])
+sink = pa.BufferOutputStream()
+pq.write_table(pa.table({"id": range(1000)}, schema=schema), sink)
+data = bytes(sink.getvalue())
+transport = Hanging()
+columns = fresh_schema(pa.schema([("id", pa.int64())]), 2)
+pieces = []
+for number in range(2):
+    transport.objects[f"memory://b/{number}"] = data
+    pieces.append(Piece(f"memory://b/{number}", len(data), 0, len(data), 1000, "", ""))
+spec = ReadSpec("t", 1, columns, columns, None, None, 2, {})
+batches = read_batches(spec, pieces, transport=transport)
+print(next(batches).num_rows)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1000\n", "")

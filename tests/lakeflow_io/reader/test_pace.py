@@ -1,0 +1,72 @@
+"""What is learnt of a store: how many requests, and when one of them is slow."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakeflow_io.reader import pace
+
+MIB = 1024 * 1024
+
+
+def test_nothing_is_hedged_before_there_is_anything_to_compare_with() -> None:
+    """Only after eight answers is it known what slow is."""
+    paced = pace.Pace()
+    allowed = []
+
+    for _ in range(9):
+        paced.sent += 1
+        allowed.append(paced.may_hedge())
+        paced.answered(1000, 0.01, 0.02, 8)
+
+    assert allowed == [False] * 8 + [True]
+
+
+def test_hedges_are_two_in_a_hundred() -> None:
+    """One at first, then a fiftieth of what was sent."""
+    paced = pace.Pace()
+    for _ in range(1000):
+        paced.sent += 1
+        paced.answered(1000, 0.01, 0.02, 8)
+        while paced.may_hedge():
+            paced.hedges += 1
+
+    assert paced.hedges == 20
+
+
+@given(
+    link=st.floats(1e6, 1e9), first=st.integers(1, 16), later=st.integers(1, 128), size=st.integers(100_000, 16 * MIB)
+)
+def test_growth_on_a_full_link_is_no_stall(link: float, first: int, later: int, size: int) -> None:
+    """Where all requests share one link, more at once take longer each, and none of them is given up for that."""
+    paced = pace.Pace()
+    for _ in range(8):
+        paced.answered(size, 0.03, 0.03 + size * first / link, first)
+
+    takes = 0.03 + size * later / link
+
+    assert takes < paced.stalled_after(size, later)
+
+
+def test_small_answers_tell_nothing_of_large_ones() -> None:
+    """After footers that came at once, megabytes may still take as long as over a bad line; one large answer tells."""
+    paced = pace.Pace()
+    for _ in range(50):
+        paced.answered(65_536, 0.03, 0.0301, 4)
+
+    before = paced.stalled_after(8 * MIB, 8)
+    paced.answered(8 * MIB, 0.03, 0.13, 8)
+    after = paced.stalled_after(8 * MIB, 8)
+
+    assert before > 8 * MIB / 2e6
+    assert 0.13 < after < 1
+
+
+def test_one_small_outlier_tells_little() -> None:
+    """An answer that took ten seconds among many that took a tenth moves the limit, and doesn't lift it off."""
+    paced = pace.Pace()
+    for number in range(64):
+        paced.answered(8 * MIB, 0.03, 10.0 if number == 40 else 0.13, 8)
+
+    assert paced.stalled_after(8 * MIB, 8) < 3
