@@ -35,10 +35,16 @@ def scan(memory_files: Callable[..., Any], watched: Any) -> Iterator[Callable[..
     watched.objects = files.transport.objects
     watched.second = files.pieces[1]
 
+    hangs = asyncio.Event()
+
     async def answer(uri: str, start: int, length: int) -> None:
         if uri == watched.second.path and start + length < watched.second.file_size:
+            hangs.set()
             await asyncio.Event().wait()
+        elif watched.first_waits and uri != watched.second.path and start + length < files.pieces[0].file_size:
+            await hangs.wait()  # so that whoever has a batch knows that a request hangs
 
+    watched.first_waits = False
     watched.answer = answer
     watched.files = files
     gc.collect()
@@ -62,6 +68,7 @@ def nothing_left(watched: Any, threads: Callable[[], list[threading.Thread]]) ->
 
 def test_a_consumer_that_closes(scan: Any, watched: Any, nothing_left: Callable[[], None]) -> None:
     """Requests that hang are dropped when the iterator is closed."""
+    watched.first_waits = True
     batches = scan()
     next(batches)
     assert watched.open > 0
