@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmarks.contenders import CONTENDERS
+from benchmarks.decode import run_decode
 from benchmarks.faults import run_faults
 from benchmarks.memory import run_memory
 from benchmarks.read import run
@@ -23,9 +24,9 @@ def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Reads tables from object storage: beside peers, with faults, under budgets.",
+        description="Reads tables from object storage: beside peers, with faults, under budgets, or from memory.",
     )
-    parser.add_argument("benchmark", nargs="?", default="read", choices=["read", "faults", "memory"])
+    parser.add_argument("benchmark", nargs="?", default="read", choices=["read", "faults", "memory", "decode"])
     parser.add_argument("--profile", default="s3", choices=[LOOPBACK, *PROFILES], help="the store (default: s3)")
     parser.add_argument("--workloads", type=_names(WORKLOADS), default=list(WORKLOADS), metavar="A,B")
     parser.add_argument("--contenders", type=_names(CONTENDERS), default=list(CONTENDERS), metavar="A,B")
@@ -44,6 +45,9 @@ def main() -> None:
         return
     if options.benchmark == "memory":
         run_memory(scale=options.scale, profile=options.profile, out=options.json)
+        return
+    if options.benchmark == "decode":
+        run_decode(scale=options.scale, runs=options.runs, out=options.json)
         return
     run(
         profile=options.profile,

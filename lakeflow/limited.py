@@ -19,7 +19,7 @@ _ONE_ROW_GROUP = 1
 
 
 def first_rows(
-    read: Callable[..., Any], pieces: Sequence[Piece], n: int, memory: int | None, *, filtered: bool
+    read: Callable[..., Any], pieces: Sequence[Piece], n: int, memory: int, *, filtered: bool
 ) -> Iterator[pa.RecordBatch]:
     """At most `n` rows, read in runs of pieces.
 
@@ -32,7 +32,7 @@ def first_rows(
         read: `read(pieces, memory=...)` gives their batches.
         pieces: What may be read, in order.
         n: Rows that are wanted.
-        memory: Bytes in flight, for runs at full speed; None for the default.
+        memory: Bytes in flight, for runs at full speed.
         filtered: Whether fewer rows may come than the pieces say.
     """
     missing, at, width = n, 0, 0

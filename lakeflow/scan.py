@@ -11,7 +11,7 @@ import pyarrow as pa
 from lakeflow.dataframe import DataFrame
 from lakeflow.limited import first_rows
 from lakeflow_engines.frames import dask_bag, dask_frame, lazy_duckdb, lazy_polars
-from lakeflow_io.budget import parse_bytes
+from lakeflow_io.budget import default_budget, parse_bytes
 from lakeflow_io.errors import InputError, NotFoundError
 from lakeflow_io.folder import Folder
 from lakeflow_io.iceberg.narrow import add_filter, select_columns
@@ -157,8 +157,8 @@ class Scan:
             DataError: a file can't be read; names it.
             StoreError: the store failed.
         """
-        budget = None if memory is None else parse_bytes(memory)
-        self._counters = Counters()
+        budget = default_budget() if memory is None else parse_bytes(memory)
+        self._counters = Counters(budget_bytes=budget)
         if self._limit is None:
             return read_batches(self._spec, self.pieces, memory=budget, counters=self._counters)
         read = partial(read_batches, self._spec, counters=self._counters)

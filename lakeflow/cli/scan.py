@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["scan_command"]
 
 _MB = 1_000_000
+_NOT_COMPILED = "the compiled decoder is missing; install a C compiler, then lakeflow again"
 
 
 @click.command("scan")
@@ -87,14 +90,23 @@ def _consumed(scan: Scan, memory: str | None, *, show: bool) -> tuple[int, int]:
 
 
 def _written(scan: Scan, memory: str | None, output: str) -> tuple[int, int]:
+    """Write a draft beside the file and rename it at the end: a scan that fails leaves what was there."""
     import pyarrow.parquet as pq
 
+    target = Path(output)
+    if not target.parent.is_dir():
+        raise click.UsageError(f"--output {output}: there is no folder {target.parent}. Make it, or name another.")
+    draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
     rows = size = 0
-    with pq.ParquetWriter(output, scan.schema, compression="zstd") as writer:
-        for batch in scan.batches(memory=memory):
-            rows += batch.num_rows
-            size += batch.nbytes
-            writer.write_batch(batch)
+    try:
+        with pq.ParquetWriter(draft, scan.schema, compression="zstd") as writer:
+            for batch in scan.batches(memory=memory):
+                rows += batch.num_rows
+                size += batch.nbytes
+                writer.write_batch(batch)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
     return rows, size
 
 
@@ -121,7 +133,7 @@ def describe(report: ScanReport) -> str:
                 f"waited       {report.network_wait:.2f} s for the network, {report.cpu_wait:.2f} s for decoding, "
                 f"{report.consumer:.2f} s for the consumer: bound by {report.verdict}"
             ),
-            f"decoding     {report.decode_cpu:.2f} CPU s",
+            f"decoding     {report.decode_cpu:.2f} CPU s{'' if report.compiled else ', by pyarrow: ' + _NOT_COMPILED}",
             f"memory       {report.peak_bytes / _MB:,.0f} MB at most of {report.budget_bytes / _MB:,.0f} MB",
         )
     )

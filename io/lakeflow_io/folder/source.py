@@ -14,7 +14,7 @@ from lakeflow_io.folder.listing import Found, list_files
 from lakeflow_io.folder.paths import take_apart
 from lakeflow_io.folder.prune import surviving
 from lakeflow_io.folder.schema import FORMAT_VERSION, Columns, check_asked, columns_of
-from lakeflow_io.iceberg.plan import Piece, ReadSpec
+from lakeflow_io.iceberg.plan import Piece, ReadSpec, select_fields
 from lakeflow_io.iceberg.predicate import referenced_columns
 from lakeflow_io.parquet.footer import Footer, read_footer
 from lakeflow_io.parquet.ranges import row_group_start
@@ -56,18 +56,13 @@ class Folder:
 
     def spec(self, columns: Sequence[str], predicate: BooleanExpression | None) -> ReadSpec:
         """How to read `columns`, all of which are known to be there, of the rows that pass."""
-        from pyiceberg.schema import Schema
-
-        by_name = {each.name: each for each in self.columns.schema.fields}
-        named = [
-            name if name in by_name else name.partition(".")[0]
-            for name in (referenced_columns(predicate) if predicate else [])
-        ]
+        schema = self.columns.schema
+        named = referenced_columns(predicate) if predicate else []
         return ReadSpec(
             table=self.name,
             snapshot_id=None,
-            columns=Schema(*(by_name[name] for name in columns)),
-            filter_columns=Schema(*(by_name[name] for name in dict.fromkeys([*columns, *named]))),
+            columns=select_fields(schema, columns),
+            filter_columns=select_fields(schema, [*columns, *named]),
             filter=predicate,
             name_mapping=None,
             format_version=FORMAT_VERSION,

@@ -10,6 +10,8 @@ from lakeflow_io.iceberg.translate import translated
 from lakeflow_io.iceberg.vended import table_store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.manifest import DataFile
     from pyiceberg.partitioning import PartitionSpec
@@ -99,7 +101,7 @@ def read_spec(
     )
 
 
-def select_fields(schema: Schema, columns: list[str]) -> Schema:
+def select_fields(schema: Schema, columns: Sequence[str]) -> Schema:
     """The top-level fields that `columns` name or lie in, in that order, once each."""
     from pyiceberg.schema import Schema
 

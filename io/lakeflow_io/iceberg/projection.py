@@ -12,6 +12,7 @@ from pyiceberg.exceptions import ResolveError
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 from lakeflow_io.folder.match import columns_by_name
 from lakeflow_io.iceberg.internals import arrow_filter, arrow_schema, file_schema, project
+from lakeflow_io.iceberg.plan import select_fields
 from lakeflow_io.iceberg.predicate import referenced_columns
 
 if TYPE_CHECKING:
@@ -46,17 +47,14 @@ class OutputShape:
     @classmethod
     def of(cls, spec: ReadSpec) -> OutputShape:
         """Work out the shape once a scan."""
-        condition, named = None, ()
+        condition, named = None, tuple[str, ...]()
         read_schema = arrow_schema(spec.filter_columns)
         if spec.filter is not None:
             from pyiceberg.expressions.visitors import bind
 
             condition = arrow_filter(bind(spec.filter_columns, spec.filter, case_sensitive=True), spec.filter_columns)
-            looked_at = referenced_columns(spec.filter)
-            # A field of a struct ("address.city") needs the struct.
-            named = tuple(
-                name for name in read_schema.names if any(c == name or c.startswith(name + ".") for c in looked_at)
-            )
+            looked_at = select_fields(spec.filter_columns, referenced_columns(spec.filter))
+            named = tuple(field.name for field in looked_at.fields)
         return cls(arrow_schema(spec.columns), read_schema, tuple(read_schema.names), condition, named)
 
     def passing(self, data: pa.Table) -> pa.Array | None:
@@ -74,7 +72,6 @@ class OutputShape:
 class FileProjection:
     """How the columns of files of one schema become the table's."""
 
-    requested: Schema
     present: Schema
     """The file's columns that are requested."""
     sources: dict[str, str]
@@ -98,7 +95,6 @@ class FileProjection:
         by_id = {field.field_id: field for field in in_file.fields}
         there = [field for field in spec.filter_columns.fields if field.field_id in by_id]
         return cls(
-            requested=spec.filter_columns,
             present=Schema(*(by_id[field.field_id] for field in there)),
             sources={field.name: by_id[field.field_id].name for field in there},
             target=target,

@@ -48,14 +48,13 @@ def decode_columns(
     Raises:
         CorruptFileError: a page doesn't decode; names the file and the row group.
     """
-    flat = [(name, leaf) for name in columns if (leaf := layout.flat.get(name)) is not None]
-    jobs = [
-        (leaf.flat, chunk, fetched.view(chunk.start, chunk.length))
-        for _, leaf in flat
-        if (chunk := chunks[leaf.index]) and leaf.flat is not None
-    ]
+    flat = [name for name in columns if name in layout.flat]
+    jobs = []
+    for name in flat:
+        chunk = chunks[layout.leaves[name][0]]
+        jobs.append((layout.flat[name], chunk, fetched.view(chunk.start, chunk.length)))
     arrays = zip(flat, decode_chunks(jobs, rows), strict=True)
-    found = {name: pa.chunked_array([array]) for (name, _), array in arrays if array is not None}
+    found = {name: pa.chunked_array([array]) for name, array in arrays if array is not None}
     rest = [name for name in columns if name not in found]
     if rest:
         table = _with_pyarrow(footer, group, rest, fetched)

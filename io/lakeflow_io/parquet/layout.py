@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from lakeflow_io.parquet.footer import Footer
 
-__all__ = ["INT96_UNIT", "FileLayout", "Layouts", "Leaf", "file_layout"]
+__all__ = ["INT96_UNIT", "FileLayout", "Layouts", "file_layout"]
 
 # Moments in INT96 are read as what Iceberg's timestamps are. Nanoseconds of 64 bits, pyarrow's own choice, hold the
 # years 1677 to 2262 only, and silently turn others into these.
@@ -27,32 +27,22 @@ _REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
-    """One column of values in a file."""
-
-    index: int
-    flat: FlatColumn | None
-    """How it is decoded natively; None: pyarrow decodes it."""
-
-
-@dataclass(frozen=True, slots=True)
 class FileLayout:
     """The columns of a file."""
 
     schema: pa.Schema
     """As pyarrow reads the file."""
-    leaves: dict[str, tuple[Leaf, ...]]
-    """Leaves beneath each top-level column."""
-    flat: dict[str, Leaf]
-    """The columns that are decoded natively."""
-
-    _indices: dict[tuple[str, ...], list[int]] = field(default_factory=dict, compare=False)
+    leaves: dict[str, tuple[int, ...]]
+    """Positions, in file order, of the leaves beneath each top-level column."""
+    flat: dict[str, FlatColumn]
+    """The columns that are decoded natively; each is a leaf itself."""
+    _indices: dict[tuple[str, ...], list[int]] = field(default_factory=dict, compare=False, repr=False)
 
     def indices(self, columns: tuple[str, ...]) -> list[int]:
         """Positions of the leaves beneath `columns`, in file order; worked out once."""
         found = self._indices.get(columns)
         if found is None:
-            found = self._indices[columns] = sorted(leaf.index for name in columns for leaf in self.leaves[name])
+            found = self._indices[columns] = sorted(leaf for name in columns for leaf in self.leaves[name])
         return found
 
 
@@ -69,15 +59,18 @@ def file_layout(footer: Footer) -> FileLayout:
         raise UnsupportedError(
             f"The columns of {footer.uri} have no Arrow types: {error}", "rewrite the file."
         ) from error
-    kinds = dict(zip(schema.names, schema.types, strict=True))
-    leaves: dict[str, list[Leaf]] = {name: [] for name in schema.names}
+    leaves: dict[str, tuple[int, ...]] = dict.fromkeys(schema.names, ())
     for index, name in enumerate(_top_names(parquet, schema.names)):
-        flat = flat_column(parquet.column(index)) if parquet.column(index).path == name else None
-        # Extension types are pyarrow's own: it alone makes them.
-        plain = flat is not None and not isinstance(kinds[name], pa.BaseExtensionType)
-        leaves[name].append(Leaf(index, flat if plain else None))
-    native = {name: found[0] for name, found in leaves.items() if len(found) == 1 and found[0].flat is not None}
-    return FileLayout(schema, {name: tuple(found) for name, found in leaves.items()}, native)
+        leaves[name] += (index,)
+    flat: dict[str, FlatColumn] = {}
+    for name, kind in zip(schema.names, schema.types, strict=True):
+        # Extension types are pyarrow's own: it alone makes them. Two columns of one name have two leaves.
+        if len(leaves[name]) == 1 and not isinstance(kind, pa.BaseExtensionType):
+            leaf = parquet.column(leaves[name][0])
+            found = flat_column(leaf) if leaf.path == name else None
+            if found is not None:
+                flat[name] = found
+    return FileLayout(schema, leaves, flat)
 
 
 def _arrow_schema(metadata: Any) -> pa.Schema:

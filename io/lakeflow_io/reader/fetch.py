@@ -62,6 +62,19 @@ class _Request:
     index: int = field(compare=False)
 
 
+class _Try:
+    """One request on the wire."""
+
+    __slots__ = ("first_byte", "task")
+
+    task: asyncio.Task[memoryview]
+    first_byte: float | None
+    """Seconds until it came; None where it hasn't, or the transport doesn't tell."""
+
+    def __init__(self) -> None:
+        self.first_byte = None
+
+
 class Fetcher:
     """The requests of one scan.
 
@@ -196,7 +209,7 @@ class Fetcher:
     async def _attempt(self, request: _Request, patience: int) -> memoryview:
         """One request and at most one hedge; the first answer counts, the other is dropped."""
         size, began = request.where.length, time.perf_counter()
-        first = _Try(self, request)
+        first = self._try(request)
         tries = [first]
         try:
             while True:
@@ -208,10 +221,10 @@ class Fetcher:
                         f"{request.uri} stalled: {size} bytes didn't come in {passed:.1f} s.",
                         "check the endpoint and the network, then retry.",
                     )
-                if passed >= hedge and len(tries) == 1 and self._pace.may_hedge():
-                    self._pace.hedges += 1
-                    self._counters.hedges += 1
-                    tries.append(_Try(self, request))
+                counted = self._counters
+                if passed >= hedge and len(tries) == 1 and self._pace.may_hedge(counted.requests, counted.hedges):
+                    counted.hedges += 1
+                    tries.append(self._try(request))
                 until = min(stalled, hedge if len(tries) == 1 and passed < hedge else stalled) - passed
                 tasks = [each.task for each in tries]
                 await asyncio.wait(tasks, timeout=min(_LOOK_SECONDS, until), return_when=asyncio.FIRST_COMPLETED)
@@ -226,32 +239,25 @@ class Fetcher:
             for each in tries:
                 each.task.cancel()
 
+    def _try(self, request: _Request) -> _Try:
+        self._counters.requests += 1
+        self._counters.bytes_fetched += request.where.length
+        tried = _Try()
+        tried.task = self._loop.create_task(self._get(request, tried))
+        tried.task.add_done_callback(_noticed)
+        return tried
 
-class _Try:
-    """One request on the wire."""
+    async def _get(self, request: _Request, tried: _Try) -> memoryview:
+        where, began = request.where, time.perf_counter()
 
-    def __init__(self, fetcher: Fetcher, request: _Request) -> None:
-        self.first_byte: float | None = None
-        self._fetcher = fetcher
-        self._began = time.perf_counter()
-        fetcher._counters.requests += 1  # noqa: SLF001  (a part of the fetcher)
-        fetcher._counters.bytes_fetched += request.where.length  # noqa: SLF001
-        fetcher._pace.sent += 1  # noqa: SLF001
-        self.task = asyncio.ensure_future(self._get(request))
-        self.task.add_done_callback(_noticed)
+        def begun() -> None:
+            tried.first_byte = time.perf_counter() - began
 
-    def _begun(self) -> None:
-        self.first_byte = time.perf_counter() - self._began
-
-    async def _get(self, request: _Request) -> memoryview:
-        fetcher, where = self._fetcher, request.where
-        data = await fetcher._transport.get_range_async(  # noqa: SLF001
-            request.uri, where.start, where.length, on_first_byte=self._begun
-        )
-        total = time.perf_counter() - self._began
-        first_byte = total if self.first_byte is None else self.first_byte
-        fetcher._counters.first_bytes.append(first_byte)  # noqa: SLF001
-        fetcher._pace.answered(where.length, first_byte, total, fetcher._active)  # noqa: SLF001
+        data = await self._transport.get_range_async(request.uri, where.start, where.length, on_first_byte=begun)
+        total = time.perf_counter() - began
+        first_byte = total if tried.first_byte is None else tried.first_byte
+        self._counters.first_bytes.append(first_byte)
+        self._pace.answered(where.length, first_byte, total, self._active)
         return data
 
 

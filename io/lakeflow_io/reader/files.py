@@ -76,6 +76,8 @@ class Files:
         self._ahead_bytes, self._tail_budget, self._unit_cost = 0, tail_budget, unit_cost
         self._units: Iterator[Unit] = iter(())
         self._path = ""
+        # Footers speak of all columns; until one has, those that are read are all that is known.
+        self._columns = len(shape.read_schema)
 
     @property
     def exhausted(self) -> bool:
@@ -113,10 +115,9 @@ class Files:
         self._units = iter(())
 
     def _ask_ahead(self) -> None:
-        columns = len(self._shape.read_schema)
         while self._left and len(self._ahead) < _MOST_AHEAD:
             piece = self._left[0]
-            tail = tail_range(piece.file_size, len(piece.splits), columns)
+            tail = tail_range(piece.file_size, len(piece.splits), self._columns)
             if self._ahead and self._ahead_bytes + tail.length > self._tail_budget:
                 return
             self._left.popleft()
@@ -151,6 +152,7 @@ class Files:
     def _open(self, piece: Piece, footer: Footer) -> Iterator[Unit]:
         """Lazily: what is wrong with a file is found when its first unit is asked for."""
         self._counters.files += 1
+        self._columns = max(self._columns, footer.metadata.num_columns)
         layout, projection = self._match(piece, footer)
         file = OpenFile(piece, footer, layout, projection, dict(piece.constants))
         judged = None

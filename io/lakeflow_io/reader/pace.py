@@ -45,8 +45,6 @@ class Pace:
 
     def __init__(self) -> None:
         self.limit = _FIRST
-        self.sent = 0
-        self.hedges = 0
         self._growing = _PATIENCE
         self._best = 0.0
         self._window_bytes = 0
@@ -111,6 +109,9 @@ class Pace:
         like = min(size, self._largest * _LIKE_FACTOR)
         return like * self._per_byte * max(1.0, active / self._company) + (size - like) * _UNKNOWN_SECONDS_PER_BYTE
 
-    def may_hedge(self) -> bool:
-        """Whether the budget of hedges allows one more; nothing is hedged before there is anything to compare with."""
-        return self._answers >= _REFRESH and self.hedges < max(1.0, self.sent * _HEDGE_SHARE)
+    def may_hedge(self, sent: int, hedges: int) -> bool:
+        """Whether one more hedge is within the budget, after `hedges` among `sent` requests.
+
+        Nothing is hedged before there is anything to compare with.
+        """
+        return self._answers >= _REFRESH and hedges < max(1.0, sent * _HEDGE_SHARE)

@@ -97,7 +97,8 @@ class _Pipeline:
         shape = OutputShape.of(spec)
         tails = budget // _TAIL_SHARE
         self._spec, self._counters = spec, counters
-        counters.budget_bytes = budget
+        # A scan with a limit is several passes, the careful ones with less than it may have.
+        counters.budget_bytes = max(counters.budget_bytes, budget)
         self._event = Event()
         self._order = 0
         self._upcoming: Unit | None = None

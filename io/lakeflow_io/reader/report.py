@@ -6,6 +6,8 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
+from lakeflow_io.parquet.native.binding import library
+
 __all__ = ["Counters", "ScanReport"]
 
 # First-byte times kept for the percentiles: the newest ones of a long scan.
@@ -50,6 +52,8 @@ class ScanReport:
     """Seconds in which the consumer waited for decoding."""
     decode_cpu: float
     """CPU seconds of decoding and filtering, over all threads."""
+    compiled: bool
+    """Whether the compiled decoder is there; without it pyarrow decodes all."""
     consumer: float
     """Seconds that the consumer kept the reader waiting."""
     peak_bytes: int
@@ -95,13 +99,10 @@ class Counters:
     def report(self) -> ScanReport:
         """The figures so far."""
         times = sorted(self.first_bytes)
-        named = {
-            name: getattr(self, name)
-            for name in ScanReport.__dataclass_fields__
-            if name not in ("first_byte_p50", "first_byte_p99", "seconds")
-        }
+        named = {name: getattr(self, name) for name in ScanReport.__dataclass_fields__ if hasattr(self, name)}
         return ScanReport(
             **named,
+            compiled=library() is not None,
             first_byte_p50=_percentile(times, 0.5),
             first_byte_p99=_percentile(times, 0.99),
             seconds=(self.ended or time.perf_counter()) - self.started,

@@ -59,7 +59,7 @@ class Scanning:
     held: Held
     wake: Callable[[], None]
     in_flight: int = 0
-    """Bytes of them that were asked for and haven't come."""
+    """Bytes that were asked for and haven't come."""
     late_tries: int = 0
     late_skips: int = 0
     lock: Lock = field(default_factory=Lock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -12,7 +13,6 @@ from lakeflow.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import pyarrow as pa
 
@@ -81,6 +81,40 @@ def test_rows_are_written_to_a_file(table: lf.Table, capsys: Any, tmp_path: Path
     assert (code, out.splitlines()) == (0, ["text", "row 0"])
 
 
+def test_a_scan_that_fails_leaves_the_file_as_it_was(table: lf.Table, capsys: Any, tmp_path: Path) -> None:
+    """Half of the rows under the wanted name would pass for all of them."""
+    written = tmp_path / "out.parquet"
+    written.write_bytes(b"before")
+    last = table.scan().pieces[-1].path.removeprefix("file://")
+    Path(last).unlink()
+
+    code, _, err = scan(capsys, table.name, "--output", str(written))
+
+    assert code == 1
+    assert last in err
+    assert [each.name for each in tmp_path.iterdir() if each.is_file()] == ["out.parquet"]
+    assert written.read_bytes() == b"before"
+
+
+def test_a_file_may_be_written_over_by_a_scan_of_itself(table: lf.Table, capsys: Any, tmp_path: Path) -> None:
+    """It is read to its end before it is replaced."""
+    written = str(tmp_path / "out.parquet")
+    scan(capsys, table.name, "--output", written)
+
+    code, _, _ = scan(capsys, written, "--where", "id < 3", "--output", written)
+
+    assert (code, pq.read_table(written)["id"].to_pylist()) == (0, [0, 1, 2])
+
+
+def test_a_limited_scan_names_the_budget_it_was_given(table: lf.Table, capsys: Any) -> None:
+    """However carefully the reader goes about few rows."""
+    _, out, _ = scan(capsys, table.name, "--limit", "1", "--memory", "64 MiB", "--report", "--json")
+
+    report = json.loads(out.splitlines()[-1])["report"]
+    assert report["budget_bytes"] == 64 * 2**20
+    assert report["compiled"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -90,6 +124,7 @@ def test_rows_are_written_to_a_file(table: lf.Table, capsys: Any, tmp_path: Path
         (["kg.titles", "--memory", "lots"], "is no size"),
         (["./nowhere/", "--snapshot", "1"], "no snapshots"),
         (["./nowhere/"], "No files"),
+        (["kg.titles", "--output", "nowhere/out.parquet"], "there is no folder nowhere"),
     ],
 )
 def test_wrong_calls_are_told(table: lf.Table, capsys: Any, arguments: list[str], said: str) -> None:

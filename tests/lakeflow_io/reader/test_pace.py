@@ -15,9 +15,8 @@ def test_nothing_is_hedged_before_there_is_anything_to_compare_with() -> None:
     paced = pace.Pace()
     allowed = []
 
-    for _ in range(9):
-        paced.sent += 1
-        allowed.append(paced.may_hedge())
+    for sent in range(1, 10):
+        allowed.append(paced.may_hedge(sent, 0))
         paced.answered(1000, 0.01, 0.02, 8)
 
     assert allowed == [False] * 8 + [True]
@@ -26,13 +25,13 @@ def test_nothing_is_hedged_before_there_is_anything_to_compare_with() -> None:
 def test_hedges_are_two_in_a_hundred() -> None:
     """One at first, then a fiftieth of what was sent."""
     paced = pace.Pace()
-    for _ in range(1000):
-        paced.sent += 1
+    hedges = 0
+    for sent in range(1, 1001):
         paced.answered(1000, 0.01, 0.02, 8)
-        while paced.may_hedge():
-            paced.hedges += 1
+        while paced.may_hedge(sent, hedges):
+            hedges += 1
 
-    assert paced.hedges == 20
+    assert hedges == 20
 
 
 @given(

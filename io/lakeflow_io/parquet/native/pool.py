@@ -14,7 +14,7 @@ def buffer_pool() -> pa.MemoryPool:
     """The pool of jemalloc where pyarrow has it, else the system's allocator.
 
     pyarrow's default, mimalloc, spends several times the time of decoding on page faults when
-    results are kept (`python -m benchmarks pools`).
+    results are kept (`python -m benchmarks decode`).
     """
     try:
         return pa.jemalloc_memory_pool()

@@ -25,10 +25,10 @@ def _natively(file: bytes, group: int = 0, change: Any = None) -> dict[str, pa.A
     layout = file_layout(footer)
     rows = footer.metadata.row_group(group)
     jobs = []
-    for leaf in layout.flat.values():
-        [chunk] = column_chunks(rows, [leaf.index])
+    for name, flat in layout.flat.items():
+        [chunk] = column_chunks(rows, layout.leaves[name])
         data = memoryview(file)[chunk.start : chunk.end]
-        jobs.append((leaf.flat, chunk, data if change is None else memoryview(change(bytes(data)))))
+        jobs.append((flat, chunk, data if change is None else memoryview(change(bytes(data)))))
     decoded = dict(zip(layout.flat, decode_chunks(jobs, rows.num_rows), strict=True))
     return {name: decoded.get(name) for name in layout.schema.names}
 

@@ -57,7 +57,7 @@ def decoded(file: bytes, damage: Any = None) -> list[pa.Array | None]:
     group = footer.metadata.row_group(0)
     jobs = []
     for index, name in enumerate(layout.schema.names):
-        flat = layout.flat[name].flat
+        flat = layout.flat[name]
         [chunk] = column_chunks(group, [index])
         part = file[chunk.start : chunk.end]
         jobs.append((flat, chunk, memoryview(damage(part) if damage else part)))

@@ -105,8 +105,8 @@ def test_a_footer_that_lies_about_sizes_is_left_to_pyarrow(rows: int, uncompress
     footer = parse_footer("memory", len(file), 0, memoryview(file))
     chunks = column_chunks(footer.metadata.row_group(0), [0, 1])
     jobs = [
-        (leaf.flat, chunk._replace(uncompressed=uncompressed), memoryview(file)[chunk.start : chunk.end])
-        for leaf, chunk in zip(file_layout(footer).flat.values(), chunks, strict=True)
+        (flat, chunk._replace(uncompressed=uncompressed), memoryview(file)[chunk.start : chunk.end])
+        for flat, chunk in zip(file_layout(footer).flat.values(), chunks, strict=True)
     ]
 
     assert column.decode_chunks(jobs, rows) == [None, None]
