@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.scan import Scan, wanted_columns
+from lakeflow.arguments import wanted_columns
+from lakeflow.scan import Scan
 from lakeflow_io.errors import ConfigError
 from lakeflow_io.folder import open_folder
 from lakeflow_io.iceberg.predicate import parse_filter

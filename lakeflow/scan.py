@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from lakeflow.arguments import wanted_columns, whole_number
 from lakeflow.dataframe import DataFrame
 from lakeflow.limited import first_rows
 from lakeflow_engines.frames import dask_bag, dask_frame, lazy_duckdb, lazy_polars
 from lakeflow_io.budget import default_budget, parse_bytes
-from lakeflow_io.errors import InputError, NotFoundError
-from lakeflow_io.folder import Folder
+from lakeflow_io.errors import InputError
 from lakeflow_io.iceberg.narrow import add_filter, select_columns
-from lakeflow_io.iceberg.plan import plan_pieces
 from lakeflow_io.iceberg.predicate import parse_filter
 from lakeflow_io.iceberg.shards import Shard, balance, group_by_partition
 from lakeflow_io.reader import Counters, ScanReport, output_schema, read_batches
@@ -29,25 +28,31 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     from pyiceberg.expressions import BooleanExpression
-    from pyiceberg.schema import Schema
-    from pyiceberg.table import Table as IcebergTable
 
+    from lakeflow.origin import Origin
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
 
-__all__ = ["Scan", "read_shard", "wanted_columns"]
+__all__ = ["Scan", "read_shard"]
 
 # Large enough that a task's overhead (2-3 ms on Dask) is nothing, small enough to retry.
 _SHARD_BYTES = 256 * 1024 * 1024
 
 
+@dataclass(slots=True)
+class _LastPass:
+    """Shared by a scan and all that are narrowed from it."""
+
+    counters: Counters | None = None
+
+
 class Scan:
     """What to read; nothing is read until it is asked for. Made by `Table.scan` and by `scan_parquet`."""
 
-    def __init__(self, table: IcebergTable | Folder | None, spec: ReadSpec, limit: int | None = None) -> None:
-        self._table = table
+    def __init__(self, origin: Origin, spec: ReadSpec, limit: int | None = None) -> None:
+        self._origin = origin
         self._spec = spec
         self._limit = limit
-        self._counters: Counters | None = None
+        self._last = _LastPass()
 
     def __repr__(self) -> str:
         where = f" where {self._spec.filter}" if self._spec.filter is not None else ""
@@ -55,9 +60,8 @@ class Scan:
         return f"Scan({self._spec.source}: {', '.join(self.schema.names)}{where}{limit})"
 
     def __getstate__(self) -> dict[str, Any]:
-        # The plan travels, the connection to the catalog doesn't: a copy can be narrowed and read.
-        kept = {"_table": None, "_counters": None, "pieces": self.pieces, "_all_columns": self._all_columns}
-        return {**vars(self), **kept}
+        pieces = self.pieces
+        return {**vars(self), "pieces": pieces, "_origin": self._origin.detached(pieces), "_last": _LastPass()}
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """The Arrow C stream of all rows, read as it is consumed."""
@@ -76,18 +80,7 @@ class Scan:
     @cached_property
     def pieces(self) -> list[Piece]:
         """The data files left after pruning by partition and by column bounds, planned once."""
-        assert self._table is not None  # noqa: S101  (a copy from another process has its plan)
-        if isinstance(self._table, Folder):
-            return self._table.pieces(self._spec)
-        return plan_pieces(self._table, self._spec)
-
-    @cached_property
-    def _all_columns(self) -> Schema:
-        """Of the snapshot, whatever is selected."""
-        assert self._table is not None  # noqa: S101  (as above)
-        if isinstance(self._table, Folder):
-            return self._table.columns.schema
-        return self._table.schemas()[self._spec.columns.schema_id]
+        return self._origin.pieces(self._spec)
 
     def select(self, columns: Sequence[str] | str) -> Scan:
         """The same scan with fewer columns.
@@ -115,8 +108,8 @@ class Scan:
         """
         if self._limit is not None:
             raise InputError(f"{self!r} can't be filtered any more.", "call where() first, then limit().")
-        parsed = parse_filter(predicate, self._all_columns, self._spec.table)
-        return self._like(add_filter(self._spec, parsed, self._all_columns), None, same_plan=self._table is None)
+        parsed = parse_filter(predicate, self._origin.schema, self._spec.table)
+        return self._like(add_filter(self._spec, parsed, self._origin.schema), None, same_plan=False)
 
     def limit(self, n: int) -> Scan:
         """The same scan, of `n` rows at most: whichever come first, reading little more than it must.
@@ -124,14 +117,14 @@ class Scan:
         Raises:
             InputError: `n` is negative or no whole number.
         """
-        if not isinstance(n, int) or n < 0:
-            raise InputError(f"{n!r} is no number of rows.", "give 0 or more.")
-        return self._like(self._spec, n if self._limit is None else min(n, self._limit), same_plan=True)
+        rows = whole_number(n, "rows", least=0)
+        return self._like(self._spec, rows if self._limit is None else min(rows, self._limit), same_plan=True)
 
     def _like(self, spec: ReadSpec, limit: int | None, *, same_plan: bool) -> Scan:
-        made = Scan(self._table, spec, limit)
-        kept = ("_all_columns", "pieces") if same_plan else ("_all_columns",)
-        made.__dict__.update({name: value for name, value in vars(self).items() if name in kept})
+        made = Scan(self._origin, spec, limit)
+        made._last = self._last
+        if same_plan and "pieces" in vars(self):
+            made.pieces = self.pieces
         return made
 
     def read(self, *, memory: int | str | None = None) -> DataFrame:
@@ -158,22 +151,25 @@ class Scan:
             StoreError: the store failed.
         """
         budget = default_budget() if memory is None else parse_bytes(memory)
-        self._counters = Counters(budget_bytes=budget)
+        counters = self._last.counters = Counters(budget_bytes=budget)
         if self._limit is None:
-            return read_batches(self._spec, self.pieces, memory=budget, counters=self._counters)
-        read = partial(read_batches, self._spec, counters=self._counters)
+            return read_batches(self._spec, self.pieces, memory=budget, counters=counters)
+        read = partial(read_batches, self._spec, counters=counters)
         filtered = self._spec.filter is not None
         return first_rows(read, self.pieces, self._limit, budget, filtered=filtered)
 
     def report(self) -> ScanReport:
-        """What the last pass over this scan did, or has done so far: requests, bytes, retries, waits.
+        """What the last pass did, or has done so far: requests, bytes, retries, waits.
+
+        A pass over this scan, or over one that was narrowed from it, as a query on its LazyFrame or its
+        DuckDB relation does; what Dask reads in its workers isn't told.
 
         Raises:
-            InputError: nothing has been read through this object yet.
+            InputError: nothing has been read yet.
         """
-        if self._counters is None:
+        if self._last.counters is None:
             raise InputError(f"{self!r} has not been read yet.", "call read() or batches() first.")
-        return self._counters.report()
+        return self._last.counters.report()
 
     def to_reader(self, *, memory: int | str | None = None) -> pa.RecordBatchReader:
         """The same as a `pyarrow.RecordBatchReader`.
@@ -273,40 +269,13 @@ class Scan:
             raise InputError("Shards are cut one way at a time.", 'give one of n=, target_size= and by="partition".')
         if by == "partition":
             return group_by_partition(self._spec, self.pieces)
-        if n is not None and (not isinstance(n, int) or n < 1):
-            raise InputError(f"{n!r} shards can't be made.", "give a positive whole number.")
-        pieces = self.pieces
-        total = sum(piece.bytes for piece in pieces)
-        if n is None:
+        total = sum(piece.bytes for piece in self.pieces)
+        if n is not None:
+            n = whole_number(n, "shards", least=1)
+        else:
             size = parse_bytes(target_size) if target_size is not None else _SHARD_BYTES
             n = max(1, -(-total // size))
-        if isinstance(self._table, Folder):
-            pieces = self._table.with_splits(pieces, total // n)
-        return balance(self._spec, pieces, n)
-
-
-def wanted_columns(columns: Sequence[str] | str, known: list[str], name: str) -> list[str]:
-    """What `columns=` means, each once.
-
-    Args:
-        columns: As the caller gave them.
-        known: The columns there are.
-        name: What is scanned, for messages.
-
-    Raises:
-        NotFoundError: one isn't there.
-        InputError: there is none.
-    """
-    columns = [columns] if isinstance(columns, str) else columns
-    if not isinstance(columns, Iterable):
-        raise InputError(f"columns={columns!r} names no columns.", "give a list of names.")
-    columns = list(columns)
-    if not columns:
-        raise InputError(f"A scan of {name} without columns has nothing to read.", "leave columns= out.")
-    for column in columns:
-        if column not in known:
-            raise NotFoundError.among("column", column, name, known)
-    return list(dict.fromkeys(columns))
+        return balance(self._spec, self._origin.with_splits(self.pieces, total // n), n)
 
 
 def read_shard(shard: Shard, memory: int | None = None, columns: Sequence[str] | None = None) -> pa.Table:

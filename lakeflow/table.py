@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from lakeflow.names import check_run_id
+from lakeflow.origin import TableOrigin
 from lakeflow.scan import Scan
 from lakeflow.stream import bounded_tables
 from lakeflow_io.errors import NotFoundError
@@ -141,7 +142,7 @@ class Table:
             if found.schema_id is not None:
                 schema = self._table.schemas()[found.schema_id]
         names = [field.name for field in schema.fields]
-        scan = Scan(self._table, read_spec(self._table, self.name, snapshot, names, None, schema))
+        scan = Scan(TableOrigin(self._table, schema), read_spec(self._table, self.name, snapshot, names, None, schema))
         scan = scan if columns is None else scan.select(columns)
         return scan if where is None else scan.where(where)
 

@@ -74,3 +74,11 @@ def test_examples_run_alone_and_twice(example, tmp_path):
         )
 
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", [*DOCUMENTS, "CHANGELOG.md"])
+def test_no_document_holds_a_conflict(name):
+    """Each document was merged to the end."""
+    marked = re.findall(r"^(?:<{7}|={7}|>{7})(?: .*)?$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert marked == []

@@ -50,18 +50,23 @@ def scan_command(
 
     Without --limit and --output rows are read and counted, not shown.
     """
-    scan = _opened(context, source, columns.split(",") if columns else None, where, snapshot)
+    wanted = [name.strip() for name in columns.split(",")] if columns else None
+    scan = _opened(context, source, wanted, where, snapshot)
     if limit is not None:
         scan = scan.limit(limit)
-    rows, size = _written(scan, memory, output) if output else _consumed(scan, memory, show=limit is not None)
+    shown: list[dict[str, Any]] | None = [] if limit is not None and not output else None
+    rows, size = _written(scan, memory, output) if output else _consumed(scan, memory, shown)
     report = scan.report()
     if as_json:
-        found = {"rows": rows, "arrow_bytes": size, "seconds": round(report.seconds, 4)}
-        print_json({**found, "report": {**asdict(report), "verdict": report.verdict}} if with_report else found)
+        found: dict[str, Any] = {"rows": rows, "arrow_bytes": size, "seconds": round(report.seconds, 4)}
+        found |= {"shown": shown} if shown is not None else {}
+        print_json(found | ({"report": {**asdict(report), "verdict": report.verdict}} if with_report else {}))
         return
-    click.echo(f"{rows:,} rows, {size / _MB:,.1f} MB in Arrow, {report.seconds:.2f} s", err=limit is not None)
+    if shown is not None:
+        print_rows(scan.schema.names, [list(row.values()) for row in shown])
+    click.echo(f"{rows:,} rows, {size / _MB:,.1f} MB in Arrow, {report.seconds:.2f} s", err=shown is not None)
     if with_report:
-        click.echo(describe(report), err=limit is not None)
+        click.echo(describe(report), err=shown is not None)
 
 
 def _opened(
@@ -70,22 +75,22 @@ def _opened(
     if "/" in source or source.endswith(".parquet"):
         from lakeflow.parquet import scan_parquet
 
-        if snapshot is not None:
-            raise click.UsageError("--snapshot goes with a table: plain files have no snapshots.")
+        if snapshot is not None or context.obj["catalog"] is not None:
+            raise click.UsageError("--snapshot and --catalog go with a table, not with plain files.")
         return scan_parquet(source, columns=columns, where=where, **context.obj["properties"])
+    if "." not in source and Path(source).exists():
+        raise click.UsageError(f"{source!r} is no table's name. For the files in it write ./{source}")
     return open_lake(context).table(source).scan(columns, where, snapshot)
 
 
-def _consumed(scan: Scan, memory: str | None, *, show: bool) -> tuple[int, int]:
+def _consumed(scan: Scan, memory: str | None, shown: list[dict[str, Any]] | None) -> tuple[int, int]:
+    """Read all batches, collecting the rows in `shown`; rows and bytes."""
     rows = size = 0
-    shown: list[dict[str, Any]] = []
     for batch in scan.batches(memory=memory):
         rows += batch.num_rows
         size += batch.nbytes
-        if show:
+        if shown is not None:
             shown += batch.to_pylist()
-    if show:
-        print_rows(scan.schema.names, [list(row.values()) for row in shown])
     return rows, size
 
 
@@ -93,7 +98,9 @@ def _written(scan: Scan, memory: str | None, output: str) -> tuple[int, int]:
     """Write a draft beside the file and rename it at the end: a scan that fails leaves what was there."""
     import pyarrow.parquet as pq
 
-    target = Path(output)
+    target = Path(output).resolve()  # what a link points at is replaced, not the link
+    if target.exists() and not target.is_file():
+        raise click.UsageError(f"--output {output}: this is no regular file. Without --output rows are only counted.")
     if not target.parent.is_dir():
         raise click.UsageError(f"--output {output}: there is no folder {target.parent}. Make it, or name another.")
     draft = target.with_name(f".{target.name}.{os.getpid()}.draft")

@@ -259,3 +259,25 @@ def test_an_empty_folder_is_a_not_found_error(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nope", tmp_path / "*.parquet"):
         with pytest.raises(NotFoundError, match="No files"):
             lf.scan_parquet(path)
+
+
+def test_a_copy_of_a_scan_is_cut_into_the_same_shards(tmp_path: Path) -> None:
+    """What another process gets splits a large file where the original does, and prunes folders, too."""
+    big = pa.table({"id": list(range(40_000))})
+    (tmp_path / "k=1").mkdir()
+    pq.write_table(big, tmp_path / "k=1" / "a.parquet", row_group_size=10_000)
+    scan = lf.scan_parquet(tmp_path)
+
+    copy = pickle.loads(pickle.dumps(scan))
+
+    assert [shard.pieces for shard in copy.shards(2)] == [shard.pieces for shard in scan.shards(2)]
+    assert len(copy.shards(2)) == 2
+    assert copy.where("k = 2").pieces == []
+
+
+def test_a_column_may_be_named_as_the_reader_names_its_own(tmp_path: Path) -> None:
+    """No name is the reader's alone."""
+    table = pa.table({"row": [1, 2], "rowrow": [3, 4], "\0row": [5, 6]})
+    root = files(tmp_path, a=table)
+
+    assert lf.read_parquet(root, where="row = 2").to_arrow().to_pylist() == [{"row": 2, "rowrow": 4, "\0row": 6}]

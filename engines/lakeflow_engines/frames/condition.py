@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pyarrow as pa
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyiceberg.expressions import BooleanExpression
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "OneOf",
     "StartsWith",
     "Unknown",
+    "all_of",
     "conjuncts",
     "weaker",
 ]
@@ -99,16 +102,22 @@ class Unknown:
 
 Condition: TypeAlias = Compare | OneOf | StartsWith | IsNull | Not | Both | Either | Unknown
 
+_MOST_DIGITS = 38  # of a decimal in Iceberg
 _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
 def conjuncts(condition: Condition) -> list[Condition]:
     """The parts that must all be true."""
+    return _operands(condition, Both)
+
+
+def _operands(condition: Condition, kind: type[Both | Either]) -> list[Condition]:
+    """What a chain of one kind joins, however long: engines chain hundreds, and nest them all one way."""
     found: list[Condition] = []
     queue = [condition]
     while queue:
         part = queue.pop()
-        if isinstance(part, Both):
+        if isinstance(part, kind):
             queue += [part.right, part.left]
         else:
             found.append(part)
@@ -126,8 +135,8 @@ def weaker(condition: Condition, schema: pa.Schema, *, negated: bool = False) ->
     match condition:
         case Not(child):
             return weaker(child, schema, negated=not negated)
-        case Both(left, right) | Either(left, right):
-            parts = [weaker(each, schema, negated=negated) for each in (left, right)]
+        case Both() | Either():
+            parts = [weaker(each, schema, negated=negated) for each in _operands(condition, type(condition))]
             return _all(parts) if isinstance(condition, Both) != negated else _any(parts)
         case Unknown():
             return None
@@ -136,18 +145,25 @@ def weaker(condition: Condition, schema: pa.Schema, *, negated: bool = False) ->
             return None if position < 0 else _atom(condition, schema.field(position).type, negated=negated)
 
 
-def _all(parts: list[BooleanExpression | None]) -> BooleanExpression | None:
+def all_of(predicates: Sequence[BooleanExpression]) -> BooleanExpression:
+    """One predicate that is true where all of them are; there is at least one."""
     from pyiceberg.expressions import And
 
+    return And(*predicates) if len(predicates) > 1 else predicates[0]
+
+
+def _all(parts: list[BooleanExpression | None]) -> BooleanExpression | None:
     known = [part for part in parts if part is not None]
-    return And(*known) if len(known) > 1 else next(iter(known), None)
+    return all_of(known) if known else None
 
 
 def _any(parts: list[BooleanExpression | None]) -> BooleanExpression | None:
     from pyiceberg.expressions import Or
 
     known = [part for part in parts if part is not None]
-    return Or(*known) if len(known) == len(parts) else None
+    if len(known) < len(parts):
+        return None
+    return Or(*known) if len(known) > 1 else known[0]
 
 
 def _iceberg() -> Any:
@@ -175,7 +191,8 @@ def _atom(atom: Compare | OneOf | StartsWith | IsNull, kind: pa.DataType, *, neg
 
 
 def _compare(column: str, operator: str, value: Any, kind: pa.DataType, *, negated: bool) -> BooleanExpression | None:
-    if not _comparable(value, kind):
+    value = _exact(value, kind)
+    if value is None:
         return None
     iceberg = _iceberg()
     classes = {
@@ -193,8 +210,8 @@ def _compare(column: str, operator: str, value: Any, kind: pa.DataType, *, negat
 
 
 def _one_of(column: str, values: tuple[Any, ...], kind: pa.DataType, *, negated: bool) -> BooleanExpression | None:
-    wanted = [value for value in values if value is not None]
-    if not wanted or not all(_comparable(value, kind) for value in wanted):
+    wanted = [_exact(value, kind) for value in values if value is not None]
+    if not wanted or None in wanted:
         return None
     iceberg = _iceberg()
     if not pa.types.is_floating(kind):
@@ -205,8 +222,21 @@ def _one_of(column: str, values: tuple[Any, ...], kind: pa.DataType, *, negated:
     return iceberg.NotNull(column) if negated else _all(inside)
 
 
+def _exact(value: Any, kind: pa.DataType) -> Any:
+    """A value as one of the column's type; None where that would round it, or Iceberg can't compare it."""
+    if isinstance(value, Decimal):
+        return _scaled(value, kind.scale) if pa.types.is_decimal(kind) and value.is_finite() else None
+    return value if _comparable(value, kind) else None
+
+
+def _scaled(value: Decimal, scale: int) -> Decimal | None:
+    """The same number with `scale` decimals, which is what Iceberg compares with; None if it has more."""
+    sign, digits, exponent = value.as_tuple()
+    added = int(exponent) + scale
+    return Decimal((sign, (*digits, *(0,) * added), -scale)) if 0 <= added <= _MOST_DIGITS else None
+
+
 def _comparable(value: Any, kind: pa.DataType) -> bool:
-    """Whether a value is exactly one of the column's type, so that nothing rounds it on the way."""
     of = pa.types
     if isinstance(value, bool):
         return of.is_boolean(kind)
@@ -218,11 +248,7 @@ def _comparable(value: Any, kind: pa.DataType) -> bool:
         return _is_text(kind)
     if isinstance(value, datetime):
         return of.is_timestamp(kind) and kind.unit == "us" and (kind.tz is None) == (value.tzinfo is None)
-    if isinstance(value, date):
-        return of.is_date32(kind)
-    if isinstance(value, Decimal):
-        return of.is_decimal(kind) and value.is_finite() and value.as_tuple().exponent == -kind.scale
-    return False
+    return isinstance(value, date) and of.is_date32(kind)
 
 
 def _is_text(kind: pa.DataType) -> bool:

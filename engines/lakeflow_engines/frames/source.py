@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from lakeflow_engines.frames.condition import conjuncts, weaker
+from lakeflow_engines.frames.condition import all_of, conjuncts, weaker
 from lakeflow_io.errors import InputError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -53,12 +53,19 @@ def pruned(source: Source, condition: Condition, schema: pa.Schema) -> Source:
         condition: The engine's filter.
         schema: The columns that the filter may name.
     """
-    for part in conjuncts(condition):
-        predicate = weaker(part, schema)
-        if predicate is None:
-            continue
-        try:
-            source = source.where(predicate)
-        except (InputError, UnsupportedError):
-            continue  # a column that Iceberg can't compare: the engine's filter does
-    return source
+    try:
+        implied = (weaker(part, schema) for part in conjuncts(condition))
+        return _where(source, [predicate for predicate in implied if predicate is not None])
+    except RecursionError:  # ands within ors within ands, hundreds deep
+        return source
+
+
+def _where(source: Source, predicates: list[BooleanExpression]) -> Source:
+    if not predicates:
+        return source
+    try:
+        return source.where(all_of(predicates))
+    except (InputError, UnsupportedError):
+        # Some column is of a kind that Iceberg can't compare: the engine's filter does. Keep the others.
+        middle = len(predicates) // 2
+        return _where(_where(source, predicates[:middle]), predicates[middle:]) if middle else source

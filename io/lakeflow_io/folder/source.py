@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
     from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.schema import Schema
 
     from lakeflow_io.storage import Transport
 
@@ -54,9 +55,19 @@ class Folder:
     layouts: dict[str, _Layout] = field(repr=False)
     """By URI, of the files whose footers were read."""
 
+    @property
+    def schema(self) -> Schema:
+        """All columns, those of the path included."""
+        return self.columns.schema
+
+    def detached(self, pieces: Sequence[Piece]) -> Folder:
+        """Itself: a listing travels."""
+        del pieces
+        return self
+
     def spec(self, columns: Sequence[str], predicate: BooleanExpression | None) -> ReadSpec:
         """How to read `columns`, all of which are known to be there, of the rows that pass."""
-        schema = self.columns.schema
+        schema = self.schema
         named = referenced_columns(predicate) if predicate else []
         return ReadSpec(
             table=self.name,

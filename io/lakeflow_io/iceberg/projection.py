@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FileProjection", "OutputShape"]
 
-# A column's name within the filtered rows' own table; no column of an Iceberg table is called this.
-_ROW = "\0row"
-
 
 @dataclass(frozen=True, slots=True)
 class OutputShape:
@@ -63,8 +60,9 @@ class OutputShape:
         Args:
             data: `filter_columns`, shaped.
         """
-        numbered = data.append_column(_ROW, pa.array(np.arange(data.num_rows, dtype=np.int32)))
-        rows = numbered.filter(self.condition)[_ROW].combine_chunks()
+        number = "".join(data.column_names) + "row"  # longer than any name that is there
+        numbered = data.append_column(number, pa.array(np.arange(data.num_rows, dtype=np.int32)))
+        rows = numbered.filter(self.condition)[number].combine_chunks()
         return None if len(rows) == data.num_rows else rows
 
 

@@ -115,6 +115,24 @@ def test_a_limited_scan_names_the_budget_it_was_given(table: lf.Table, capsys: A
     assert report["compiled"]
 
 
+def test_shown_rows_in_json(table: lf.Table, capsys: Any) -> None:
+    """One object, whatever was asked for."""
+    _, out, _ = scan(capsys, table.name, "--limit", "2", "--where", "id < 2", "--columns", "id, half", "--json")
+
+    assert json.loads(out)["shown"] == [{"id": 0, "half": 0.0}, {"id": 1, "half": 0.5}]
+
+
+def test_a_link_is_written_through(table: lf.Table, capsys: Any, tmp_path: Path) -> None:
+    """The file that it points at has the rows; the link stays one."""
+    link, behind = tmp_path / "link.parquet", tmp_path / "behind.parquet"
+    behind.touch()
+    link.symlink_to(behind)
+
+    assert scan(capsys, table.name, "--output", str(link))[0] == 0
+    assert link.is_symlink()
+    assert pq.read_metadata(behind).num_rows == 100
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -122,9 +140,10 @@ def test_a_limited_scan_names_the_budget_it_was_given(table: lf.Table, capsys: A
         (["kg.titles", "--columns", "idd"], "did you mean id"),
         (["kg.titles", "--where", "id >"], "does not parse"),
         (["kg.titles", "--memory", "lots"], "is no size"),
-        (["./nowhere/", "--snapshot", "1"], "no snapshots"),
+        (["./nowhere/", "--snapshot", "1"], "not with plain files"),
         (["./nowhere/"], "No files"),
-        (["kg.titles", "--output", "nowhere/out.parquet"], "there is no folder nowhere"),
+        (["kg.titles", "--output", "/dev/null"], "no regular file"),
+        (["kg.titles", "--output", "nowhere/out.parquet"], "there is no folder"),
     ],
 )
 def test_wrong_calls_are_told(table: lf.Table, capsys: Any, arguments: list[str], said: str) -> None:

@@ -87,6 +87,8 @@ class Recorder:
     asked: int | None = None
     reads: list[dict[str, Any]] = field(default_factory=list)
     closed: threading.Event = field(default_factory=threading.Event)
+    exhausted: threading.Event = field(default_factory=threading.Event)
+    """Set where whoever read went to the very end."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -111,6 +113,7 @@ class Recorder:
         self.reads.append({"columns": self.scan.schema.names, "files": files, "limit": self.asked})
         try:
             yield from self.scan.batches(memory=1)
+            self.exhausted.set()
         finally:
             self.closed.set()
 

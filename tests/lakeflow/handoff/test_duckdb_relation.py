@@ -123,6 +123,7 @@ def test_a_query_that_has_enough_lets_go(mixed: lf.Table, recorder: Any) -> None
     lazy_duckdb(source).limit(1).fetchall()
 
     assert source.closed.wait(60)
+    assert not source.exhausted.is_set()
 
 
 def test_what_goes_wrong_carries_our_message(mixed: lf.Table, tmp_path: Path) -> None:

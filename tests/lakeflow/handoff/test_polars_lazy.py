@@ -173,6 +173,7 @@ def test_a_query_that_has_enough_lets_go(mixed: lf.Table, recorder: Any) -> None
 
     # What Polars' threads drop without the GIL, Polars releases when it is next called from Python.
     assert any(found.height and source.closed.wait(0.05) for _ in range(1000))
+    assert not source.exhausted.is_set()
 
 
 def test_a_query_joins_its_own_scan(mixed: lf.Table) -> None:

@@ -33,7 +33,7 @@ class Watched(lf.Scan):
 def watched(mixed: lf.Table) -> Watched:
     """The whole of `mixed`."""
     scan = mixed.scan()
-    return Watched(mixed.iceberg, scan._spec)
+    return Watched(scan._origin, scan._spec)
 
 
 def test_a_reader_that_is_dropped_stops_the_scan(watched: Watched) -> None:

@@ -14,7 +14,7 @@ from pyiceberg.expressions.parser import parse
 from pyiceberg.expressions.visitors import bind
 
 from lakeflow_engines.frames.arrow_condition import arrow_condition
-from lakeflow_engines.frames.condition import weaker
+from lakeflow_engines.frames.condition import Both, Compare, Either, Unknown, weaker
 from lakeflow_engines.frames.polars_condition import polars_condition
 from lakeflow_io.iceberg.internals import fresh_schema
 
@@ -130,3 +130,32 @@ def test_an_arrow_expression(predicate: pc.Expression, expected: str | None, col
 
     assert columns == named
     assert iceberg(expected) == shown(weaker(condition, SCHEMA))
+
+
+@pytest.mark.parametrize(("join", "count"), [("and", 2000), ("or", 2000), ("both", 500)])
+def test_long_filters_are_no_deeper_than_short_ones(join: str, count: int) -> None:
+    """Engines chain what people generate: each term prunes, however many there are."""
+    chain: Any = Unknown()
+    for number in range(count):
+        term: Any = Compare("i", "!=" if join == "and" else "==", number)
+        if join == "both":
+            term = Both(Compare("i", ">", number), Compare("i", "<", number + 2))
+        chain = term if number == 0 else (Both if join == "and" else Either)(chain, term)
+
+    assert bind(BOUND_TO, weaker(chain, SCHEMA), case_sensitive=True) is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Decimal(1), "c > 1.00"),
+        (Decimal("0.5"), "c > 0.50"),
+        (Decimal("2.75"), "c > 2.75"),
+        (Decimal("-3E+2"), "c > -300.00"),
+        (Decimal("0.125"), None),
+        (Decimal("NaN"), None),
+    ],
+)
+def test_decimals_of_another_scale_are_compared_where_they_fit(value: Decimal, expected: str | None) -> None:
+    """A number with fewer decimals is the same number; one with more would be rounded."""
+    assert shown(weaker(Compare("c", ">", value), SCHEMA)) == iceberg(expected)
