@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
-from lakeflow_io.parquet.native.footer import schema_bytes
+from lakeflow_io.parquet.native.footer import ENCRYPTED, footer_fault, schema_bytes
 from lakeflow_io.parquet.ranges import ByteRange
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def parse_footer(uri: str, size: int, tail_start: int, tail: memoryview) -> Foot
 
     Raises:
         CorruptFileError: it doesn't decode.
-        UnsupportedError: it is encrypted.
+        UnsupportedError: it, or one of the columns, is encrypted.
     """
     where = footer_range(uri, size, tail)
     # A footer alone, preceded by the magic bytes, is a valid file for reading metadata.
@@ -99,6 +99,11 @@ def parse_footer(uri: str, size: int, tail_start: int, tail: memoryview) -> Foot
         metadata = pq.read_metadata(pa.BufferReader(_MAGIC + bytes(footer)))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _corrupt(uri, f"its footer does not decode: {error}") from error
+    fault = footer_fault(footer[: where.length], metadata.num_columns)
+    if fault == ENCRYPTED:
+        raise UnsupportedError(f"{uri} has encrypted columns.", "lakeflow reads unencrypted Parquet files.")
+    if fault is not None:
+        raise _corrupt(uri, f"its footer is damaged: {fault}")
     return Footer(uri, size, metadata, tail_start, tail, schema_bytes(footer[: where.length]))
 
 

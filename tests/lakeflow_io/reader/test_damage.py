@@ -17,6 +17,7 @@ from lakeflow_io.errors import (
     ObjectNotFoundError,
     UnsupportedError,
 )
+from lakeflow_io.parquet.native.binding import library
 from lakeflow_io.parquet.ranges import column_chunks
 
 if TYPE_CHECKING:
@@ -153,20 +154,18 @@ def test_a_footer_that_lies_is_named(files: Any, which: int, field: str, lie: st
     assert found is None or good.equals(found)
 
 
+@pytest.mark.skipif(library() is None, reason="pyarrow ends the process at what only the compiled decoder notices")
 @pytest.mark.parametrize("seed", range(4))
-def test_damage_to_a_schema_never_leaves_the_exception_tree(files: Any, seed: int) -> None:
-    """A footer has no checksum: whatever a byte of its schema is changed to, the error is ours and tells where.
-
-    Not so for what it says of column chunks: pyarrow ends the process at some of that.
-    """
+def test_damage_to_a_footer_never_leaves_the_exception_tree(files: Any, seed: int) -> None:
+    """It has no checksum: whatever one of its bytes is changed to, the error is ours and tells where."""
     piece = files.pieces[0]
     original = files.transport.objects[piece.path]
     random = np.random.default_rng(seed)
     start = pages_end(original)
 
-    for _ in range(60):
+    for _ in range(150):
         data = bytearray(original)
-        data[start + int(random.integers(0, 40))] = int(random.integers(0, 256))
+        data[int(random.integers(start, len(data) - 8))] = int(random.integers(0, 256))
         files.transport.objects[piece.path] = bytes(data)
         outcome(files, piece)
 

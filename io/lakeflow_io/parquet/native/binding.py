@@ -13,9 +13,10 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from lakeflow_io.parquet.native.codecs import Decompress
 
-__all__ = ["Chunk", "Worker", "library", "thread_worker"]
+__all__ = ["LEAF_BYTES", "Chunk", "Fault", "Worker", "library", "thread_worker"]
 
 _LIBRARY = "_decoder.so"
+LEAF_BYTES = 16  # of `lf_leaf`
 # The interface of major version 1 is stable.
 _ZSTD_NAMES = ("libzstd.so.1", "libzstd.1.dylib")
 _Grow = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64)
@@ -49,6 +50,12 @@ class Chunk(ctypes.Structure):
     )
 
 
+class Fault(ctypes.Structure):
+    """`lf_fault` of decoder.h."""
+
+    _fields_ = (("kind", ctypes.c_int32), ("row_group", ctypes.c_int32), ("column", ctypes.c_int32))
+
+
 @cache
 def library() -> Any:
     """The library beside this file, or None where it wasn't built."""
@@ -63,6 +70,9 @@ def library() -> Any:
     loaded.lf_struct_field.argtypes = [
         ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32,
         ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(ctypes.c_int64),
+    ]  # fmt: skip
+    loaded.lf_check_footer.argtypes = [
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int32, ctypes.POINTER(Fault),
     ]  # fmt: skip
     _use_zstd(loaded)
     return loaded

@@ -24,10 +24,12 @@
 enum { LF_OK = 0, LF_CORRUPT = 1, LF_UNSUPPORTED = 2, LF_NO_MEMORY = 3, LF_CHECKSUM = 4 };
 
 /* Physical types, as parquet.thrift numbers them. */
-enum { LF_BOOLEAN = 0, LF_INT32 = 1, LF_INT64 = 2, LF_FLOAT = 4, LF_DOUBLE = 5, LF_BYTE_ARRAY = 6, LF_FIXED = 7 };
+enum {
+    LF_BOOLEAN = 0, LF_INT32 = 1, LF_INT64 = 2, LF_INT96 = 3, LF_FLOAT = 4, LF_DOUBLE = 5, LF_BYTE_ARRAY = 6, LF_FIXED = 7
+};
 
 /* Codecs, as parquet.thrift numbers them; those that aren't here are decompressed by the caller. */
-enum { LF_UNCOMPRESSED = 0, LF_SNAPPY = 1, LF_ZSTD = 6, LF_LZ4 = 7 };
+enum { LF_UNCOMPRESSED = 0, LF_SNAPPY = 1, LF_ZSTD = 6, LF_LZ4 = 7, LF_LAST_CODEC = LF_LZ4 };
 
 /* What a value becomes. */
 enum {
@@ -85,5 +87,28 @@ void lf_decode_chunks(lf_scratch *scratch, lf_chunk *chunks, int32_t count);
 /* Where field `id` of the Thrift struct `in` begins and how long it is (0, 0 where it isn't there); -1 where the
  * struct doesn't decode. */
 int lf_struct_field(const uint8_t *in, int64_t size, int32_t id, int64_t *start, int64_t *length);
+
+/* A leaf column as the schema has it. */
+typedef struct {
+    int32_t type;
+    int32_t bound;   /* bytes that a bound of it has at least */
+    int32_t levels;  /* the largest definition level */
+    int32_t repeats; /* the largest repetition level */
+} lf_leaf;
+
+/* What is wrong with a footer. */
+enum {
+    LF_SOUND = 0, LF_NO_TREE = 1, LF_NO_METADATA = 2, LF_BAD_TYPE = 3, LF_BAD_CODEC = 4, LF_BAD_LEVELS = 5,
+    LF_BAD_BOUND = 6, LF_ENCRYPTED = 7
+};
+
+typedef struct {
+    int32_t kind;
+    int32_t row_group, column; /* -1 where it isn't about one */
+} lf_fault;
+
+/* Whether column chunks are described as their schema says; what is wrong is left in `fault`. `leaves` has room for
+ * the `count` leaf columns that the schema is known to have. */
+int lf_check_footer(const uint8_t *in, int64_t size, lf_leaf *leaves, int32_t count, lf_fault *fault);
 
 #endif

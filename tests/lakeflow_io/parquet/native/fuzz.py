@@ -1,6 +1,6 @@
 """Fuzz the compiled decoder under sanitizers: `make fuzz`, or this file with --mutations and --seed.
 
-Real chunks of every type, encoding and codec are damaged by the hundred thousand. A crash, a report of
+Real chunks of every type, encoding and codec, and footers, are damaged by the hundred thousand. A crash, a report of
 a sanitizer, or a "decoded" chunk whose offsets or nulls don't add up ends it with a failure.
 """
 
@@ -31,6 +31,7 @@ SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 ROWS = 300
 # The driver's own codec copies: pages of ZSTD's number that aren't compressed.
 ZSTD = CODECS["ZSTD"].number
+FOOTER = -1  # as fuzz.c has it
 
 
 def values(rows: int) -> dict[str, list[object]]:
@@ -84,9 +85,22 @@ def sample(name: str, *, nulls: int, required: bool, **options: object) -> bytes
     return struct.pack("<8q", *head) + file.getvalue()[where.start : where.end]
 
 
+def footer(groups: int) -> bytes:
+    """A footer of flat and nested columns as fuzz.c reads it."""
+    columns = {name: pa.array(data, TYPES[name]) for name, data in values(ROWS).items()}
+    columns["list"] = pa.array([[i] * (i % 3) for i in range(ROWS)])
+    columns["struct"] = pa.array([{"a": i, "b": [str(i)]} for i in range(ROWS)])
+    columns["map"] = pa.array([[("key", i)] for i in range(ROWS)], pa.map_(pa.string(), pa.int32()))
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file, row_group_size=ROWS // groups)
+    data, leaves = file.getvalue(), pq.read_metadata(file).num_columns
+    (length,) = struct.unpack("<I", data[-8:-4])
+    return struct.pack("<8q", length, leaves, 0, FOOTER, 0, 0, 0, 0) + data[-8 - length : -8]
+
+
 def corpus() -> bytes:
-    """Chunks of every type, nullability, encoding, codec and page version."""
-    found = []
+    """Chunks of every type, nullability, encoding, codec and page version, and footers, each often enough to be met."""
+    found = [footer(groups) for groups in (1, 2, 3, 5) for _ in range(10)]
     for name, version, (nulls, required) in itertools.product(
         TYPES, ("1.0", "2.0"), [(0, True), (0, False), (3, False), (1, False)]
     ):
