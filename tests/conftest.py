@@ -41,6 +41,7 @@ def _no_catalog_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: p
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("PYICEBERG_HOME", str(tmp_path_factory.getbasetemp()))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp()))
 
 
 @pytest.fixture(scope="session")

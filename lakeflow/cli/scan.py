@@ -124,7 +124,8 @@ def describe(report: ScanReport) -> str:
     return "\n".join(
         (
             (
-                f"files        {report.files:,} opened, {report.row_groups:,} row groups, {left_out:,} left out "
+                f"files        {report.files:,} opened ({report.footers_known:,} with a footer that was known), "
+                f"{report.row_groups:,} row groups, {left_out:,} left out "
                 f"({report.row_groups_pruned:,} by statistics, {report.row_groups_skipped:,} by the filter's columns)"
             ),
             (

@@ -31,10 +31,12 @@ class MemoryFiles:
     row_group: int
     transport: MemoryTransport = field(default_factory=MemoryTransport)
     pieces: list[Piece] = field(default_factory=list)
+    folder: str = "memory://tests/data"
+    store: dict[str, str] = field(default_factory=dict)
 
     def add(self, data: pa.Table) -> Piece:
         """Write one file."""
-        uri = f"memory://tests/data/file-{len(self.pieces):03d}.parquet"
+        uri = f"{self.folder}/file-{len(self.pieces):03d}.parquet"
         rows = conform(data, arrow_schema(self.schema, field_ids=True), "tests")
         encoded, _ = encode(rows, {"write.parquet.row-group-limit": str(self.row_group)})
         return self.add_bytes(uri, bytes(encoded))
@@ -62,7 +64,7 @@ class MemoryFiles:
             filter=predicate,
             name_mapping=None,
             format_version=2,
-            store={},
+            store=self.store,
         )
 
     def read(self, spec: ReadSpec | None = None, pieces: Any = None, **options: Any) -> pa.Table:

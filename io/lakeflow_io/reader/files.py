@@ -1,10 +1,13 @@
-"""Pieces -> open files -> units to read: footers are fetched ahead, row groups judged by statistics."""
+"""Pieces -> open files -> units to read: footers are remembered or fetched ahead, row groups judged by statistics."""
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from lakeflow_io.errors import DataError
 from lakeflow_io.iceberg.projection import FileProjection
 from lakeflow_io.iceberg.row_groups import RowGroupFilter
 from lakeflow_io.parquet.footer import Footer, footer_range, parse_footer, tail_range
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from lakeflow_io.iceberg.projection import OutputShape
     from lakeflow_io.reader.fetch import Fetcher
     from lakeflow_io.reader.report import Counters
+    from lakeflow_io.storage.immutable import ImmutableCache
 
 __all__ = ["Files"]
 
@@ -27,16 +31,18 @@ __all__ = ["Files"]
 _MOST_AHEAD = 256
 # Footers go first: nothing of a file can be asked for without its own.
 _FIRST = -1
+_NOTHING = ByteRange(0, 0)
 
 
 class _Ahead:
-    """A file whose tail was asked for."""
+    """A file whose tail was asked for, or whose footer is known from an earlier scan."""
 
-    __slots__ = ("footer", "piece", "tail")
+    __slots__ = ("footer", "known", "piece", "tail")
 
-    def __init__(self, piece: Piece, tail: ByteRange) -> None:
+    def __init__(self, piece: Piece, tail: ByteRange, known: bytes | None) -> None:
         self.piece = piece
         self.tail = tail
+        self.known = known
         self.footer: Footer | BaseException | None = None
 
 
@@ -48,6 +54,7 @@ class Files:
         shape: What comes out.
         pieces: Parts of data files.
         fetcher: Where tails are asked for.
+        cache: Where footers are remembered; None where files may be written again under their names.
         tail_budget: Bytes of tails that may be there ahead of the units they belong to.
         unit_cost: Bytes above which row groups aren't read together.
         counters: Where files, row groups and bytes are counted.
@@ -61,6 +68,7 @@ class Files:
         pieces: Sequence[Piece],
         *,
         fetcher: Fetcher,
+        cache: ImmutableCache | None,
         tail_budget: int,
         unit_cost: int,
         counters: Counters,
@@ -71,7 +79,11 @@ class Files:
         self._filter = RowGroupFilter.of(spec)
         self._layouts = Layouts()
         self._projections: dict[tuple[int, tuple[int, ...]], tuple[FileLayout, FileProjection]] = {}
+        self._cache = cache
+        self._trusted: set[tuple[str, int]] = set()
         self._left = deque(pieces)
+        # Footers known of the first of these, as many as have been looked up.
+        self._known: deque[bytes | None] = deque()
         self._ahead: deque[_Ahead] = deque()
         self._ahead_bytes, self._tail_budget, self._unit_cost = 0, tail_budget, unit_cost
         self._units: Iterator[Unit] = iter(())
@@ -98,6 +110,8 @@ class Files:
             if unit is not None:
                 return unit
             self._ask_ahead()
+            if self._ahead and self._ahead[0].known is not None:
+                self._recall(self._ahead[0])
             if not self._ahead or self._ahead[0].footer is None:
                 return None
             file = self._ahead.popleft()
@@ -108,23 +122,59 @@ class Files:
             assert file.footer is not None  # noqa: S101  (looked at above)
             self._units = self._open(file.piece, file.footer)
 
+    def distrust(self) -> None:
+        """Forget the footers that were known: a file may have been replaced after all."""
+        if self._cache is not None and self._trusted:
+            self._cache.forget(self._trusted)
+
     def close(self) -> None:
-        """Let go of what was fetched."""
+        """Let go of what was fetched; remember its footers."""
+        if self._cache is not None:
+            self._cache.save()
         self._left.clear()
         self._ahead.clear()
         self._units = iter(())
 
     def _ask_ahead(self) -> None:
         while self._left and len(self._ahead) < _MOST_AHEAD:
-            piece = self._left[0]
-            tail = tail_range(piece.file_size, len(piece.splits), self._columns)
+            piece, known = self._left[0], self._next_known()
+            tail = tail_range(piece.file_size, len(piece.splits), self._columns) if known is None else _NOTHING
             if self._ahead and self._ahead_bytes + tail.length > self._tail_budget:
                 return
             self._left.popleft()
+            self._known.popleft()
             self._ahead_bytes += tail.length
-            file = _Ahead(piece, tail)
+            file = _Ahead(piece, tail, known)
             self._ahead.append(file)
-            self._fetch_tail(file, tail)
+            if known is None:
+                self._fetch_tail(file, tail)
+
+    def _next_known(self) -> bytes | None:
+        """The remembered footer of the next file, looked up together with those behind it."""
+        if not self._known:
+            pieces = list(islice(self._left, _MOST_AHEAD))
+            if self._cache is None:
+                self._known.extend(None for _ in pieces)
+            else:
+                self._cache.save(enough=True)
+                self._known.extend(self._cache.find([(piece.path, piece.file_size) for piece in pieces]))
+        return self._known[0]
+
+    def _recall(self, file: _Ahead) -> None:
+        """Decode a remembered footer; one that doesn't decode is fetched."""
+        assert file.known is not None  # noqa: S101  (looked at before)
+        assert self._cache is not None  # noqa: S101  (it is what knew)
+        uri, size = file.piece.path, file.piece.file_size
+        known, file.known = memoryview(file.known), None
+        try:
+            file.footer = replace(parse_footer(uri, size, size - len(known), known), tail_start=size, tail=known[:0])
+            self._trusted.add((uri, size))
+            self._counters.footers_known += 1
+        except DataError:
+            self._cache.forget([(uri, size)])
+            file.tail = tail_range(size, len(file.piece.splits), self._columns)
+            self._ahead_bytes += file.tail.length
+            self._fetch_tail(file, file.tail)
 
     def _fetch_tail(self, file: _Ahead, tail: ByteRange) -> None:
         uri, size = file.piece.path, file.piece.file_size
@@ -139,6 +189,8 @@ class Files:
                         self._fetch_tail(file, ByteRange(start, size - start))
                         return
                     file.footer = parse_footer(uri, size, tail.start, got[0])
+                    if self._cache is not None:
+                        self._cache.keep(uri, size, bytes(got[0][start - tail.start :]))
                 except Exception as error:  # noqa: BLE001  (the consumer's thread raises it)
                     file.footer = located(error, f"bytes {tail.start}-{size} of {uri}")
             self._wake()

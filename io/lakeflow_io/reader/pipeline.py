@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from lakeflow_io.budget import available_cpus, default_budget
+from lakeflow_io.errors import DataError
 from lakeflow_io.iceberg.projection import OutputShape
 from lakeflow_io.reader.decoders import Decoders
 from lakeflow_io.reader.fetch import Fetcher
@@ -25,6 +26,7 @@ from lakeflow_io.reader.located import located
 from lakeflow_io.reader.report import Counters
 from lakeflow_io.reader.work import Scanning, Work
 from lakeflow_io.storage import Transport, open_transport
+from lakeflow_io.storage.immutable import ImmutableCache
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -113,6 +115,7 @@ class _Pipeline:
                 shape,
                 pieces,
                 fetcher=self._fetcher,
+                cache=ImmutableCache("footer", spec.store) if spec.match == "id" else None,
                 tail_budget=tails,
                 unit_cost=budget // _UNIT_SHARE,
                 counters=counters,
@@ -153,6 +156,8 @@ class _Pipeline:
         try:
             yield from self._tables()
         except Exception as error:  # noqa: BLE001  (one place makes all of them ours)
+            if isinstance(error, DataError):
+                self._files.distrust()
             failure = located(error, f"for {self._spec.source}")
         else:
             return

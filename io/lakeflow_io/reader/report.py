@@ -20,6 +20,8 @@ class ScanReport:
 
     files: int
     """Data files that were opened."""
+    footers_known: int
+    """Of these, files whose footers were remembered from earlier scans."""
     row_groups: int
     """Row groups of those files, within the scan's pieces."""
     row_groups_pruned: int
@@ -75,6 +77,7 @@ class Counters:
     """The same while it is being counted. Each field is written by one thread."""
 
     files: int = 0
+    footers_known: int = 0
     row_groups: int = 0
     row_groups_pruned: int = 0
     row_groups_skipped: int = 0
