@@ -75,11 +75,12 @@ def _scan(table: Table, task: Task, memory: str | None, server: S3Like, seed: in
     began = time.perf_counter()
     read = scan.read(memory=memory)
     seconds = time.perf_counter() - began
-    report = scan.report()
+    report, found = scan.report(), read.to_arrow()
     return {
         "seed": seed,
         "seconds": round(seconds, 3),
-        "hash": content_hash(read.to_arrow()),
+        "rows": found.num_rows,
+        "hash": content_hash(found),
         "faults": server.counts()["faults"],
         **{name: getattr(report, name) for name in ("requests", "retries", "hedges", "throttled")},
     }
