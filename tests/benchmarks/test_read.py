@@ -8,7 +8,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from benchmarks.__main__ import main
+import benchmarks.__main__ as command
 from benchmarks.contenders import CONTENDERS
 from benchmarks.limit import limit_seconds
 from benchmarks.processes import run_process
@@ -150,7 +150,19 @@ def test_options_that_mean_nothing_are_refused(monkeypatch, capsys, arguments, c
     monkeypatch.setattr(sys, "argv", ["benchmarks", *arguments.split()])
 
     with pytest.raises(SystemExit) as ended:
-        main()
+        command.main()
 
     assert ended.value.code == 2
     assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("exact", "status"), [(3, 0), (2, 1)])
+def test_rows_that_are_not_exact_are_a_failure(monkeypatch, exact, status):
+    """A scan with faults that gave other rows: the command's status says so."""
+    monkeypatch.setattr(command, "run_faults", lambda **_: {"scans": 3, "exact": exact})
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "faults"])
+
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+
+    assert int(ended.value.code) == status
