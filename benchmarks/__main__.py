@@ -15,9 +15,20 @@ from benchmarks.read import run
 from benchmarks.s3like import PROFILES
 from benchmarks.stores import LOOPBACK
 from benchmarks.workloads import SCALES, WORKLOADS
+from lakeflow_io.budget import parse_bytes
+from lakeflow_io.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+
+
+# Which options each benchmark has.
+_OPTIONS = {
+    "read": {"profile", "workloads", "contenders", "runs", "warm_ups", "scale", "out"},
+    "faults": {"workloads", "scans", "memory", "scale", "out"},
+    "memory": {"profile", "scale", "out"},
+    "decode": {"runs", "scale", "out"},
+}
 
 
 def main() -> None:
@@ -25,39 +36,49 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Reads tables from object storage: beside peers, with faults, under budgets, or from memory.",
+        argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument("benchmark", nargs="?", default="read", choices=["read", "faults", "memory", "decode"])
-    parser.add_argument("--profile", default="s3", choices=[LOOPBACK, *PROFILES], help="the store (default: s3)")
-    parser.add_argument("--workloads", type=_names(WORKLOADS), default=list(WORKLOADS), metavar="A,B")
-    parser.add_argument("--contenders", type=_names(CONTENDERS), default=list(CONTENDERS), metavar="A,B")
-    parser.add_argument("--runs", type=int, default=5, help="counted runs of each contender (default: %(default)s)")
-    parser.add_argument("--warm-ups", type=int, default=1, help="runs before them, not counted (default: %(default)s)")
-    parser.add_argument("--scale", default="full", choices=list(SCALES), help="default: full, 2.4 GB in all")
-    parser.add_argument("--json", metavar="OUT", help="also write the figures to a file")
-    faults = parser.add_argument_group("faults", "of one workload, by default wide; --scale and --json as above")
-    faults.add_argument("--scans", type=int, default=100, help="scans with faults (default: %(default)s)")
-    faults.add_argument("--memory", help="budget of each scan, such as 64MiB")
-    options = parser.parse_args()
+    parser.add_argument("benchmark", nargs="?", default="read", choices=list(_OPTIONS), help="default: read")
+    parser.add_argument("--scale", choices=list(SCALES), help="default: full, 2.4 GB in all")
+    parser.add_argument("--json", dest="out", metavar="OUT", help="also write the figures to a file")
+    parser.add_argument("--profile", choices=[LOOPBACK, *PROFILES], help="read, memory: the store (default: s3)")
+    parser.add_argument("--workloads", type=_names(WORKLOADS), metavar="A,B", help="read: default: all; faults: one")
+    parser.add_argument("--contenders", type=_names(CONTENDERS), metavar="A,B", help="read: default: all")
+    parser.add_argument("--runs", type=_at_least(1), help="read, decode: counted runs of each (default: 5)")
+    parser.add_argument("--warm-ups", type=_at_least(0), help="read: runs before them, not counted (default: 1)")
+    parser.add_argument("--scans", type=_at_least(1), help="faults: scans with faults (default: 100)")
+    parser.add_argument("--memory", type=_size, help="faults: budget of each scan, such as 64MiB")
+    options = vars(parser.parse_args())
+    benchmark = options.pop("benchmark")
+    for name in sorted(options.keys() - _OPTIONS[benchmark]):
+        parser.error(f"{benchmark} has no --{name.replace('_', '-')}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that what was started is stopped, too
-    if options.benchmark == "faults":
-        workload = options.workloads[0] if len(options.workloads) == 1 else "wide"
-        run_faults(scans=options.scans, workload=workload, scale=options.scale, memory=options.memory, out=options.json)
-        return
-    if options.benchmark == "memory":
-        run_memory(scale=options.scale, profile=options.profile, out=options.json)
-        return
-    if options.benchmark == "decode":
-        run_decode(scale=options.scale, runs=options.runs, out=options.json)
-        return
-    run(
-        profile=options.profile,
-        workloads=options.workloads,
-        contenders=options.contenders,
-        runs=options.runs,
-        warm_ups=options.warm_ups,
-        scale=options.scale,
-        out=options.json,
-    )
+    if benchmark == "faults":
+        if "workloads" in options:
+            chosen = options.pop("workloads")
+            if len(chosen) != 1:
+                parser.error("faults reads one workload")
+            options["workload"] = chosen[0]
+        result = run_faults(**options)
+        sys.exit(result["exact"] < result["scans"])
+    {"read": run, "memory": run_memory, "decode": run_decode}[benchmark](**options)
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least}")
+        return int(text)
+
+    return number
+
+
+def _size(text: str) -> str:
+    try:
+        parse_bytes(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _names(known: Collection[str]) -> Callable[[str], list[str]]:

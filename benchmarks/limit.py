@@ -7,6 +7,7 @@ Each part is measured beside the contenders: `python -m benchmarks.limit < a tas
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 import lakeflow as lf
+from benchmarks.contender import warm_up
 from benchmarks.contenders.lakeflow import STREAM_MEMORY
 from benchmarks.workloads import Task
 from lakeflow_io.budget import available_cpus, parse_bytes
@@ -25,13 +27,14 @@ from lakeflow_io.storage import MemoryTransport, open_transport
 
 if TYPE_CHECKING:
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
+    from lakeflow_io.storage import Transport
 
 __all__ = ["ROUND_TRIPS", "limit_seconds", "measure"]
 
 # One after the other, however clever a reader is: manifest list, manifest, data. The metadata file is
 # read when the table is opened, before the clock starts; a footer can be asked for along with its data.
 ROUND_TRIPS = 3
-_FETCH_THREADS = 32
+_REQUESTS = 32
 
 
 class _Recorder(MemoryTransport):
@@ -48,33 +51,37 @@ class _Recorder(MemoryTransport):
             self.ranges.append((uri, start, length))
         return super().get_range(uri, start, length)
 
-    async def get_suffix_async(self, uri: str, length: int) -> tuple[memoryview, int]:
-        """The last bytes, and the object's size."""
-        size = len(self.objects[uri])
-        length = min(size, length)
-        return self.get_range(uri, size - length, length), size
-
 
 def measure(task: Task) -> dict[str, float]:
     """CPU seconds of decoding alone and of fetching alone, the bytes fetched, and how fast they came."""
     scan = lf.connect(**task.properties).table(task.table).scan(columns=task.columns, where=task.condition)
     spec, pieces = scan._spec, scan.pieces  # noqa: SLF001  (the reader's own entry takes them)
     network, memory = open_transport(spec.store), _Recorder()
-    with ThreadPoolExecutor(_FETCH_THREADS) as pool:
+    with ThreadPoolExecutor(_REQUESTS) as pool:
         list(pool.map(lambda path: memory.put(path, network.get(path)), {piece.path for piece in pieces}))
     before = time.process_time()
     _decode(spec, pieces, memory, stream=task.stream)
     decode_cpu = time.process_time() - before
     memory.objects.clear()
     before, started = time.process_time(), time.perf_counter()
-    with ThreadPoolExecutor(_FETCH_THREADS) as pool:
-        fetched = sum(pool.map(lambda asked: len(network.get_range(*asked)), memory.ranges))
+    fetched = asyncio.run(_fetch(network, memory.ranges))
     return {
         "decode_cpu_s": decode_cpu,
         "network_cpu_s": time.process_time() - before,
         "bytes": fetched,
         "measured_link_bytes_s": fetched / (time.perf_counter() - started),
     }
+
+
+async def _fetch(network: Transport, ranges: list[tuple[str, int, int]]) -> int:
+    """Get ranges as the reader does, and drop them; returns how many bytes they were."""
+    turn = asyncio.Semaphore(_REQUESTS)
+
+    async def get(asked: tuple[str, int, int]) -> int:
+        async with turn:
+            return len(await network.get_range_async(*asked))
+
+    return sum(await asyncio.gather(*map(get, ranges)))
 
 
 def _decode(spec: ReadSpec, pieces: list[Piece], memory: MemoryTransport, *, stream: bool) -> None:
@@ -113,5 +120,12 @@ def limit_seconds(parts: dict[str, float], latency_s: float, link_bytes_s: int |
     }
 
 
+def main() -> None:
+    """Measure once, after a read of one row as contenders have it; print the parts as JSON."""
+    task = Task(**json.load(sys.stdin))
+    measure(warm_up(task))
+    print(json.dumps(measure(task)))
+
+
 if __name__ == "__main__":
-    print(json.dumps(measure(Task(**json.load(sys.stdin)))))
+    main()

@@ -40,7 +40,7 @@ def run_memory(*, scale: str = "full", profile: str = "s3", out: str | None = No
     right = truth(workload, size, folder)
     result: dict[str, Any] = {"scale": scale, "profile": profile, "machine": machine(), "budgets": {}}
     with run_store(profile, [folder]) as store:
-        task = Task(store.properties, table_name(folder), workload.checksum, None, None, stream=True, control_port=None)
+        task = workload.task(size, store.properties, table_name(folder))
         for mib in BUDGETS_MIB:
             found = run_process(sys.executable, ["benchmarks.memory", str(mib)], asdict(task))
             if "error" not in found:

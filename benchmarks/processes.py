@@ -47,8 +47,11 @@ def run_process(python: str, arguments: list[str], task: dict[str, Any]) -> dict
             os.killpg(process.pid, signal.SIGKILL)  # a contender may have workers of its own
             process.communicate()
     # A result is the last thing that is printed: pyarrow 26 now and then aborts afterwards, while Python ends.
-    if process.returncode and not printed:
-        lines = complained.strip().splitlines() or [f"ended with status {process.returncode}"]
-        return {"error": lines[-1][:_ERROR_CHARACTERS]}
-    found: dict[str, Any] = json.loads(printed.splitlines()[-1])
-    return found
+    try:
+        found = json.loads(printed.splitlines()[-1])
+    except (IndexError, ValueError):
+        found = None
+    if isinstance(found, dict):
+        return found
+    lines = complained.strip().splitlines() or [f"ended with status {process.returncode}, without a result"]
+    return {"error": lines[-1][:_ERROR_CHARACTERS]}

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from benchmarks.stores import Store
     from benchmarks.tables import Truth
-    from benchmarks.workloads import Scale, Workload
 
 __all__ = ["run"]
 
@@ -31,7 +30,7 @@ LIMIT = "limit"
 
 def run(
     *,
-    profile: str,
+    profile: str = "s3",
     workloads: Sequence[str] = tuple(WORKLOADS),
     contenders: Sequence[str] = CONTENDERS,
     runs: int = 5,
@@ -66,8 +65,9 @@ def run(
     }
     with run_store(profile, folders.values()) as store:
         for workload in chosen:
-            task = _task(workload, size, folders[workload.dataset], store)
-            taken = _rounds(workload, task, contenders, range(-warm_ups, runs), truths[workload.name])
+            table = table_name(folders[workload.dataset])
+            task = workload.task(size, store.properties, table, store.control_port)
+            taken = _rounds(workload.name, task, contenders, range(-warm_ups, runs), truths[workload.name], store)
             result["workloads"][workload.name] = summary(taken, store)
             if out:  # after each workload: what was measured isn't lost
                 Path(out).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -75,38 +75,27 @@ def run(
     return result
 
 
-def _task(workload: Workload, scale: Scale, folder: Path, store: Store) -> Task:
-    return Task(
-        properties=store.properties,
-        table=table_name(folder),
-        checksum=workload.checksum,
-        columns=list(workload.columns) if workload.columns else None,
-        where=workload.where(scale),
-        stream=workload.stream,
-        control_port=store.control_port,
-    )
-
-
 def _rounds(
-    workload: Workload, task: Task, contenders: Sequence[str], rounds: range, right: Truth
+    workload: str, task: Task, contenders: Sequence[str], rounds: range, right: Truth, store: Store
 ) -> dict[str, list[dict[str, Any]]]:
-    """Each contender's runs from round 0 on; one entry with `error` for one that failed, which isn't run again."""
+    """Each contender's runs from round 0 on; one that failed has `error` last, and isn't run again.
+
+    In a round all meet the same luck, in each round another one.
+    """
     names = [*contenders, *([LIMIT] if "lakeflow" in contenders else [])]
     taken: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     failed: set[str] = set()
     for number in rounds:
+        store.begin_round(number)
         for name in names:
             if name in failed:
                 continue
             found = _one(name, task, right)
-            told = found.get("error") or f"{found.get('wall_s', 0):.2f} s"
-            print(
-                f"{workload.name} {f'run {number + 1}' if number >= 0 else 'warm-up'} {name}: {told}", file=sys.stderr
-            )
+            told = found.get("error") or (f"{found['wall_s']:.2f} s" if name != LIMIT else "measured")
+            print(f"{workload} {f'run {number + 1}' if number >= 0 else 'warm-up'} {name}: {told}", file=sys.stderr)
             if "error" in found:
                 failed.add(name)
-                taken[name] = [found]
-            elif number >= 0:
+            if "error" in found or number >= 0:
                 taken[name].append(found)
     return taken
 

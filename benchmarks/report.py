@@ -54,11 +54,12 @@ def summary(taken: dict[str, list[dict[str, Any]]], store: Store) -> dict[str, A
         "limit": None,
         "contenders": contenders,
     }
-    if measured and "error" in measured[0]:
-        result["errors"]["limit"] = measured[0]["error"]
-    elif measured:
-        parts = {name: median(run[name] for run in measured) for name in measured[0]}
-        result["limit"] = limit_seconds(parts, store.latency_s, store.link_bytes_s)
+    good, error = _good(measured)
+    if error:
+        result["errors"]["limit"] = error
+    if good:
+        parts = {name: median(run[name] for run in good) for name in good[0]}
+        result["limit"] = limit_seconds(parts, store.profile.first_byte_ms / 1000, store.link_bytes_s)
     if "lakeflow" in walls:
         if peers:
             result["vs_best_peer"] = round(min(peers.values()) / walls["lakeflow"], 3)
@@ -67,16 +68,24 @@ def summary(taken: dict[str, list[dict[str, Any]]], store: Store) -> dict[str, A
     return result
 
 
+def _good(runs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str | None]:
+    """The runs before one that failed, and its error."""
+    error = runs[-1].get("error") if runs else None
+    return (runs[:-1] if error else runs), error
+
+
 def _contender(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    if "error" in runs[0]:
-        return {"error": runs[0]["error"]}
-    for run in runs:
+    good, error = _good(runs)
+    failed = {"error": error} if error else {}
+    if not good:
+        return failed
+    for run in good:
         run["bytes"] = run.pop("bytes_sent")
-    figures = {name: runs[0][name] for name in ("version", "settings")}
+    figures = {name: good[0][name] for name in ("version", "settings")}
     for name in _FIGURES:
-        values = [run[name] for run in runs]
+        values = [run[name] for run in good]
         figures[name] = None if None in values else median(values)
-    return {**figures, "runs": runs}
+    return {**figures, "runs": good, **failed}
 
 
 def print_table(result: dict[str, Any]) -> None:
@@ -94,14 +103,14 @@ def print_table(result: dict[str, Any]) -> None:
 
 
 def _cells(row: dict[str, Any], ours: float | None) -> str:
-    if "error" in row:
+    if "wall_s" not in row:
         return f"  {row['error']}"
     ratio = f"{row['wall_s'] / ours:>8.2f}" if ours else f"{'-':>8}"
     requests = "-" if row["requests"] is None else f"{row['requests']:,.0f}"
     moved = "-" if row["bytes"] is None else f"{row['bytes'] / 1e6:,.1f}"
     return (
         f"{row['version']:>9}{row['wall_s']:>9.2f}{ratio}{row['cpu_s']:>8.2f}{row['peak_rss_mb']:>9,.0f}"
-        f"{requests:>10}{moved:>9}"
+        f"{requests:>10}{moved:>9}" + (f"  of {len(row['runs'])} runs, then: {row['error']}" if "error" in row else "")
     )
 
 
@@ -115,6 +124,6 @@ def _verdict(figures: dict[str, Any]) -> str:
             f"limit {limit['seconds']:.2f} s (network {limit['network_s']:.2f}, processor {limit['processor_s']:.2f})"
             + (f", reached to {figures['vs_limit']:.0%}" if figures["vs_limit"] else "")
         )
-    elif "limit" in figures["errors"]:
+    if "limit" in figures["errors"]:
         parts.append(f"limit: {figures['errors']['limit']}")
     return "; ".join(parts)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.s3like import PROFILES, run_s3like
+from benchmarks.s3like import NONE, PROFILES, run_s3like
 from benchmarks.tables import make_table
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
+
+    from benchmarks.s3like import Profile, S3Like
 
 __all__ = ["LOOPBACK", "Store", "run_store", "table_name"]
 
@@ -29,12 +31,25 @@ class Store:
     properties: dict[str, str] = field(repr=False)
     """A catalog's, with the store's."""
     bucket: str
-    control_port: int | None
-    """Where requests are counted; None where they are not."""
-    latency_s: float
-    """Median to the first byte, as the profile says; 0 where it has none."""
-    link_bytes_s: int | None
-    """What all connections get together, as the profile says; None where it is to be measured."""
+    server: S3Like | None
+    """Where requests are counted and faults are set; None for one that can't do that."""
+    profile: Profile
+    """What it is like."""
+
+    @property
+    def control_port(self) -> int | None:
+        """Where requests are counted; None where they are not."""
+        return self.server and self.server.port
+
+    @property
+    def link_bytes_s(self) -> int | None:
+        """What all connections get together; None where the profile has no limit."""
+        return self.profile.total_bytes_s or None
+
+    def begin_round(self, number: int) -> None:
+        """Another luck for the same requests: delays and faults of the profile are drawn with this seed."""
+        if self.server is not None:
+            self.server.use(replace(self.profile, seed=number))
 
 
 @contextmanager
@@ -51,7 +66,7 @@ def run_store(profile: str, datasets: Iterable[Path]) -> Generator[Store]:
             from lakeflow.demo.seaweed import run_seaweed
 
             with run_seaweed(Path(folder) / "seaweed") as seaweed:
-                store = Store({**catalog, **seaweed.store_properties}, "plain", None, 0.0, None)
+                store = Store({**catalog, **seaweed.store_properties}, "plain", None, NONE)
                 for each in datasets:
                     _upload(store, each)
                     make_table(store.properties, table_name(each), store.bucket, each)
@@ -60,9 +75,7 @@ def run_store(profile: str, datasets: Iterable[Path]) -> Generator[Store]:
         chosen = PROFILES[profile]
         # What prepares the run meets no delays and no faults.
         with run_s3like("none") as server:
-            link = chosen.total_bytes_s or None
-            properties = {**catalog, **server.store_properties}
-            store = Store(properties, server.bucket, server.port, chosen.first_byte_ms / 1000, link)
+            store = Store({**catalog, **server.store_properties}, server.bucket, server, chosen)
             for each in datasets:
                 server.load(each, f"{each.name}/")
                 make_table(store.properties, table_name(each), store.bucket, each)

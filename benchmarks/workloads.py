@@ -53,6 +53,18 @@ class Workload:
         keys = 6_000_000 * scale.lineitem_sf
         return column, int(keys * first), int(keys * last)
 
+    def task(self, scale: Scale, properties: dict[str, str], table: str, control_port: int | None = None) -> Task:
+        """This way to read `table`."""
+        return Task(
+            properties=properties,
+            table=table,
+            checksum=self.checksum,
+            columns=list(self.columns) if self.columns else None,
+            where=self.where(scale),
+            stream=self.stream,
+            control_port=control_port,
+        )
+
 
 WORKLOADS = {
     workload.name: workload

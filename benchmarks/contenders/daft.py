@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.contenders.opened import open_table
+from benchmarks.contenders.opened import open_table, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +33,9 @@ def reader(task: Task) -> Callable[[], Any]:
 
     def frame() -> daft.DataFrame:
         read = daft.read_iceberg(table, io_config=IOConfig(s3=store))
-        if task.where is not None:
-            column, first, end = task.where
-            read = read.where((daft.col(column) >= first) & (daft.col(column) < end))
+        condition = wanted(task, daft.col)
+        if condition is not None:
+            read = read.where(condition)
         return read if task.columns is None else read.select(*task.columns)
 
     return (lambda: frame().to_arrow_iter()) if task.stream else (lambda: frame().to_arrow())

@@ -41,6 +41,8 @@ def reader(task: Task) -> Callable[[], Any]:
         },
     )
     metadata = open_table(task).metadata_location
+    # Others have read it when they have opened the table; this puts it into the cache of external files.
+    database.execute("SELECT content FROM read_text($metadata)", {"metadata": metadata}).fetchall()
     where = f" WHERE {task.condition}" if task.condition else ""
     query = f"SELECT {', '.join(task.columns or ['*'])} FROM iceberg_scan('{metadata}'){where}"  # noqa: S608  (ours)
     if task.stream:

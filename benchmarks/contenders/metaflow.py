@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.contenders.opened import open_table, plan, scanner
+from benchmarks.contenders.opened import open_table, plan, scanner, schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,8 @@ def reader(task: Task) -> Callable[[], Any]:
 
     def scan(client: Any) -> ds.Scanner:
         got = client.get_many([uri for uri, _ in plan(task, table)], return_info=False)
-        return scanner(task, [(each.path, Path(each.path).stat().st_size) for each in got], LocalFileSystem())
+        files, local = [(each.path, Path(each.path).stat().st_size) for each in got], LocalFileSystem()
+        return scanner(task, files, local, schema_of(task, files[0], local))
 
     def whole() -> pa.Table:
         with S3(**place) as client:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lakeflow.cache.layout import CacheFolder
 from lakeflow.serve.asgi import app
+from lakeflow.serve.lingering import lingering
 from lakeflow_io.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _load(folder: str) -> Application:
     """Return the application in the worker's process, which ends with its parent even if that is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    return app(folder)
+    return lingering(app(folder))
 
 
 def _free(host: str, port: int) -> str:

@@ -1,7 +1,11 @@
-"""A server without delays, and the clients that its users have."""
+"""A server without delays, and the clients that its users have; the command, with small data."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from benchmarks.s3like import S3Like
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +75,24 @@ def store(running: S3Like) -> Any:
         virtual_hosted_style_request=False,
         client_options={"allow_http": True},
     )
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder of data for all tests."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def benchmark(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, str]]:
+    """Run the command with arguments; returns its JSON and what it printed."""
+    monkeypatch.setenv("LAKEFLOW_BENCH_HOME", str(home))
+    out = tmp_path / "out.json"
+
+    def run(*arguments: str) -> tuple[Any, str]:
+        command = [sys.executable, "-m", "benchmarks", *arguments, "--scale", "small", "--json", str(out)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(out.read_text()), done.stdout
+
+    return run

@@ -8,11 +8,9 @@ import math
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -32,8 +30,12 @@ from lakeflow.serve.opened import Caches
 from lakeflow_io.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import subprocess
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+    Serving = Callable[[Path], AbstractContextManager[tuple[subprocess.Popen[bytes], str]]]
 
 NAMES = ["é", "a/b", "../../etc/passwd", "50%", "a?b#c", "", "x:batchGet"]
 ODD = {
@@ -45,30 +47,6 @@ ODD = {
     "large": pa.array([2**64 - 1], pa.uint64()),
     "nested": [{"tags": ["é", None]}],
 }
-
-
-@contextmanager
-def serving(root: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """`lakeflow serve` on a free port, ready."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "lakeflow", "serve", "--root", str(root), "--port", str(port)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        try:
-            url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 30
-            while True:
-                try:
-                    assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
-                    break
-                except httpx.TransportError:
-                    assert process.poll() is None, process.stderr.read()
-                    assert time.monotonic() < deadline
-                    time.sleep(0.02)
-            yield process, url
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +62,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def client(root: Path) -> Iterator[httpx.Client]:
+def client(root: Path, serving: Serving) -> Iterator[httpx.Client]:
     """A client of the running server."""
     with serving(root) as (_, url), httpx.Client(base_url=url) as client:
         yield client
@@ -281,7 +259,7 @@ def test_it_can_be_mounted(root: Path) -> None:
     assert (row.json()["id"], health.status_code, slash.json()["name"]) == (42, 200, "a/b")
 
 
-def test_a_publish_and_a_removal_are_seen(tmp_path: Path) -> None:
+def test_a_publish_and_a_removal_are_seen(tmp_path: Path, serving: Serving) -> None:
     """The next request reads what is current then; a cache that is gone is a 404."""
     cache = Cache("scores", tmp_path)
     with serving(tmp_path) as (_, url):
@@ -313,7 +291,7 @@ def test_a_damaged_cache_is_the_servers_failure(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_after_the_request_under_way(root: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_it_after_the_request_under_way(root: Path, serving: Serving, number: signal.Signals) -> None:
     """Its answer still comes, new connections are refused, and the program ends in order."""
     body = b'{"keys": [7]}'
     head = f"POST /v1/caches/numbers:batchGet HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -333,7 +311,7 @@ def test_a_signal_ends_it_after_the_request_under_way(root: Path, number: signal
     assert code == 0
 
 
-def test_nobody_goes_on_serving_when_the_program_is_killed(root: Path) -> None:
+def test_nobody_goes_on_serving_when_the_program_is_killed(root: Path, serving: Serving) -> None:
     """The worker process ends with it, and frees the port."""
     with serving(root) as (process, url):
         process.kill()

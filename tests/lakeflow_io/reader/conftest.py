@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -44,11 +45,12 @@ class WatchedTransport(MemoryTransport):
         self.open = 0
         self.alive = 0
         self.fetched = 0
-        self.begin()
         self._watch = threading.RLock()  # a buffer may die in the middle of anything
+        self.begin()
 
     def begin(self) -> None:
-        """Count from here."""
+        """Count from here; what waits for the garbage collector doesn't count."""
+        gc.collect()
         self.peak = 0
         self.before = buffer_pool().bytes_allocated() + pa.total_allocated_bytes()
 
@@ -90,7 +92,8 @@ class WatchedTransport(MemoryTransport):
 
 def reader_threads() -> list[threading.Thread]:
     """Threads that scans have started and that are alive."""
-    return [each for each in threading.enumerate() if each.name.startswith("lakeflow-")]
+    names = "lakeflow-fetch", "lakeflow-decode", "lakeflow-close"
+    return [each for each in threading.enumerate() if each.name.startswith(names)]
 
 
 @pytest.fixture
@@ -101,7 +104,8 @@ def watched() -> WatchedTransport:
 
 @pytest.fixture
 def threads() -> Callable[[], list[threading.Thread]]:
-    """Threads that scans have started and that are alive."""
+    """Threads that scans have started and that are alive; those of an earlier test's garbage are gone."""
+    gc.collect()
     return reader_threads
 
 

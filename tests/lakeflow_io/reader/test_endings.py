@@ -7,6 +7,8 @@ import gc
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +41,7 @@ def scan(memory_files: Callable[..., Any], watched: Any) -> Iterator[Callable[..
 
     async def answer(uri: str, start: int, length: int) -> None:
         if uri == watched.second.path and start + length < watched.second.file_size:
+            watched.loop = asyncio.get_running_loop()
             hangs.set()
             await asyncio.Event().wait()
         elif watched.first_waits and uri != watched.second.path and start + length < files.pieces[0].file_size:
@@ -47,7 +50,6 @@ def scan(memory_files: Callable[..., Any], watched: Any) -> Iterator[Callable[..
     watched.first_waits = False
     watched.answer = answer
     watched.files = files
-    gc.collect()
     watched.begin()
     yield lambda **options: read_batches(files.spec(), files.pieces, transport=watched, **options)
     del watched.answer
@@ -64,6 +66,16 @@ def nothing_left(watched: Any, threads: Callable[[], list[threading.Thread]]) ->
         assert (watched.open, watched.alive, watched.held) == (0, 0, 0)
 
     return check
+
+
+@contextmanager
+def no_collector() -> Iterator[None]:
+    """Garbage is collected when the test says so."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def test_a_consumer_that_closes(scan: Any, watched: Any, nothing_left: Callable[[], None]) -> None:
@@ -92,14 +104,19 @@ def test_a_consumer_that_raises(scan: Any, nothing_left: Callable[[], None]) -> 
     nothing_left()
 
 
-def test_a_consumer_that_lets_go(scan: Any, nothing_left: Callable[[], None]) -> None:
-    """The last reference ends the scan, also that of a reader over it."""
-    batches = scan()
-    first = next(batches)
-    reader = pa.RecordBatchReader.from_batches(first.schema, batches)
+def test_a_consumer_that_lets_go(
+    scan: Any, threads: Callable[[], list[threading.Thread]], nothing_left: Callable[[], None]
+) -> None:
+    """The last reference ends the scan, also that of a reader over it; the garbage collector isn't needed."""
+    with no_collector():
+        batches = scan()
+        first = next(batches)
+        reader = pa.RecordBatchReader.from_batches(first.schema, batches)
+        assert threads()
 
-    del batches, first, reader
+        del batches, first, reader
 
+        assert threads() == []
     nothing_left()
 
 
@@ -114,61 +131,74 @@ def test_a_scan_in_a_cycle(scan: Any, nothing_left: Callable[[], None]) -> None:
     nothing_left()
 
 
-@pytest.mark.parametrize("where", ["decode", "fetch"])
-def test_a_cycle_that_a_thread_of_the_scan_collects(
+@pytest.fixture
+def closers(monkeypatch: pytest.MonkeyPatch) -> SimpleQueue[str]:
+    """The name of each thread that has closed a scan."""
+    names: SimpleQueue[str] = SimpleQueue()
+    close = pipeline._Pipeline._close
+
+    def closing(scan: Any) -> None:
+        close(scan)
+        names.put(threading.current_thread().name)
+
+    monkeypatch.setattr(pipeline._Pipeline, "_close", closing)
+    return names
+
+
+def test_a_cycle_that_a_decoder_collects(
     scan: Any,
-    watched: Any,
+    closers: SimpleQueue[str],
     threads: Callable[[], list[threading.Thread]],
     nothing_left: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
-    where: str,
 ) -> None:
-    """The garbage collector runs wherever memory is allocated: a thread that can't wait for itself doesn't."""
-    waiting, dropped = threading.Event(), threading.Event()
-    decode, hang = work.decode_columns, watched.answer
+    """The garbage collector runs wherever memory is allocated: a decoder, which can't wait for itself, doesn't."""
+    dropped = threading.Event()
+    decode = work.decode_columns
 
-    def collect() -> None:
-        waiting.set()
-        dropped.wait(HANG_SECONDS)
-        gc.collect()
+    def decoding(footer: Any, layout: Any, group: int, *rest: Any) -> Any:
+        if group:
+            dropped.wait(HANG_SECONDS)
+            gc.collect()
+        return decode(footer, layout, group, *rest)
 
-    def decoding(*arguments: Any) -> Any:
-        found = decode(*arguments)
-        if watched.armed and where == "decode":
-            collect()
-        return found
-
-    async def answer(uri: str, start: int, length: int) -> None:
-        if watched.armed and where == "fetch":
-            collect()
-        await hang(uri, start, length)
-
-    watched.armed = False
     monkeypatch.setattr(work, "decode_columns", decoding)
-    watched.answer = answer
-    gc.disable()
-    try:
-        # With a budget of one byte the next row group is asked for when the first one is gone.
-        cycle: list[Any] = [scan(memory=1)]
+
+    with no_collector():
+        # A unit is a sixteenth of the budget: a row group, of which the first one alone is decoded.
+        cycle: list[Any] = [scan(memory=8_000_000)]
         cycle.append(cycle)
         next(cycle[0])
-        watched.armed = True
-        consumer = threading.Thread(target=_go_on, args=(cycle[0],))
-        consumer.start()
-        assert waiting.wait(HANG_SECONDS)
         del cycle
         dropped.set()
-    finally:
-        gc.enable()
-    consumer.join(HANG_SECONDS)
+        assert closers.get(timeout=HANG_SECONDS) == "lakeflow-close"
     for thread in threads():
         thread.join(HANG_SECONDS)
 
     nothing_left()
 
 
-def _go_on(batches: Any) -> None:
-    next(batches)
+def test_a_cycle_that_the_fetching_thread_collects(
+    scan: Any,
+    watched: Any,
+    closers: SimpleQueue[str],
+    threads: Callable[[], list[threading.Thread]],
+    nothing_left: Callable[[], None],
+) -> None:
+    """Nor does the thread of all requests wait for itself."""
+    watched.first_waits = True
+
+    with no_collector():
+        cycle: list[Any] = [scan()]
+        cycle.append(cycle)
+        next(cycle[0])
+        del cycle
+        watched.loop.call_soon_threadsafe(gc.collect)
+        assert closers.get(timeout=HANG_SECONDS) == "lakeflow-close"
+    for thread in threads():
+        thread.join(HANG_SECONDS)
+
+    nothing_left()
 
 
 def test_a_store_that_fails(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
 
-from lakeflow_io.errors import StoreError
 from lakeflow_io.reader import read_batches
 from lakeflow_io.storage import MemoryTransport
 
@@ -16,11 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string())])
-
-
-def reader_threads() -> list[str]:
-    """The names of threads that a scan started."""
-    return [each.name for each in threading.enumerate() if each.name.startswith(("lakeflow-fetch", "lakeflow-decode"))]
 
 
 class CountingTransport(MemoryTransport):
@@ -89,62 +82,19 @@ def test_small_files_take_one_request_each(memory_files: Callable[..., Any]) -> 
     assert files.transport.requests == {"get_range": 5}
 
 
-def test_a_finished_scan_leaves_no_thread(large: Any) -> None:
+def test_a_finished_scan_leaves_no_thread(large: Any, threads: Callable[[], list[Any]]) -> None:
     """After the last batch, the threads of the scan are gone."""
     large.read()
 
-    assert reader_threads() == []
+    assert threads() == []
 
 
-@pytest.mark.parametrize("memory", [1, None])
-def test_a_consumer_that_stops_early_leaves_no_thread(large: Any, memory: int | None) -> None:
-    """Closing the iterator after one batch ends the scan, whatever was under way."""
-    batches = read_batches(large.spec(), large.pieces, memory=memory, transport=large.transport)
-
-    next(batches)
-    assert reader_threads()
-    batches.close()
-
-    assert reader_threads() == []
-
-
-def test_a_consumer_that_raises_leaves_no_thread(large: Any) -> None:
-    """An exception in the loop body ends the scan when the iterator goes out of scope."""
-
-    def consume() -> None:
-        for _ in read_batches(large.spec(), large.pieces, transport=large.transport):
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        consume()
-
-    assert reader_threads() == []
-
-
-def test_a_scan_that_was_never_started_has_no_thread(large: Any) -> None:
+def test_a_scan_that_was_never_started_has_no_thread(large: Any, threads: Callable[[], list[Any]]) -> None:
     """Nothing runs before the first batch is asked for."""
     batches = read_batches(large.spec(), large.pieces, transport=large.transport)
 
-    assert reader_threads() == []
+    assert threads() == []
     batches.close()
-
-
-def test_a_store_that_fails_ends_the_scan(large: Any) -> None:
-    """A failed request reaches the consumer as it is, and no thread stays behind."""
-
-    class Failing(MemoryTransport):
-        def get_range(self, uri: str, start: int, length: int) -> memoryview:
-            if start < 100_000:
-                raise StoreError(f"{uri}: the store is on fire.")
-            return super().get_range(uri, start, length)
-
-    transport = Failing()
-    transport.objects = large.transport.objects
-
-    with pytest.raises(StoreError, match="on fire"):
-        list(read_batches(large.spec(), large.pieces, transport=transport))
-
-    assert reader_threads() == []
 
 
 def test_two_scans_at_once_do_not_mix(large: Any) -> None:

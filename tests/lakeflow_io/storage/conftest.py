@@ -34,6 +34,8 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
     """Send so many bytes of the body, and end the connection."""
+    hang_up: bool = False
+    """End the connection in place of an answer."""
 
 
 @dataclass
@@ -72,6 +74,19 @@ class Web:
 @pytest.fixture
 def web() -> Iterator[Web]:
     """Web servers on loopback, stopped when the test ends."""
+    with _servers() as servers:
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def lasting_web() -> Iterator[Web]:
+    """The same, stopped when the file's tests have ended."""
+    with _servers() as servers:
+        yield servers
+
+
+@contextmanager
+def _servers() -> Generator[Web]:
     with ExitStack() as stack:
         yield Web(lambda answer: stack.enter_context(_serving(answer)))
 
@@ -94,6 +109,9 @@ def _serving(answer: Callable[[Request], Answer]) -> Generator[Server]:
             request = Request(self.command, self.path, headers, body)
             server.requests.append(request)
             reply = answer(request)
+            if reply.hang_up:
+                self.close_connection = True
+                return
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,8 +13,6 @@ from lakeflow_io.errors import AccessDeniedError, ConfigError, ObjectNotFoundErr
 from lakeflow_io.storage import Boto3Transport, ObjectStoreTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-
     from lakeflow_io.storage import Transport
 
 SECRET = "hunter2-s3cr3t"
@@ -32,59 +28,24 @@ REFUSALS = [
 ]  # fmt: skip
 
 
-class _Refusing(BaseHTTPRequestHandler):
-    """Answers `/bucket/503-SlowDown` so, `/bucket/cut` with half of what it announced, `/bucket/hangup` not at all."""
-
-    protocol_version = "HTTP/1.1"
-    seen: list[str]
-
-    def log_message(self, *_: object) -> None:
-        return
-
-    def do_GET(self) -> None:
-        name = self.path.split("?")[0].removeprefix("/bucket").removeprefix("/") or "500-bucket"
-        self.seen.append(f"{self.command} {name}")
-        status, _, code = name.partition("-")
-        if status in ("cut", "hangup"):
-            if status == "cut":
-                self.send_response(206)
-                self.send_header("Content-Range", "bytes 5-104/105")
-                self.send_header("Content-Length", "100")
-                self.send_header("ETag", '"e"')
-                self.send_header("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
-                self.end_headers()
-                self.wfile.write(b"x" * 50)
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
-            return
-        body = f"<Error><Code>{code}</Code><Message>m</Message><Region>eu-west-1</Region></Error>".encode()
-        self.send_response(int(status))
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_HEAD = do_GET  # noqa: N815  (http.server's names)
-
-
-@contextmanager
-def _serving(kind: type[Any]) -> Generator[tuple[Transport, list[str]]]:
-    seen: list[str] = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Refusing,), {"seen": seen}))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield _transport(f"http://127.0.0.1:{server.server_port}", kind), seen
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 @pytest.fixture(scope="module", params=[ObjectStoreTransport, Boto3Transport], ids=["obstore", "boto3"])
-def refusing(request: pytest.FixtureRequest) -> Iterator[tuple[Transport, list[str]]]:
-    """A transport to a server that refuses, and the requests it got."""
-    with _serving(request.param) as pair:
-        yield pair
+def refusing(request: pytest.FixtureRequest, lasting_web: Any) -> tuple[Transport, list[str]]:
+    """A transport to a server that answers `/bucket/503-SlowDown` so, and the requests that it got."""
+    seen: list[str] = []
+
+    def answer(asked: Any) -> Any:
+        name = asked.path.split("?")[0].removeprefix("/bucket").removeprefix("/") or "500-bucket"
+        seen.append(f"{asked.method} {name}")
+        if name == "hangup":
+            return lasting_web.answer(500, hang_up=True)
+        if name == "cut":
+            found = lasting_web.ranged(asked, b"x" * 105)
+            return lasting_web.answer(206, found.body, found.headers, cut=50)
+        status, _, code = name.partition("-")
+        body = f"<Error><Code>{code}</Code><Message>m</Message><Region>eu-west-1</Region></Error>"
+        return lasting_web.answer(int(status), body.encode())
+
+    return _transport(lasting_web.serve(answer).url, request.param), seen
 
 
 def _transport(endpoint: str, kind: type[Any] = ObjectStoreTransport) -> Transport:

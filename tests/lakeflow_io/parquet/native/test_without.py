@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from lakeflow_io.parquet import decode
 from lakeflow_io.parquet.footer import parse_footer
 from lakeflow_io.parquet.layout import file_layout
 from lakeflow_io.parquet.native import binding, column
@@ -28,6 +29,25 @@ TABLE = pa.table(
 def test_the_library_was_built() -> None:
     """The environment that runs the tests has the decoder: a silent fallback would hide it from all others."""
     assert binding.library() is not None
+
+
+def test_a_scan_uses_it(memory_files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader asks pyarrow for the columns that aren't flat, and for no other."""
+    files = memory_files(TABLE.schema)
+    files.add(TABLE)
+    asked: set[str] = set()
+    with_pyarrow = decode._with_pyarrow
+
+    def noted(footer: Any, group: int, columns: list[str], fetched: Any) -> pa.Table:
+        asked.update(columns)
+        return with_pyarrow(footer, group, columns, fetched)
+
+    monkeypatch.setattr(decode, "_with_pyarrow", noted)
+
+    found = files.read()
+
+    assert TABLE.equals(found)
+    assert asked == {"nested"}
 
 
 def test_everything_reads_without_the_library(

@@ -1,0 +1,48 @@
+"""The server as users start it."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+
+@contextmanager
+def _serving(root: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """`lakeflow serve` on a free port, ready."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "lakeflow", "serve", "--root", str(root), "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        try:
+            url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 30
+            while True:
+                try:
+                    assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
+                    break
+                except httpx.TransportError:
+                    assert process.poll() is None, process.stderr.read()
+                    assert time.monotonic() < deadline
+                    time.sleep(0.02)
+            yield process, url
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[[Path], AbstractContextManager[tuple[subprocess.Popen[bytes], str]]]:
+    """Starts a server over the caches of a folder, in a block; gives its process and its URL."""
+    return _serving
