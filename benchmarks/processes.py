@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,20 @@ def python_for(contender: str) -> str:
 
 
 def run_process(python: str, arguments: list[str], task: dict[str, Any]) -> dict[str, Any]:
-    """Run `python -m arguments...` with a task on its input; what it printed, or `{"error": text}`."""
+    """Run `python -m arguments...` with a task on its input; what it printed, or `{"error": text}`.
+
+    No process finds what an earlier one remembered.
+    """
+    with tempfile.TemporaryDirectory() as cache:
+        return _run(python, arguments, task, cache)
+
+
+def _run(python: str, arguments: list[str], task: dict[str, Any], cache: str) -> dict[str, Any]:
     path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
         [python, "-m", *arguments],
         cwd=_ROOT,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": cache},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -50,7 +50,7 @@ class ImmutableCache:
     Args:
         kind: What is kept of each: the same object may be kept as several things.
         properties: Storage properties. `lakeflow.metadata-cache.folder` is where the file lies, default
-            `$XDG_CACHE_HOME/lakeflow`, else `~/.cache/lakeflow`; `none` keeps nothing on disk.
+            `$XDG_CACHE_HOME/lakeflow`, else `~/.cache/lakeflow`; `none` remembers nothing at all.
             `lakeflow.metadata-cache.bytes` is how large it may become, default 256 MiB.
 
     Raises:
@@ -61,6 +61,7 @@ class ImmutableCache:
         places = [properties.get(name, "") for name in _PLACES] + [os.environ.get(name, "") for name in _ENVIRONMENT]
         self._prefix = "\0".join([kind, *places])
         self._limit = parse_bytes(properties.get(_LIMIT) or _DISK_BYTES)
+        self._off = properties.get(_FOLDER) == _OFF
         self._file = _file(properties.get(_FOLDER))
         self._unsaved: dict[bytes, bytes] = {}
         self._unsaved_bytes = 0
@@ -113,7 +114,7 @@ class ImmutableCache:
             _write(self._file, unsaved, [], self._limit)
 
     def _key(self, uri: str, size: int) -> bytes | None:
-        if uri.startswith(_NEAR):
+        if self._off or uri.startswith(_NEAR):
             return None
         return hashlib.blake2b(f"{self._prefix}\0{size}\0{uri}".encode(), digest_size=16).digest()
 
@@ -148,8 +149,6 @@ _memory = _Memory(_MEMORY_BYTES)
 
 
 def _file(folder: str | None) -> Path | None:
-    if folder == _OFF:
-        return None
     try:
         chosen = Path(folder or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "lakeflow").expanduser()
     except RuntimeError:  # nobody's home

@@ -89,19 +89,39 @@ def test_nobody_else_may_look(forget: Callable[[], None]) -> None:
     assert file.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_folder_of_ones_own(tmp_path: Path, forget: Callable[[], None]) -> None:
-    """The property says where; without a disk the process still remembers."""
+def test_a_folder_of_ones_own(tmp_path: Path) -> None:
+    """The property says where."""
     chosen = {"lakeflow.metadata-cache.folder": str(tmp_path / "chosen")}
+
     assert saved(**chosen).parent == tmp_path / "chosen"
+    assert found(**chosen) == b"footer"
+
+
+def test_it_can_be_turned_off(tmp_path: Path) -> None:
+    """On disk and in memory."""
     none = {"lakeflow.metadata-cache.folder": "none"}
     cache = ImmutableCache("footer", none)
-    cache.keep("s3://bucket/b", 1, b"b")
+    cache.keep(URI, 100, b"footer")
     cache.save()
 
-    assert found("s3://bucket/b", 1, **none) == b"b"
-    forget()
-    assert found("s3://bucket/b", 1, **none) is None
-    assert found(**chosen) == b"footer"
+    assert found(**none) is None
+    assert found() is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_process_without_a_disk_remembers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it read itself; nobody's home is no error."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "expanduser", _homeless)
+
+    ImmutableCache("footer", {}).keep(URI, 100, b"footer")
+
+    assert found() == b"footer"
+    assert not list(tmp_path.iterdir())
+
+
+def _homeless(_: Path) -> Path:
+    raise RuntimeError("Could not determine home directory.")
 
 
 @pytest.mark.parametrize("damage", [b"", b"no database at all", b"SQLite format 3\0" + bytes(4096)])
