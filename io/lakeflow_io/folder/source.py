@@ -170,14 +170,9 @@ def _several(paths: object) -> list[Any]:
 
 def _read_footers(transport: Transport, files: Sequence[tuple[str, int]]) -> list[Footer]:
     if len(files) <= 1:
-        return [_bare(read_footer(transport, *file)) for file in files]
+        return [read_footer(transport, *file) for file in files]
     with ThreadPoolExecutor(_FOOTER_THREADS, "lakeflow-footers") as threads:
-        return list(threads.map(lambda file: _bare(read_footer(transport, *file)), files))
-
-
-def _bare(footer: Footer) -> Footer:
-    # The tail of a small file is the whole file, and there may be many.
-    return replace(footer, tail_start=footer.size, tail=memoryview(b""))
+        return list(threads.map(lambda file: read_footer(transport, *file), files))
 
 
 def _layout(footer: Footer) -> _Layout:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from lakeflow_io.errors import UnsupportedError
+from lakeflow_io.iceberg.expected import expected_chunks, leaf_ids
 from lakeflow_io.iceberg.translate import translated
 from lakeflow_io.iceberg.vended import table_store
 
@@ -46,6 +47,8 @@ class Piece:
     """Where row groups begin in this piece, ascending, as far as the manifest knows."""
     constants: tuple[tuple[int, Any], ...] = ()
     """Values by field id for columns that a file may leave to its identity partition."""
+    chunks: tuple[tuple[int, int, int], ...] = ()
+    """Field id, start and length of columns that the scan reads, as `expected_chunks` guesses them."""
 
     @property
     def bytes(self) -> int:
@@ -68,6 +71,8 @@ class ReadSpec:
     format_version: TableVersion
     store: dict[str, str] = field(repr=False)
     """Storage properties, with credentials."""
+    width: int = 0
+    """Leaf columns of the table; 0 where that is unknown."""
     match: Literal["id", "name"] = "id"
     """What tells which column of a file is which: Iceberg's field ids, or, in a folder of plain files, names."""
 
@@ -98,6 +103,7 @@ def read_spec(
         name_mapping=table.metadata.name_mapping(),
         format_version=table.metadata.format_version,
         store=table_store(table),
+        width=sum(1 for _ in leaf_ids(schema.fields)),
     )
 
 
@@ -140,6 +146,8 @@ def plan_pieces(table: Table, spec: ReadSpec) -> list[Piece]:
                 f"{spec.source} has equality deletes, which this version does not apply.", _COMPACT
             ) from error
     specs = metadata.specs()
+    order, wanted = list(leaf_ids(table.schema().fields)), set(leaf_ids(spec.filter_columns.fields))
+    guesses = len(wanted) < spec.width  # else row groups are read whole
     pieces = []
     for task in tasks:
         file = task.file
@@ -156,6 +164,7 @@ def plan_pieces(table: Table, spec: ReadSpec) -> list[Piece]:
                 splits=tuple(sorted(file.split_offsets or ())),
                 partition_key=f"{file.spec_id}:{[file.partition[i] for i in range(len(partition_spec.fields))]!r}",
                 constants=_identity_values(partition_spec, file),
+                chunks=expected_chunks(file, order, wanted) if guesses else (),
             )
         )
     return sorted(pieces, key=lambda piece: piece.path)

@@ -32,16 +32,13 @@ _ENCRYPTED_MAGIC = b"PARE"
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """A decoded footer, and the end of the file that came with it."""
+    """A decoded footer."""
 
     uri: str
     size: int
     """Bytes of the file."""
     metadata: Any
     """`pyarrow.parquet.FileMetaData`."""
-    tail_start: int
-    tail: memoryview
-    """Bytes `[tail_start, size)`: the whole file where it is small, nothing where the footer was known already."""
     schema_bytes: bytes | None
     """What tells one schema from another, where it is known: files of one writer have one."""
 
@@ -85,8 +82,8 @@ def footer_range(uri: str, size: int, tail: memoryview) -> ByteRange:
     return ByteRange(start, length)
 
 
-def parse_footer(uri: str, size: int, tail_start: int, tail: memoryview) -> Footer:
-    """Decode a footer that lies within `tail`, bytes `[tail_start, size)` of the file.
+def parse_footer(uri: str, size: int, tail: memoryview) -> Footer:
+    """Decode a footer that lies within `tail`, the last bytes of a file.
 
     Raises:
         CorruptFileError: it doesn't decode.
@@ -94,7 +91,7 @@ def parse_footer(uri: str, size: int, tail_start: int, tail: memoryview) -> Foot
     """
     where = footer_range(uri, size, tail)
     # A footer alone, preceded by the magic bytes, is a valid file for reading metadata.
-    footer = tail[where.start - tail_start :]
+    footer = tail[where.start - size :]
     try:
         metadata = pq.read_metadata(pa.BufferReader(_MAGIC + bytes(footer)))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -104,7 +101,7 @@ def parse_footer(uri: str, size: int, tail_start: int, tail: memoryview) -> Foot
         raise UnsupportedError(f"{uri} has encrypted columns.", "lakeflow reads unencrypted Parquet files.")
     if fault is not None:
         raise _corrupt(uri, f"its footer is damaged: {fault}")
-    return Footer(uri, size, metadata, tail_start, tail, schema_bytes(footer[: where.length]))
+    return Footer(uri, size, metadata, schema_bytes(footer[: where.length]))
 
 
 def read_footer(transport: Transport, uri: str, size: int) -> Footer:
@@ -118,8 +115,8 @@ def read_footer(transport: Transport, uri: str, size: int) -> Footer:
     tail = transport.get_range(uri, asked.start, asked.length) if size else memoryview(b"")
     start = footer_range(uri, size, tail).start
     if start < asked.start:
-        tail, asked = transport.get_range(uri, start, size - start), ByteRange(start, size - start)
-    return parse_footer(uri, size, asked.start, tail)
+        tail = transport.get_range(uri, start, size - start)
+    return parse_footer(uri, size, tail)
 
 
 def _corrupt(uri: str, why: str) -> CorruptFileError:

@@ -121,13 +121,28 @@ class FetchedRanges:
 
     Args:
         uri: Named in errors.
-        parts: Fetched ranges without overlap, and their bytes.
+        parts: Fetched ranges, which may overlap, and their bytes.
+
+    Attributes:
+        parts: The same, sorted.
+        bytes: How many they are.
     """
 
     def __init__(self, uri: str, parts: Iterable[tuple[ByteRange, memoryview]]) -> None:
         self._uri = uri
-        self._parts = sorted(parts, key=lambda part: part[0].start)
-        self._starts = [where.start for where, _ in self._parts]
+        self.parts = sorted(parts, key=lambda part: part[0])
+        self.bytes = sum(len(data) for _, data in self.parts)
+        self._starts = [where.start for where, _ in self.parts]
+
+    def covers(self, start: int, length: int) -> bool:
+        """Whether bytes `[start, start + length)` are among them."""
+        end = start + length
+        while start < end:
+            found = self._part(start, end)
+            if found is None:
+                return False
+            start = found[0].end
+        return True
 
     def view(self, start: int, length: int) -> memoryview:
         """Bytes `[start, start + length)`: not copied where one request brought them.
@@ -135,20 +150,26 @@ class FetchedRanges:
         Raises:
             InternalError: they weren't fetched.
         """
-        found = bisect_right(self._starts, start) - 1
-        if found >= 0:
-            where, data = self._parts[found]
-            if start + length <= where.end:
-                return data[start - where.start : start - where.start + length]
-        return self._joined(found, start, length)
-
-    def _joined(self, first: int, start: int, length: int) -> memoryview:
-        taken, at = bytearray(), start
-        for where, data in self._parts[max(first, 0) :]:
-            if len(taken) == length or not where.start <= at < where.end:
-                break
-            taken += data[at - where.start : at - where.start + length - len(taken)]
-            at = where.end
-        if len(taken) != length:
-            raise InternalError(f"{self._uri}: bytes {start}-{start + length} are needed and were not fetched.")
+        taken, at, end = bytearray(), start, start + length
+        while at < end:
+            found = self._part(at, end)
+            if found is None:
+                raise InternalError(f"{self._uri}: bytes {start}-{end} are needed and were not fetched.")
+            where, data = found
+            piece = data[at - where.start : end - where.start]
+            if len(piece) == length:
+                return piece
+            taken += piece
+            at += len(piece)
         return memoryview(taken)
+
+    def _part(self, start: int, end: int) -> tuple[ByteRange, memoryview] | None:
+        """The part with bytes from `start` on that goes on to `end`; without one, the part that goes on farthest."""
+        best = None
+        for index in range(bisect_right(self._starts, start) - 1, -1, -1):
+            part = self.parts[index]
+            if part[0].end >= end:
+                return part
+            if part[0].end > (best[0].end if best else start):
+                best = part
+        return best

@@ -21,6 +21,7 @@ from lakeflow_io.iceberg.projection import OutputShape
 from lakeflow_io.reader.decoders import Decoders
 from lakeflow_io.reader.fetch import Fetcher
 from lakeflow_io.reader.files import Files
+from lakeflow_io.reader.footers import Footers
 from lakeflow_io.reader.held import Held
 from lakeflow_io.reader.located import located
 from lakeflow_io.reader.report import Counters
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["output_schema", "read_batches"]
 
-# Of the budget: what tails of files may take that are opened ahead, and one unit at most.
+# Of the budget: what footers may take that are fetched ahead, and one unit at most.
 _TAIL_SHARE, _UNIT_SHARE = 4, 16
 # Units under way: each takes some kilobytes of Python's own.
 _MOST_STARTED = 1024
@@ -110,17 +111,17 @@ class _Pipeline:
         self._held = Held(budget - tails, available_cpus(), counters)
         self._scanning = Scanning(shape, self._fetcher, self._decoders, counters, self._held, self._event.set)
         try:
-            self._files = Files(
+            self._footers = Footers(
                 spec,
-                shape,
                 pieces,
+                columns=len(shape.read_schema),
                 fetcher=self._fetcher,
                 cache=ImmutableCache("footer", spec.store) if spec.match == "id" else None,
-                tail_budget=tails,
-                unit_cost=budget // _UNIT_SHARE,
+                budget=tails,
                 counters=counters,
                 wake=self._event.set,
             )
+            self._files = Files(spec, shape, self._footers, unit_cost=budget // _UNIT_SHARE, counters=counters)
         except BaseException:
             self._fetcher.close()
             raise
@@ -144,6 +145,7 @@ class _Pipeline:
         self._started.clear()
         self._upcoming = None
         self._files.close()
+        self._footers.close()
         self._held.close()
         self._counters.ended = time.perf_counter()
 
@@ -157,7 +159,7 @@ class _Pipeline:
             yield from self._tables()
         except Exception as error:  # noqa: BLE001  (one place makes all of them ours)
             if isinstance(error, DataError):
-                self._files.distrust()
+                self._footers.distrust()
             failure = located(error, f"for {self._spec.source}")
         else:
             return

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lakeflow_io.iceberg.row_groups import FileRowGroups
     from lakeflow_io.parquet.footer import Footer
     from lakeflow_io.parquet.layout import FileLayout
+    from lakeflow_io.parquet.ranges import FetchedRanges
     from lakeflow_io.reader.report import Counters
 
 __all__ = ["OpenFile", "RowGroup", "Unit", "fixed_width", "pack", "wanted_row_groups"]
@@ -36,6 +37,8 @@ class OpenFile:
     layout: FileLayout
     projection: FileProjection
     constants: dict[int, Any]
+    there: FetchedRanges
+    """What came with the footer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ def wanted_row_groups(
                 "the file is damaged; restore it or roll the table back to a snapshot without it.",
             )
         decoded = max(sum(chunk.uncompressed for chunk in chunks), rows * row_bytes)
-        fetched = sum(chunk.length for chunk in chunks if chunk.start < file.footer.tail_start)
+        fetched = sum(chunk.length for chunk in chunks if not file.there.covers(chunk.start, chunk.length))
         yield RowGroup(index, rows, dict(zip(leaves, chunks, strict=True)), fetched, decoded, match is Match.ALL)
 
 
@@ -139,7 +142,7 @@ def pack(file: OpenFile, groups: Iterable[RowGroup], most_cost: int) -> Iterator
         unit.promised += group.decoded_bytes
         unit.cost += group.cost
     if unit.groups:
-        unit.cost += len(file.footer.tail)
+        unit.cost += file.there.bytes
         yield unit
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 from lakeflow_io.budget import available_cpus
 from lakeflow_io.errors import CorruptFileError
 from lakeflow_io.parquet.decode import decode_columns
-from lakeflow_io.parquet.ranges import MAX_REQUEST_BYTES, ByteRange, FetchedRanges, coalesce
+from lakeflow_io.parquet.ranges import MAX_REQUEST_BYTES, FetchedRanges, coalesce
 from lakeflow_io.reader.located import located
 
 if TYPE_CHECKING:
@@ -134,11 +134,10 @@ class Work:
         file = self._unit.file
         leaves = file.layout.indices(file.projection.fetched(names))
         chunks = [group.chunks[leaf] for group in groups for leaf in leaves]
-        footer = file.footer
-        missing = [where for where in chunks if where.start < footer.tail_start and where.length]
-        there = [(ByteRange(footer.tail_start, len(footer.tail)), footer.tail)]
+        there, uri = file.there, file.footer.uri
+        missing = [where for where in chunks if where.length and not there.covers(where.start, where.length)]
         if not missing:
-            self._decode_in_turn(groups, names, FetchedRanges(footer.uri, there), then)
+            self._decode_in_turn(groups, names, there, then)
             return
         wanted = sum(where.length for where in missing)
         self._scanning.counters.bytes_wanted += wanted
@@ -150,12 +149,12 @@ class Work:
                 self._fail(got)
                 return
             try:
-                parts = [*there, *zip(requests, got, strict=True)]
-                self._decode_in_turn(groups, names, FetchedRanges(footer.uri, parts), then)
+                parts = [*there.parts, *zip(requests, got, strict=True)]
+                self._decode_in_turn(groups, names, FetchedRanges(uri, parts), then)
             except BaseException as error:  # noqa: BLE001  (the consumer's thread raises it)
                 self._fail(located(error, self._where))
 
-        self._scanning.fetcher.fetch(self._order, footer.uri, requests, came)
+        self._scanning.fetcher.fetch(self._order, uri, requests, came)
 
     def _decode_in_turn(
         self, groups: Sequence[RowGroup], names: tuple[str, ...], fetched: FetchedRanges, then: Callable[[], None]

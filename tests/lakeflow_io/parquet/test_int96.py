@@ -34,7 +34,7 @@ def test_int96_is_microseconds_wherever_it_lies(store_schema: bool) -> None:  # 
     data = pa.table({"at": pa.array(MOMENTS, pa.timestamp("us")), "in": pa.array([{"at": MOMENTS[1]}] * 4, kind)})
     file = as_int96(data, store_schema=store_schema)
 
-    layout = file_layout(parse_footer("memory", len(file), 0, memoryview(file)))
+    layout = file_layout(parse_footer("memory", len(file), memoryview(file)))
 
     assert data.schema.types == layout.schema.types
     assert layout.flat == {}

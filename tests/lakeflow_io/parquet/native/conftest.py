@@ -21,7 +21,7 @@ def _written(data: pa.Table, **options: Any) -> bytes:
 
 
 def _natively(file: bytes, group: int = 0, change: Any = None) -> dict[str, pa.Array | None]:
-    footer = parse_footer("memory", len(file), 0, memoryview(file))
+    footer = parse_footer("memory", len(file), memoryview(file))
     layout = file_layout(footer)
     rows = footer.metadata.row_group(group)
     jobs = []

@@ -66,7 +66,7 @@ def damage_all(data: bytes, step: int) -> int:
         damaged = bytearray(data)
         damaged[start + number // 256] = number % 256
         try:
-            footer = parse_footer("damaged", len(damaged), 0, memoryview(damaged))
+            footer = parse_footer("damaged", len(damaged), memoryview(damaged))
         except (CorruptFileError, UnsupportedError):
             refused += 1
             continue
@@ -100,7 +100,7 @@ def test_the_column_is_named(found: bytes, changed: bytes, said: str) -> None:
     damaged = data[:4] + footer + struct.pack("<I", len(footer)) + b"PAR1"
 
     with pytest.raises(CorruptFileError) as caught:
-        parse_footer("s3://bucket/file.parquet", len(damaged), 0, memoryview(damaged))
+        parse_footer("s3://bucket/file.parquet", len(damaged), memoryview(damaged))
 
     assert said in caught.value.message
     assert "s3://bucket/file.parquet" in caught.value.message
@@ -118,7 +118,7 @@ def test_footers_of_other_writers_are_sound(tmp_path: Path) -> None:
 
     for path in tmp_path.iterdir():
         data = path.read_bytes()
-        assert parse_footer(path.name, len(data), 0, memoryview(data)).metadata.num_rows == 10
+        assert parse_footer(path.name, len(data), memoryview(data)).metadata.num_rows == 10
 
 
 class _Keys(encryption.KmsClient):
@@ -143,7 +143,7 @@ def test_encrypted_columns_are_unsupported() -> None:
     data = file.getvalue()
 
     with pytest.raises(UnsupportedError, match="encrypted columns"):
-        parse_footer("encrypted", len(data), 0, memoryview(data))
+        parse_footer("encrypted", len(data), memoryview(data))
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def test_an_interrupt_within_a_page_is_no_data(written: Any, natively: Any, monk
 def test_a_footer_that_lies_about_sizes_is_left_to_pyarrow(rows: int, uncompressed: int, written: Any) -> None:
     """Claims of more than there is, or than memory holds: nothing is decoded, and nothing is raised."""
     file = written(pa.table({"n": list(range(100)), "s": ["text"] * 100}), compression="none")
-    footer = parse_footer("memory", len(file), 0, memoryview(file))
+    footer = parse_footer("memory", len(file), memoryview(file))
     chunks = column_chunks(footer.metadata.row_group(0), [0, 1])
     jobs = [
         (flat, chunk._replace(uncompressed=uncompressed), memoryview(file)[chunk.start : chunk.end])

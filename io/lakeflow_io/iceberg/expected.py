@@ -1,0 +1,89 @@
+"""What a manifest tells of where a file's columns lie, before its footer has been read: a guess, to be verified.
+
+Writers put column chunks one behind the other, in the order of the schema. So in a file of one row group
+their sizes, which manifests have, say where each begins; and where all columns are read, the beginnings of
+row groups are enough.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lakeflow_io.parquet.ranges import ByteRange, coalesce
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.types import NestedField
+
+    from lakeflow_io.iceberg.plan import Piece, ReadSpec
+
+__all__ = ["expected_chunks", "expected_ranges", "leaf_ids"]
+
+# Pieces are pickled by the thousand.
+_MOST_CHUNKS = 64
+# Small enough that what is expected comes over several connections.
+_REQUEST_BYTES = 2 * 1024 * 1024
+
+
+def leaf_ids(fields: Sequence[NestedField]) -> Iterator[int]:
+    """Field ids of the leaf columns beneath `fields`, in the order in which files have them."""
+    for field in fields:
+        children = _children(field.field_type)
+        if children:
+            yield from leaf_ids(children)
+        else:
+            yield field.field_id
+
+
+def _children(kind: Any) -> Sequence[NestedField]:
+    from pyiceberg.types import ListType, MapType, StructType
+
+    if isinstance(kind, StructType):
+        return kind.fields
+    if isinstance(kind, ListType):
+        return [kind.element_field]
+    return [kind.key_field, kind.value_field] if isinstance(kind, MapType) else []
+
+
+def expected_chunks(file: DataFile, order: Sequence[int], wanted: Collection[int]) -> tuple[tuple[int, int, int], ...]:
+    """Where the wanted columns of a file lie; nothing where its manifest doesn't tell.
+
+    Args:
+        file: As its manifest has it.
+        order: Field ids of the table's leaf columns, as files have them.
+        wanted: Those that are read.
+
+    Returns:
+        Field id, start and length in bytes of each.
+    """
+    splits, sizes = file.split_offsets or (), file.column_sizes or {}
+    if len(splits) != 1 or len(wanted) > _MOST_CHUNKS:
+        return ()
+    found, start = [], splits[0]
+    for field_id in order:
+        size = sizes.get(field_id, 0)
+        if size > 0 and field_id in wanted:
+            found.append((field_id, start, size))
+        start += max(0, size)
+    return tuple(found) if start < file.file_size_in_bytes else ()
+
+
+def expected_ranges(spec: ReadSpec, piece: Piece, end: int) -> list[ByteRange]:
+    """What may be asked for together with a file's footer: its first row group, as far as it is read.
+
+    Args:
+        spec: What is read. With a filter, statistics may leave any row group out.
+        piece: Of which file.
+        end: Where what comes with the footer begins.
+    """
+    if spec.filter is not None or not piece.splits or not piece.start <= piece.splits[0] < piece.end:
+        return []
+    wanted = set(leaf_ids(spec.filter_columns.fields))
+    if len(wanted) >= spec.width > 0:
+        chunks = [(piece.splits[0], piece.splits[1] if len(piece.splits) > 1 else min(piece.end, end))]
+    else:
+        chunks = [(start, start + length) for field_id, start, length in piece.chunks if field_id in wanted]
+    ranges = [ByteRange(start, min(stop, end) - start) for start, stop in chunks if start < min(stop, end)]
+    return coalesce(ranges, _REQUEST_BYTES)

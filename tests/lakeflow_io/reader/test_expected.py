@@ -1,0 +1,192 @@
+"""What is asked for together with a first footer is used where it was guessed right, and else asked for again."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakeflow_io.iceberg.expected import leaf_ids
+from lakeflow_io.parquet.ranges import column_chunks
+from lakeflow_io.reader import Counters, footers
+from lakeflow_io.storage import MemoryTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+    import lakeflow as lf
+
+ROWS = 150_000
+SCHEMA = pa.schema([("a", pa.float64()), ("b", pa.float64()), ("c", pa.float64())])
+
+
+class Noting(MemoryTransport):
+    """Notes ranges before any of those that were sent with them is answered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[tuple[int, int] | None] = []
+
+    async def get_range_async(
+        self, uri: str, start: int, length: int, on_first_byte: Callable[[], None] | None = None
+    ) -> memoryview:
+        """As asked."""
+        self.events.append((start, length))
+        await asyncio.sleep(0)  # requests that were sent at the same moment come first
+        self.events.append(None)
+        return await super().get_range_async(uri, start, length, on_first_byte)
+
+    @property
+    def trips(self) -> int:
+        """Round trips, one after the other."""
+        asked = [event is not None for event in self.events]
+        return sum(now and not before for before, now in zip([False, *asked], asked, strict=False))
+
+
+def files(memory_files: Any, row_group: int = ROWS) -> Any:
+    """One file of 3.6 MB that doesn't compress."""
+    made = memory_files(SCHEMA, row_group=row_group)
+    made.transport = Noting()
+    random = np.random.default_rng(0)
+    made.add(pa.table({name: random.random(ROWS) for name in SCHEMA.names}))
+    return made
+
+
+def told(files: Any) -> None:
+    """Write into the piece what a manifest tells of its columns."""
+    piece = files.pieces[0]
+    group = pq.read_metadata(pa.BufferReader(files.transport.objects[piece.path])).row_group(0)
+    chunks = column_chunks(group, range(group.num_columns))
+    ids = leaf_ids(files.schema.fields)
+    files.pieces[0] = replace(
+        piece, chunks=tuple((each, chunk.start, chunk.length) for each, chunk in zip(ids, chunks, strict=True))
+    )
+
+
+def read(files: Any, columns: list[str] | None = None, where: str | None = None) -> tuple[pa.Table, Counters]:
+    """All rows, and what it took."""
+    counters = Counters()
+    spec = replace(files.spec(columns, where), width=len(SCHEMA))
+    return files.read(spec, counters=counters), counters
+
+
+def test_all_columns_come_in_one_round_trip(memory_files: Any) -> None:
+    """Beginnings of row groups are enough; nothing is fetched twice."""
+    made = files(memory_files)
+
+    found, counters = read(made)
+
+    assert found.num_rows == ROWS
+    assert made.transport.trips == 1
+    assert counters.bytes_fetched <= made.pieces[0].file_size
+
+
+def test_some_columns_come_in_one_round_trip(memory_files: Any) -> None:
+    """Where the manifest has their sizes; and no other column does."""
+    made = files(memory_files)
+    told(made)
+
+    found, counters = read(made, ["c", "a"])
+
+    assert found.column_names == ["c", "a"]
+    assert made.transport.trips == 1
+    assert counters.bytes_fetched < made.pieces[0].file_size * 0.75
+
+
+def test_without_sizes_it_takes_two(memory_files: Any) -> None:
+    """The footer, then the columns."""
+    made = files(memory_files)
+
+    read(made, ["c", "a"])
+
+    assert made.transport.trips == 2
+
+
+def test_a_filter_waits_for_statistics(memory_files: Any) -> None:
+    """Which may leave all of it out: nothing is guessed."""
+    made = files(memory_files)
+    told(made)
+
+    found, counters = read(made, where="a > 2")
+
+    assert found.num_rows == 0
+    assert counters.bytes_fetched < 100_000
+
+
+def test_one_row_group_is_enough_to_begin_with(memory_files: Any) -> None:
+    """The first one of a piece comes with the footer, the others when the budget has room for them."""
+    made = files(memory_files, row_group=ROWS // 3)
+    whole = read(made)[0]
+    second = made.pieces[0].splits[1]
+    made.pieces[0] = replace(made.pieces[0], start=second, splits=made.pieces[0].splits[1:])
+    made.transport.events.clear()
+
+    found, _ = read(made)
+
+    assert found.equals(whole.slice(ROWS // 3))
+    first = made.transport.events[: made.transport.events.index(None)]
+    assert second in [event[0] for event in first if event]
+
+
+def test_a_large_row_group_is_not_guessed(memory_files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a round trip could bring isn't asked for before its footer."""
+    monkeypatch.setattr(footers, "_MOST_EXPECTED_BYTES", 1_000_000)
+    made = files(memory_files)
+
+    read(made)
+
+    assert made.transport.trips == 2
+
+
+@given(st.data())
+def test_any_guess_gives_the_same_rows(memory_files: Any, data: st.DataObject) -> None:
+    """However wrong it is: chunks and row groups anywhere, of any size, more or fewer than there are."""
+    made = memory_files(SCHEMA, row_group=data.draw(st.sampled_from([ROWS, ROWS // 2])))
+    random = np.random.default_rng(0)
+    made.add(pa.table({name: random.random(ROWS) for name in SCHEMA.names}))
+    columns = data.draw(st.lists(st.sampled_from(SCHEMA.names), min_size=1, unique=True))
+    whole = made.read(made.spec(columns))
+    piece, size = made.pieces[0], made.pieces[0].file_size
+    guess = st.tuples(st.integers(1, 3), st.integers(0, size - 1), st.integers(1, size))
+    made.pieces[0] = replace(
+        piece,
+        chunks=tuple(data.draw(st.lists(guess, max_size=4))),
+        splits=tuple(sorted(data.draw(st.sets(st.integers(0, size - 1), min_size=1, max_size=3)))),
+    )
+
+    found, _ = read(made, columns)
+
+    assert found.equals(whole)
+
+
+def test_a_plan_guesses_right(embedded: lf.Lake) -> None:
+    """From what manifests have of a file with nested columns, those beneath maps in the files' order."""
+    schema = pa.schema(
+        [
+            ("id", pa.int64()),
+            ("map", pa.map_(pa.string(), pa.struct([("x", pa.int64()), ("y", pa.list_(pa.string()))]))),
+            ("struct", pa.struct([("a", pa.int64()), ("b", pa.string())])),
+            ("text", pa.string()),
+        ]
+    )
+    table = embedded.create_table("kg.nested", schema)
+    rows = [
+        {"id": i, "map": [("k", {"x": i, "y": ["l"]})], "struct": {"a": i, "b": "b"}, "text": str(i)} for i in range(9)
+    ]
+    table.append(pa.Table.from_pylist(rows, schema))
+
+    (piece,) = table.scan(columns=["text", "map", "id"]).pieces
+    group = pq.read_metadata(piece.path.removeprefix("file://")).row_group(0)
+
+    real = {group.column(leaf).path_in_schema: column_chunks(group, [leaf])[0] for leaf in range(group.num_columns)}
+    wanted = sorted((chunk.start, chunk.length) for path, chunk in real.items() if not path.startswith("struct"))
+    assert [(start, length) for _, start, length in piece.chunks] == wanted
+    assert table.scan().pieces[0].chunks == ()
