@@ -247,11 +247,17 @@ def test_wrong_arguments_are_refused(years: Path, options: Any, error: type[Exce
         lf.scan_parquet(years, **options)
 
 
-@pytest.mark.parametrize("path", [[], 5, [5], None])
+@pytest.mark.parametrize("path", [[], 5, [5], None, "a\0b", ["a", "s3://bucket/\0"]])
 def test_what_is_no_path_is_refused(path: Any) -> None:
     """Nothing and numbers."""
     with pytest.raises(InputError):
         lf.scan_parquet(path)
+
+
+def test_union_by_name_is_yes_or_no(tmp_path: Path) -> None:
+    """A list of names isn't."""
+    with pytest.raises(InputError, match="union_by_name"):
+        lf.scan_parquet(tmp_path, union_by_name=["id"])  # type: ignore[arg-type]
 
 
 def test_an_empty_folder_is_a_not_found_error(tmp_path: Path) -> None:

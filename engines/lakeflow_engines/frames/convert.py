@@ -58,7 +58,7 @@ def duckdb_relation(data: Any, connection: Any = None) -> Any:
 
     Raises:
         ConfigError: DuckDB isn't installed.
-        InputError: `connection` is none of DuckDB's.
+        InputError: `connection` is none of DuckDB's, or closed.
     """
     try:
         import duckdb
@@ -68,7 +68,10 @@ def duckdb_relation(data: Any, connection: Any = None) -> Any:
         connection = duckdb.connect()
     if not isinstance(connection, duckdb.DuckDBPyConnection):
         raise InputError(f"{connection!r} is no DuckDB connection.", "pass what duckdb.connect() returns, or nothing.")
-    return connection.from_arrow(data)
+    try:
+        return connection.from_arrow(data)
+    except duckdb.ConnectionException as error:
+        raise InputError(f"The DuckDB connection can't be used: {error}", "pass an open one, or nothing.") from error
 
 
 def _unchanged(data: pa.Table) -> pa.Table:

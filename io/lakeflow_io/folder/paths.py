@@ -51,6 +51,8 @@ def take_apart(path: str | os.PathLike[str]) -> Given:
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise InputError(f"{path!r} is no path.", "give a path, a URI or a glob, or a list of them.")
     text = os.fspath(path)
+    if "\0" in text:
+        raise InputError(f"{text!r} is no path: it has a NUL character.", "give a path, a URI or a glob.")
     uri = text if "://" in text else "file://" + os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111  (a Path would drop the // of a URI, and keep "..")
     scheme, _, rest = uri.partition("://")
     bucket, *parts = rest.rstrip("/").split("/")

@@ -148,6 +148,8 @@ def open_folder(
     given = [take_apart(path) for path in _several(paths)]
     if not given:
         raise InputError("There are no paths to read.", "give a path, a URI or a glob, or a list of them.")
+    if not isinstance(union_by_name, bool):
+        raise InputError(f"union_by_name={union_by_name!r} is neither True nor False.", "give one of them.")
     if schema is not None:
         check_asked(schema)
     if schema is not None and union_by_name:

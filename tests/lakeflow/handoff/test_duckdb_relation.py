@@ -140,3 +140,12 @@ def test_what_is_no_connection_is_refused(mixed: lf.Table) -> None:
     """The message shows it."""
     with pytest.raises(InputError, match=r"'file\.db'"):
         mixed.scan().to_duckdb("file.db")  # type: ignore[arg-type]
+
+
+def test_a_closed_connection_is_refused(mixed: lf.Table) -> None:
+    """By our own error."""
+    connection = duckdb.connect()
+    connection.close()
+
+    with pytest.raises(InputError, match="connection"):
+        mixed.scan().to_duckdb(connection)

@@ -6,6 +6,8 @@ import pickle
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -97,7 +99,7 @@ def test_a_limit_reads_little_more_than_it_must(pieces: list[Any], n: int, filte
     assert all(memory == 1 for piece, memory in opened[:1] if filtered or piece.rows > n)
 
 
-@pytest.mark.parametrize("n", [-1, 2.5, "3", None])
+@pytest.mark.parametrize("n", [-1, 2.5, "3", None, True])
 def test_a_limit_is_a_count(mixed: lf.Table, n: Any) -> None:
     """Anything else is refused."""
     with pytest.raises(InputError):
@@ -128,3 +130,23 @@ def test_a_filter_that_does_not_fit_is_refused(mixed: lf.Table) -> None:
         mixed.scan().where("i > 'text'")
     with pytest.raises(NotFoundError):
         mixed.scan().where("nope > 1")
+
+
+def test_a_limit_may_be_any_integer(mixed: lf.Table) -> None:
+    """numpy's, and one that is larger than anything."""
+    assert len(mixed.scan().limit(np.int64(3)).read()) == 3
+    assert len(mixed.scan().limit(2**70).read()) == 36
+
+
+def test_a_report_is_of_the_last_pass_over_any_part(mixed: lf.Table) -> None:
+    """Also of one that a query on a LazyFrame or a relation made."""
+    scan = mixed.scan()
+    with pytest.raises(InputError):
+        scan.report()
+
+    scan.to_polars_lazy().filter(pl.col("row") == 3).collect()
+    assert (scan.report().files, scan.report().rows) == (1, 1)
+    scan.to_duckdb().filter("row < 2").fetchall()
+    assert scan.report().rows == 2
+    scan.select("i").read()
+    assert scan.report().rows == 36
