@@ -5,14 +5,15 @@ So beside the credentials travels a description of where to ask for the next one
 more properties among those of the store; a worker on another machine asks by itself:
 
     lakeflow.credentials.table      the table's identifier, a JSON list of names
-    lakeflow.credentials.location   where the table lies: of several credentials, the one for it is taken
+    lakeflow.credentials.location   the table's folder: of several credentials, the one for it is taken
     lakeflow.credentials.catalog    the properties of its REST catalog, a JSON object
 
 or, for who has credentials from elsewhere:
 
     lakeflow.credentials.function   `package.module:function`; takes nothing, returns storage properties
 
-Java's `client.refresh-credentials-enabled=false` turns the first form off.
+Java's `client.refresh-credentials-enabled=false` turns the first form off. Properties that begin with
+`lakeflow.` are the caller's alone: those that a catalog or a table answers with are left out.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ _FAILED_SECONDS = 0.5
 
 
 class CredentialSource(Protocol):
-    """Where fresh credentials come from; picklable where it has to travel."""
+    """Where fresh credentials come from."""
 
     def __call__(self) -> Mapping[str, str]:
         """Fresh storage properties (`s3.access-key-id`, ..., and until when they are good)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from obstore.exceptions import BaseError
@@ -63,7 +64,13 @@ def open_store(
             f"No store can be opened for {location.bucket!r}: {said}.",
             f"check {_FAMILIES.get(location.scheme, 'the properties')}, and the environment where they name nothing.",
         ) from None
-    return MemoryStore() if location.scheme == "memory" else LocalStore()
+    return _memory(location.bucket) if location.scheme == "memory" else LocalStore()
+
+
+@cache
+def _memory(bucket: str) -> MemoryStore:  # noqa: ARG001  (one for each)
+    # The process's, not a transport's: what is put there is found again whatever the other properties are.
+    return MemoryStore()
 
 
 def _options(location: Location, properties: Mapping[str, str]) -> dict[str, Any]:

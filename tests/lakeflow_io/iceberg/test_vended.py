@@ -28,7 +28,7 @@ def _table(io: dict[str, Any], own: dict[str, Any], catalog: type = RestCatalog)
         io=TransportFileIO({**own, **io}),
         catalog=made,
         name=lambda: ("kg", "titles"),
-        metadata_location="s3://bucket/titles/metadata/1.json",
+        location=lambda: "s3://bucket/titles",
     )
 
 
@@ -39,7 +39,7 @@ def test_vended_keys_come_with_their_source() -> None:
     store = table_store(table)
 
     source = VendedCredentials.described(store)
-    assert (source.table, source.location) == (("kg", "titles"), "s3://bucket/titles/metadata/1.json")
+    assert (source.table, source.location) == (("kg", "titles"), "s3://bucket/titles/")
     assert source.catalog == {"uri": "https://rest", "token": SECRET}
     assert SECRET not in repr(source)
     assert store == table_store(table)

@@ -62,7 +62,7 @@ class _Vending:
             "s3.endpoint": self.server.url,
             "s3.region": "us-east-1",
             "lakeflow.credentials.table": json.dumps(["kg", "titles"]),
-            "lakeflow.credentials.location": "s3://bucket/titles/metadata/1.json",
+            "lakeflow.credentials.location": "s3://bucket/titles/",
             "lakeflow.credentials.catalog": json.dumps({"uri": self.server.url, "token": SECRET}),
             **credentials,
         }
