@@ -51,8 +51,8 @@ def _is_vended(table: Table, properties: Mapping[str, str]) -> bool:
 
     if not isinstance(table.catalog, RestCatalog) or not flag({_ENABLED: "true", **properties}, _ENABLED):
         return False
-    own = table.catalog.properties
-    return any(is_credential(name) and str(own.get(name)) != value for name, value in properties.items())
+    own = store_properties(table.catalog.properties)
+    return any(is_credential(name) and own.get(name) != value for name, value in properties.items())
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lakeflow_io.errors import CatalogError, ConfigError, LakeflowError, StoreError
+from lakeflow_io.storage.properties import cleaned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -122,7 +123,7 @@ class FreshProperties:
 
     def _renew(self) -> None:
         try:
-            fresh = {name: str(value) for name, value in self._source().items() if is_credential(name)}
+            fresh = cleaned({name: value for name, value in self._source().items() if is_credential(name)})
             if not fresh:
                 raise ConfigError("The source of credentials gave none.", "check what the catalog vends.")
         except LakeflowError as error:

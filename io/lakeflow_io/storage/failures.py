@@ -23,7 +23,7 @@ from lakeflow_io.errors import (
 )
 from lakeflow_io.storage.location import Location
 
-__all__ = ["cause", "failed", "is_outside", "no_credentials", "refused", "too_short", "translate"]
+__all__ = ["cause", "failed", "gave_up", "is_outside", "no_credentials", "refused", "too_short", "translate"]
 
 _STATUS = re.compile(r"status code: (\d{3})\b")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -120,6 +120,14 @@ def failed(uri: str, line: str) -> StoreError:
 def no_credentials(uri: str, line: str) -> AccessDeniedError:
     """There is nothing to sign a request with."""
     return AccessDeniedError(f"No usable credentials for {uri}: {line}", f"set {_credentials(uri)}.")
+
+
+def gave_up(uri: str) -> ConfigError:
+    """The library beneath ended in a panic, which is what it does with a header that can't be sent."""
+    return ConfigError(
+        f"No request about {uri} could be made.",
+        "check the credentials and the region, also in the environment, for line breaks and other stray characters.",
+    )
 
 
 def _local(nameless: str, line: str, uri: str) -> LakeflowError | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,14 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
 
 from lakeflow_io.errors import ObjectNotFoundError, StoreError, UnsupportedError
 from lakeflow_io.storage.credentials import FreshProperties, credential_source
-from lakeflow_io.storage.failures import cause, is_outside, too_short, translate
+from lakeflow_io.storage.failures import cause, gave_up, is_outside, too_short, translate
 from lakeflow_io.storage.location import Location
 from lakeflow_io.storage.stores import open_store
 from lakeflow_io.storage.transport import ObjectInfo
 from lakeflow_io.storage.upload import IN_FLIGHT, MAX_PARTS, Upload, part_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 
     from lakeflow_io.storage.credentials import CredentialSource
 
@@ -160,23 +161,17 @@ class ObjectStoreTransport:
 
     def _call(self, uri: str, verb: Callable[[Any, str], Any], *, once: bool = False) -> Any:
         location = Location.parse(uri)
-        try:
+        with _translated(uri):
             return verb(self._store(location, once=once), location.key)
-        except AlreadyExistsError as error:
-            raise _PresentError(f"{uri} exists already.") from error
-        except (BaseError, OSError) as error:
-            raise translate(error, uri) from cause(error)
 
     async def _call_async(self, uri: str, verb: Callable[[Any, str], Awaitable[Any]]) -> Any:
         location = Location.parse(uri)
-        try:
+        with _translated(uri):
             store = self._stores.get(_pool(location, once=True))
             if store is None:
                 # Finding credentials may take a request of its own.
                 store = await asyncio.to_thread(self._store, location, once=True)
             return await verb(store, location.key)
-        except (BaseError, OSError) as error:
-            raise translate(error, uri) from cause(error)
 
     def _store(self, location: Location, *, once: bool) -> Any:
         where = _pool(location, once=once)
@@ -208,6 +203,21 @@ class _Sender:
 
 class _PresentError(StoreError):
     """A put-if-absent that lost; never leaves this module."""
+
+
+@contextmanager
+def _translated(uri: str) -> Generator[None]:
+    try:
+        yield
+    except AlreadyExistsError as error:
+        raise _PresentError(f"{uri} exists already.") from error
+    except (BaseError, OSError) as error:
+        raise translate(error, uri) from cause(error)
+    except BaseException as error:
+        # Rust's panics are no Exception, and their class has no module to import it from.
+        if type(error).__name__ in ("PanicException", "RustPanic"):
+            raise gave_up(uri) from None
+        raise
 
 
 def _pool(location: Location, *, once: bool) -> tuple[str, str, str, bool]:

@@ -16,22 +16,40 @@ from lakeflow_io.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["client_options", "first", "flag", "seconds", "store_properties", "url"]
+__all__ = ["cleaned", "client_options", "first", "flag", "seconds", "store_properties", "url"]
 
 # Whole-request limit. obstore's own 30 s cuts large ranges on slow links; 5 min lets 8 MiB through at 30 kB/s.
 _REQUEST_TIMEOUT_SECONDS = 300
 _CONNECT_TIMEOUT_SECONDS = 10
 _STORE_PREFIXES = ("s3.", "client.", "gcs.", "adls.", "lakeflow.")
+# Parts of names of properties whose values travel in headers, where HTTP has no other characters than ASCII's.
+_IN_HEADERS = ("access-key", "session-token", ".token", "account-key", ".region")
 _TRUE, _FALSE = ("true", "1", "yes", "y", "on", "t"), ("false", "0", "no", "n", "off", "f")
 
 
 def store_properties(properties: Mapping[str, Any]) -> dict[str, str]:
-    """The properties that concern storage: what a worker needs to read and write, and no more."""
-    return {
-        name: str(value)
-        for name, value in sorted(properties.items())
-        if name.startswith(_STORE_PREFIXES) and value is not None
-    }
+    """The properties that concern storage: what a worker needs to read and write, and no more.
+
+    Raises:
+        ConfigError: a value can't be sent.
+    """
+    ours = {name: value for name, value in sorted(properties.items()) if name.startswith(_STORE_PREFIXES)}
+    return cleaned({name: value for name, value in ours.items() if value is not None})
+
+
+def cleaned(properties: Mapping[str, Any]) -> dict[str, str]:
+    """Values as text, without the white space around them that comes with copies and secret files.
+
+    Raises:
+        ConfigError: a credential or region has a character that no header can carry.
+    """
+    texts = {name: str(value).strip() for name, value in properties.items()}
+    for name, text in texts.items():
+        if any(part in name for part in _IN_HEADERS) and not (text.isascii() and text.isprintable()):
+            raise ConfigError(
+                f"{name} has a character that none has.", "copy it again, without line breaks and quotes."
+            )
+    return texts
 
 
 def first(properties: Mapping[str, str], *names: str) -> str | None:

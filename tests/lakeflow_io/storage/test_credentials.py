@@ -330,6 +330,16 @@ def test_a_garbled_description_is_refused(properties: dict[str, str]) -> None:
         credential_source(properties)
 
 
+def test_fresh_credentials_are_cleaned() -> None:
+    """What a source read from a file with a line break at its end is good; what can't be sent is refused."""
+    fresh = FreshProperties({}, lambda: {"s3.session-token": "token\n"})
+    garbled = FreshProperties({}, lambda: {"s3.session-token": "to\nken"})
+
+    assert fresh.current()[0] == {"s3.session-token": "token"}
+    with pytest.raises(ConfigError, match="session-token"):
+        garbled.current()
+
+
 def test_a_time_that_is_none_is_refused() -> None:
     """The property is named."""
     with pytest.raises(ConfigError, match="session-token-expires-at-ms"):
