@@ -41,7 +41,7 @@ def s3_client(properties: Mapping[str, str], session: Any = None, fresh: FreshPr
     from botocore import UNSIGNED
     from botocore.config import Config
 
-    proxy = url(properties, "s3.proxy-uri")
+    proxy = url(properties, "s3.proxy-uri", password=True)
     virtual = flag(properties, "s3.force-virtual-addressing")
     config = Config(
         max_pool_connections=CONNECTIONS,

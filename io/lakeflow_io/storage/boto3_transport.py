@@ -20,7 +20,7 @@ from lakeflow_io.errors import ConfigError, InternalError, LakeflowError, StoreE
 from lakeflow_io.storage.boto3_client import CONNECTIONS, SingleAttempts, extra_arguments, s3_client
 from lakeflow_io.storage.boto3_upload import MultipartSender, growing_part
 from lakeflow_io.storage.credentials import FreshProperties, credential_source
-from lakeflow_io.storage.failures import failed, no_credentials, refused, too_short
+from lakeflow_io.storage.failures import failed, gave_up, no_credentials, refused, too_short
 from lakeflow_io.storage.location import Location
 from lakeflow_io.storage.transport import ObjectInfo
 from lakeflow_io.storage.upload import IN_FLIGHT, PART_BYTES, Upload
@@ -261,7 +261,7 @@ def _status(error: Any) -> int:
 @contextmanager
 def _translated(uri: str) -> Generator[None]:
     from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
     from urllib3.exceptions import HTTPError
 
     try:
@@ -272,5 +272,8 @@ def _translated(uri: str) -> Generator[None]:
         code, line = str(error.response.get("Error", {}).get("Code", "")), str(error).splitlines()[0]
         raise refused(uri, _status(error), code, line, line) or failed(uri, line) from error
     except (BotoCoreError, Boto3Error, HTTPError, OSError) as error:
+        if type(error) is HTTPClientError:
+            # What its HTTP client doesn't take, such as a header, is repeated in it.
+            raise gave_up(uri) from None
         line = f"{type(error).__name__}: {error}".splitlines()[0]
         raise (no_credentials if "Credential" in line else failed)(uri, line) from error

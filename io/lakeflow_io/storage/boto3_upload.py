@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
+from lakeflow_io.errors import LakeflowError
 from lakeflow_io.storage.upload import IN_FLIGHT, PART_BYTES
 
 if TYPE_CHECKING:
@@ -43,8 +44,11 @@ class MultipartSender:
         try:
             done = self._send(upload, parts)
             self._ask("CompleteMultipartUpload", UploadId=upload, MultipartUpload={"Parts": done})
-        except BaseException:
-            self._ask("AbortMultipartUpload", UploadId=upload)
+        except BaseException as error:
+            try:
+                self._ask("AbortMultipartUpload", UploadId=upload)
+            except LakeflowError:
+                error.add_note(f"The parts of upload {upload} are still there.")
             raise
 
     def _send(self, upload: str, parts: Iterator[bytearray]) -> list[dict[str, Any]]:

@@ -43,8 +43,8 @@ _CREDENTIALS = {
 }
 _REGION_EXPECTED = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>")
 _SOURCE_FAILED = re.compile(r"credential provider: StoreError: (.*)")
-# The query of a URL may carry a signature.
-_QUERY = re.compile(r"(https?://[^\s?]+)\?\S*")
+# Of URLs that Azure, AWS and Google sign.
+_SIGNED = re.compile(r"\b(?:sig|[\w-]*Signature)=")
 
 
 def is_outside(error: Exception, key: str) -> bool:
@@ -63,13 +63,13 @@ def too_short(uri: str, start: int, length: int, got: int) -> CorruptFileError:
 
 def cause(error: Exception) -> Exception | None:
     """What may be shown as an error's cause: obstore's own, unless its debug print holds a signature."""
-    return None if "sig=" in str(error) else error
+    return None if _SIGNED.search(str(error)) else error
 
 
 def translate(error: Exception, uri: str) -> LakeflowError:
     """The error of ours for what obstore raised about `uri`."""
     # obstore appends a Rust debug print, which helps nobody who reads a message.
-    text = _QUERY.sub(r"\1", str(error).split("\n\nDebug source:")[0].strip())
+    text = str(error).split("\n\nDebug source:")[0].strip()
     line = text.splitlines()[0] if text else "no details given"
     nameless = _nameless(text, Location.parse(uri).key)
     if isinstance(error, FileNotFoundError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
 from lakeflow_io.errors import ObjectNotFoundError, StoreError, UnsupportedError
 from lakeflow_io.storage.credentials import FreshProperties, credential_source
 from lakeflow_io.storage.failures import cause, gave_up, is_outside, too_short, translate
-from lakeflow_io.storage.location import Location
+from lakeflow_io.storage.location import WEB, Location
 from lakeflow_io.storage.stores import open_store
 from lakeflow_io.storage.transport import ObjectInfo
 from lakeflow_io.storage.upload import IN_FLIGHT, MAX_PARTS, Upload, part_bytes
@@ -50,7 +51,7 @@ class ObjectStoreTransport:
         self._properties = dict(properties)
         source = credentials or credential_source(properties)
         self._fresh = FreshProperties(properties, source) if source is not None else None
-        self._stores: dict[tuple[str, str, str, bool], Any] = {}
+        self._stores: dict[tuple[Location, bool], Any] = {}
         self._lock = Lock()
 
     def get(self, uri: str) -> memoryview:
@@ -116,8 +117,7 @@ class ObjectStoreTransport:
     def put(self, uri: str, data: bytes | memoryview) -> None:
         """Write an object; readers see all of it or nothing."""
         _check_writable(uri)
-        # Arrow's buffers call themselves signed bytes, which obstore doesn't take.
-        data = memoryview(data).cast("B")
+        data = _bytes(data)
         multipart = len(data) > _MULTIPART_BYTES
         self._call(
             uri,
@@ -128,7 +128,7 @@ class ObjectStoreTransport:
         """Write an object unless one is there; tell whether this call wrote it."""
         _check_writable(uri)
         try:
-            self._call(uri, lambda store, key: obstore.put(store, key, data, mode="create"))
+            self._call(uri, lambda store, key: obstore.put(store, key, _bytes(data), mode="create"))
         except _PresentError:
             return False
         return True
@@ -177,7 +177,7 @@ class ObjectStoreTransport:
         where = _pool(location, once=once)
         with self._lock:
             if where not in self._stores:
-                self._stores[where] = open_store(location, self._properties, once=where[-1], fresh=self._fresh)
+                self._stores[where] = open_store(location, self._properties, once=where[1], fresh=self._fresh)
             return self._stores[where]
 
 
@@ -220,16 +220,21 @@ def _translated(uri: str) -> Generator[None]:
         raise
 
 
-def _pool(location: Location, *, once: bool) -> tuple[str, str, str, bool]:
-    # One store where nothing is repeated anyway: what is put into memory must be found again.
-    return location.scheme, location.bucket, location.host, once and location.scheme not in _NEVER_RETRIED
+def _pool(location: Location, *, once: bool) -> tuple[Location, bool]:
+    # One store where nothing is repeated anyway.
+    return replace(location, key=""), once and location.scheme not in _NEVER_RETRIED
 
 
 def _check_writable(uri: str) -> None:
-    if Location.parse(uri).scheme in ("http", "https"):
+    if Location.parse(uri).scheme in WEB:
         raise UnsupportedError(
             f"{uri} is behind a web server, which is only read.", "write to s3://, gs:// or abfss://."
         )
+
+
+def _bytes(data: bytes | memoryview) -> memoryview:
+    # Arrow's buffers call themselves signed bytes, which obstore doesn't take.
+    return memoryview(data).cast("B")
 
 
 def _exactly(data: Any, uri: str, start: int, length: int) -> memoryview:

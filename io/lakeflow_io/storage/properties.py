@@ -86,19 +86,27 @@ def seconds(properties: Mapping[str, str], name: str) -> float | None:
     return value
 
 
-def url(properties: Mapping[str, str], name: str) -> str | None:
+def url(properties: Mapping[str, str], name: str, *, password: bool = False) -> str | None:
     """An http or https address without a slash at its end, None where it is absent.
 
+    Args:
+        properties: Storage properties.
+        name: Of the one that is an address.
+        password: Whether a user and a password may stand in it.
+
     Raises:
-        ConfigError: it is no such address.
+        ConfigError: it is no such address, or carries what every message about it would repeat.
     """
     value = properties.get(name)
     if not value:
         return None
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.netloc or " " in parts.netloc:
-        shown = value.rpartition("@")[2]
+        shown = value.rpartition("@")[2].partition("?")[0]
         raise ConfigError(f"{name}={shown!r} is no URL.", "write http://host:port or https://host.")
+    if ("@" in parts.netloc and not password) or parts.query:
+        what = "a query" if parts.query else "a name or a password"
+        raise ConfigError(f"{name} carries {what}.", "write the address alone, and credentials into their properties.")
     return value.rstrip("/")
 
 
@@ -111,7 +119,7 @@ def client_options(properties: Mapping[str, str], endpoint: str | None) -> dict[
     }
     if read is not None:
         options["read_timeout"] = _duration(read)
-    if proxy := url(properties, "s3.proxy-uri"):
+    if proxy := url(properties, "s3.proxy-uri", password=True):
         options["proxy_url"] = proxy
     if endpoint is not None and endpoint.startswith("http://"):
         options["allow_http"] = True

@@ -12,6 +12,7 @@ from obstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemorySto
 from lakeflow_io.errors import ConfigError
 from lakeflow_io.storage.azure import azure_options
 from lakeflow_io.storage.gcs import gcs_options
+from lakeflow_io.storage.location import WEB
 from lakeflow_io.storage.properties import client_options
 from lakeflow_io.storage.s3 import s3_options
 
@@ -54,7 +55,7 @@ def open_store(
             return GCSStore(location.bucket, **options, **retries)
         if location.scheme == "azure":
             return AzureStore(location.bucket, **options, **retries)
-        if location.scheme in ("http", "https"):
+        if location.scheme in WEB:
             return HTTPStore(_address(location), **options, **retries)
     except (BaseError, ValueError) as error:
         # Neither what obstore's HTTP client says of an address nor the cause is passed on: a proxy's
@@ -84,4 +85,5 @@ def _options(location: Location, properties: Mapping[str, str]) -> dict[str, Any
 
 
 def _address(location: Location) -> str:
-    return f"{location.scheme}://{location.bucket}"
+    # obstore puts the path between an address and its query, and keeps that.
+    return f"{location.scheme}://{location.bucket}" + (f"/?{location.query}" if location.query else "")

@@ -215,23 +215,25 @@ def test_a_request_that_is_cancelled_is_dropped() -> None:
         thread.join()
 
 
-def test_a_part_that_is_refused_undoes_the_upload(web: Any) -> None:
-    """The store is told to forget the parts it has, and the writer why."""
+@pytest.mark.parametrize("undone", [True, False])
+def test_a_part_that_is_refused_undoes_the_upload(web: Any, *, undone: bool) -> None:
+    """The store is told to forget the parts it has, and the writer why, also where the store doesn't."""
 
     def answer(request: Any) -> Any:
         if request.method == "POST":
             body = "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>"
             return web.answer(200, body.encode())
-        return web.answer(204 if request.method == "DELETE" else 403)
+        return web.answer((204 if undone else 404) if request.method == "DELETE" else 403)
 
     server = web.serve(answer)
     file = Boto3Transport({**KEYS, "s3.endpoint": server.url}).open_output("s3://bucket/key")
 
-    with pytest.raises(AccessDeniedError), file:
+    with pytest.raises(AccessDeniedError) as caught, file:
         file.write(bytes(2 * PART_BYTES))
 
     last = server.requests[-1]
     assert (last.method, last.path) == ("DELETE", "/bucket/key?uploadId=u1")
+    assert undone == (not getattr(caught.value, "__notes__", []))
 
 
 def test_parts_grow_to_the_largest_object() -> None:

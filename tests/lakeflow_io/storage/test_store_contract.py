@@ -59,12 +59,14 @@ def test_what_was_put_is_got(store: tuple[Transport, str]) -> None:
 def test_any_buffer_is_put(store: tuple[Transport, str], kind: Any) -> None:
     """Bytes, views and Arrow buffers, whose views have signed items, are all taken; so is an empty one."""
     transport, base = store
-    full, empty = join(base, "full"), join(base, "empty")
+    values = {"full": b"some bytes", "empty": b""}
 
-    transport.put(full, memoryview(kind(b"some bytes")))
-    transport.put(empty, memoryview(kind(b"")))
+    for name, value in values.items():
+        transport.put(join(base, name), memoryview(kind(value)))
+        transport.put_if_absent(join(base, f"{name} once"), memoryview(kind(value)))
 
-    assert (bytes(transport.get(full)), bytes(transport.get(empty))) == (b"some bytes", b"")
+    for name, value in values.items():
+        assert [bytes(transport.get(join(base, each))) for each in (name, f"{name} once")] == [value, value]
 
 
 def test_a_large_object_is_put_in_parts(store: tuple[Transport, str]) -> None:
