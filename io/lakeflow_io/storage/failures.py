@@ -42,7 +42,7 @@ _CREDENTIALS = {
     "file": "the folder's rights",
 }
 _REGION_EXPECTED = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>")
-_SOURCE_FAILED = re.compile(r"credential provider: StoreError: (.*)")
+_SOURCE_FAILED = re.compile(r"credential provider: (StoreError|ConfigError): (.*)")
 # Of URLs that Azure, AWS and Google sign.
 _SIGNED = re.compile(r"\b(?:sig|[\w-]*Signature)=")
 
@@ -57,7 +57,7 @@ def too_short(uri: str, start: int, length: int, got: int) -> CorruptFileError:
     """A range that leaves the object."""
     return CorruptFileError(
         f"{uri} ends too early: bytes {start}-{start + length} were asked for, {got} came.",
-        "the file was truncated or replaced after it was committed; restore it or roll the table back.",
+        "it was truncated or replaced after its size was noted; restore it, or read what doesn't need it.",
     )
 
 
@@ -73,10 +73,13 @@ def translate(error: Exception, uri: str) -> LakeflowError:
     line = text.splitlines()[0] if text else "no details given"
     nameless = _nameless(text, Location.parse(uri).key)
     if isinstance(error, FileNotFoundError):
-        return ObjectNotFoundError(f"{uri} does not exist.", "the table's metadata or the path is out of date.")
+        return _gone(uri)
     if found := _SOURCE_FAILED.search(text):
+        said = f"No fresh credentials for {uri}: {found[2]}"
+        if found[1] == "ConfigError":
+            return ConfigError(said, "check what gives credentials.")
         # The catalog that renews credentials may answer the next time.
-        return StoreError(f"No fresh credentials for {uri}: {found[1]}", "check the catalog that vends them; retry.")
+        return StoreError(said, "check the catalog that vends them; retry.")
     status, code = int(_found(_STATUS, nameless) or 0), _found(_CODE, nameless)
     if "redirect without LOCATION" in nameless:
         status = 301
@@ -97,7 +100,7 @@ def refused(uri: str, status: int, code: str, text: str, line: str) -> LakeflowE
         line: What of it is to be shown.
     """
     if status == 404:  # noqa: PLR2004  (RFC 9110)
-        return ObjectNotFoundError(f"{uri} does not exist.", "the table's metadata or the path is out of date.")
+        return _gone(uri)
     if status in (301, 307) or code in _WRONG_REGION:
         return _wrong_region(uri, text)
     if status in _THROTTLED or code in _THROTTLED_CODES:
@@ -110,6 +113,10 @@ def refused(uri: str, status: int, code: str, text: str, line: str) -> LakeflowE
             f"check the credentials ({_credentials(uri)}), their rights and {_place(uri)}.",
         )
     return None
+
+
+def _gone(uri: str) -> ObjectNotFoundError:
+    return ObjectNotFoundError(f"{uri} does not exist.", "what names it is out of date, or it was deleted since.")
 
 
 def failed(uri: str, line: str) -> StoreError:

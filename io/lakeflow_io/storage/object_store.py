@@ -23,8 +23,6 @@ from lakeflow_io.storage.upload import IN_FLIGHT, MAX_PARTS, Upload, part_bytes
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 
-    from lakeflow_io.storage.credentials import CredentialSource
-
 __all__ = ["ObjectStoreTransport"]
 
 # Above this, a put becomes a multipart upload whose parts are sent side by side.
@@ -41,15 +39,14 @@ class ObjectStoreTransport:
 
     Args:
         properties: Catalog properties that concern storage (`s3.endpoint`, `s3.access-key-id`, ...).
-        credentials: Where credentials that expire are renewed; default: what the properties describe.
 
     Raises:
         ConfigError: the properties describe a source of credentials that can't be one.
     """
 
-    def __init__(self, properties: Mapping[str, str], *, credentials: CredentialSource | None = None) -> None:
+    def __init__(self, properties: Mapping[str, str]) -> None:
         self._properties = dict(properties)
-        source = credentials or credential_source(properties)
+        source = credential_source(properties)
         self._fresh = FreshProperties(properties, source) if source is not None else None
         self._stores: dict[tuple[Location, bool], Any] = {}
         self._lock = Lock()

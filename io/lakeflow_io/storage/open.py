@@ -7,6 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from lakeflow_io.errors import ConfigError
+from lakeflow_io.storage.boto3_client import SESSION
 from lakeflow_io.storage.credentials import FUNCTION, TABLE, without_credentials
 from lakeflow_io.storage.object_store import ObjectStoreTransport
 
@@ -49,11 +50,13 @@ def open_transport(properties: Mapping[str, str]) -> Transport:
 
 
 def _make(properties: Mapping[str, str]) -> Transport:
-    kind = properties.get(_KIND) or "obstore"
-    if kind == "obstore":
-        return ObjectStoreTransport(properties)
-    if kind != "boto3":
+    kind = properties.get(_KIND) or ("boto3" if properties.get(SESSION) else "obstore")
+    if kind not in ("obstore", "boto3"):
         raise ConfigError(f"{_KIND}={kind!r} is unknown.", "it is obstore or boto3.")
-    from lakeflow_io.storage.boto3_transport import Boto3Transport
+    if kind == "boto3":
+        from lakeflow_io.storage.boto3_transport import Boto3Transport
 
-    return Boto3Transport(properties)
+        return Boto3Transport(properties)
+    if properties.get(SESSION):
+        raise ConfigError(f"{_KIND}=obstore contradicts {SESSION}.", "leave the first out: only boto3 uses a session.")
+    return ObjectStoreTransport(properties)

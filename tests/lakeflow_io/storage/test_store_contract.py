@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
-from lakeflow_io.storage import Boto3Transport, MemoryTransport, ObjectInfo, ObjectStoreTransport
+from lakeflow_io.storage import MemoryTransport, ObjectInfo, ObjectStoreTransport
+from lakeflow_io.storage.boto3_transport import Boto3Transport
 from lakeflow_io.storage.location import join
 
 if TYPE_CHECKING:

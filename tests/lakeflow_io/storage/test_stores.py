@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lakeflow_io.errors import AccessDeniedError, ConfigError, CorruptFileError, LakeflowError, UnsupportedError
-from lakeflow_io.storage import ObjectStoreTransport
+from lakeflow_io.storage import ObjectStoreTransport, open_transport
 from lakeflow_io.storage.azure import azure_options
 from lakeflow_io.storage.gcs import gcs_options
 from lakeflow_io.storage.location import Location
@@ -114,8 +114,9 @@ def test_wrong_s3_properties_are_named(properties: dict[str, str], named: str) -
     assert SECRET not in str(caught.value)
 
 
-def test_a_role_is_assumed_by_boto3(web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`s3.role-arn` is exchanged at STS for keys, with which objects are then read."""
+@pytest.mark.parametrize("kind", ["obstore", "boto3"])
+def test_a_role_is_assumed(web: Any, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """`s3.role-arn` is exchanged at STS for keys, with which objects are then read, over either transport."""
     credentials = "".join(
         f"<{name}>{value}</{name}>"
         for name, value in {
@@ -133,7 +134,8 @@ def test_a_role_is_assumed_by_boto3(web: Any, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
     role = {"s3.role-arn": "arn:aws:iam::123456789012:role/reader", "s3.role-session-name": "me"}
 
-    got = ObjectStoreTransport({**KEYS, **role, "s3.endpoint": server.url}).get_range("s3://bucket/key", 3, 4)
+    transport = open_transport({**KEYS, **role, "s3.endpoint": server.url, "lakeflow.s3.transport": kind})
+    got = transport.get_range("s3://bucket/key", 3, 4)
 
     assert bytes(got) == DATA[3:7]
     exchange, read = server.requests
@@ -168,6 +170,18 @@ def test_requester_pays_and_customer_keys_reach_the_store(web: Any) -> None:
     assert headers["x-amz-request-payer"] == "requester"
     assert headers["x-amz-server-side-encryption-customer-algorithm"] == "AES256"
     assert headers["x-amz-server-side-encryption-customer-key"] == AES
+
+
+def test_a_profile_without_keys_has_a_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys are an instance's, say; where the bucket is stands in the profile."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "config").write_text("[profile mine]\nregion = eu-north-1\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    assert s3_options({"s3.profile-name": "mine"}, "bucket")["region"] == "eu-north-1"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakeflow_io.errors import InputError, ObjectNotFoundError, StoreError
-from lakeflow_io.storage import Boto3Transport, MemoryTransport, ObjectStoreTransport
+from lakeflow_io.storage import MemoryTransport, ObjectStoreTransport
+from lakeflow_io.storage.boto3_transport import Boto3Transport
 from lakeflow_io.storage.location import join
 from lakeflow_io.storage.upload import IN_FLIGHT, MAX_PARTS, PART_BYTES, Upload, part_bytes
 
