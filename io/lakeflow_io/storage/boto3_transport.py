@@ -13,15 +13,13 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import pyarrow as pa
-
 from lakeflow_io.errors import ConfigError, InternalError, LakeflowError, StoreError, UnsupportedError
 from lakeflow_io.storage.boto3_client import extra_arguments, s3_client, s3_session
-from lakeflow_io.storage.boto3_upload import MultipartSender, growing_part
+from lakeflow_io.storage.boto3_upload import MultipartSender
 from lakeflow_io.storage.failures import failed, gave_up, no_credentials, refused, too_short
 from lakeflow_io.storage.location import Location
 from lakeflow_io.storage.transport import ObjectInfo
-from lakeflow_io.storage.upload import IN_FLIGHT, PART_BYTES, Upload
+from lakeflow_io.storage.upload import Upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -92,18 +90,8 @@ class Boto3Transport:
 
     def put(self, uri: str, data: bytes | memoryview) -> None:
         """Write an object; readers see all of it or nothing."""
-        from s3transfer.manager import TransferConfig, TransferManager
-
-        data = memoryview(data).cast("B")
-        if len(data) <= PART_BYTES:
-            with _translated(uri):
-                self._ask("PutObject", uri, Body=bytes(data))
-            return
-        bucket, key = _place(uri)
-        config = TransferConfig(multipart_chunksize=PART_BYTES, max_request_concurrency=IN_FLIGHT)
-        extra = {name: value for name, value in self._extra.items() if name in TransferManager.ALLOWED_UPLOAD_ARGS}
-        with _translated(uri), TransferManager(self._client, config) as manager:
-            manager.upload(pa.BufferReader(data), bucket, key, extra_args=extra).result()
+        with self.open_output(uri) as file:
+            file.write(data)
 
     def put_if_absent(self, uri: str, data: bytes | memoryview) -> bool:
         """Write an object unless one is there; tell whether this call wrote it."""
@@ -118,15 +106,14 @@ class Boto3Transport:
                 return False
         return True
 
-    def open_output(self, uri: str, size: int | None = None) -> Upload:
+    def open_output(self, uri: str) -> Upload:
         """A file that is written front to back, and visible once it is closed."""
-        del size  # parts grow as they go
 
         def ask(operation: str, **arguments: Any) -> Any:
             with _translated(uri):
                 return self._ask(operation, uri, **arguments)
 
-        return Upload(uri, MultipartSender(ask), growing_part)
+        return Upload(uri, MultipartSender(ask))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """All objects under the folder `prefix`, in no particular order."""

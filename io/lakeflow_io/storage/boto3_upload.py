@@ -1,4 +1,4 @@
-"""A multipart upload over a boto3 client whose parts grow, so that the size need not be known."""
+"""A multipart upload over a boto3 client."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import LakeflowError
-from lakeflow_io.storage.upload import IN_FLIGHT, PART_BYTES
+from lakeflow_io.storage.upload import IN_FLIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["MultipartSender", "growing_part"]
-
-# After each thousand parts they become this much larger: 10,000 hold 5 TiB, the largest object of S3,
-# and the last of them have 1 GiB.
-_GROWTH_PARTS = 1_000
-_GROWTH_BYTES = 115 * 1024 * 1024
-
-
-def growing_part(number: int) -> int:
-    """Bytes of part `number`, counted from 0."""
-    return PART_BYTES + number // _GROWTH_PARTS * _GROWTH_BYTES
+__all__ = ["MultipartSender"]
 
 
 class MultipartSender:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
@@ -18,7 +17,7 @@ from lakeflow_io.storage.failures import cause, gave_up, is_outside, too_short, 
 from lakeflow_io.storage.location import WEB, Location
 from lakeflow_io.storage.stores import open_store
 from lakeflow_io.storage.transport import ObjectInfo
-from lakeflow_io.storage.upload import IN_FLIGHT, MAX_PARTS, Upload, part_bytes
+from lakeflow_io.storage.upload import IN_FLIGHT, PART_BYTES, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
@@ -118,7 +117,7 @@ class ObjectStoreTransport:
         multipart = len(data) > _MULTIPART_BYTES
         self._call(
             uri,
-            lambda store, key: obstore.put(store, key, data, use_multipart=multipart, chunk_size=_MULTIPART_BYTES // 2),
+            lambda store, key: obstore.put(store, key, data, use_multipart=multipart, chunk_size=PART_BYTES),
         )
 
     def put_if_absent(self, uri: str, data: bytes | memoryview) -> bool:
@@ -130,11 +129,10 @@ class ObjectStoreTransport:
             return False
         return True
 
-    def open_output(self, uri: str, size: int | None = None) -> Upload:
+    def open_output(self, uri: str) -> Upload:
         """A file that is written front to back, and visible once it is closed."""
         _check_writable(uri)
-        limit = math.inf if Location.parse(uri).scheme == "file" else MAX_PARTS
-        return Upload(uri, _Sender(self, uri, part_bytes(size)), lambda _: part_bytes(size), limit)
+        return Upload(uri, _Sender(self, uri))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """All objects under the folder `prefix`, in no particular order."""
@@ -181,10 +179,9 @@ class ObjectStoreTransport:
 class _Sender:
     """Hands an object that comes in parts to obstore, which undoes an upload whose parts end in an error."""
 
-    def __init__(self, transport: ObjectStoreTransport, uri: str, chunk: int) -> None:
+    def __init__(self, transport: ObjectStoreTransport, uri: str) -> None:
         self._transport = transport
         self._uri = uri
-        self._chunk = chunk
 
     def whole(self, data: bytearray) -> None:
         self._transport._call(self._uri, lambda store, key: obstore.put(store, key, data, use_multipart=False))  # noqa: SLF001
@@ -193,7 +190,7 @@ class _Sender:
         self._transport._call(  # noqa: SLF001
             self._uri,
             lambda store, key: obstore.put(
-                store, key, parts, use_multipart=True, chunk_size=self._chunk, max_concurrency=IN_FLIGHT
+                store, key, parts, use_multipart=True, chunk_size=PART_BYTES, max_concurrency=IN_FLIGHT
             ),
         )
 

@@ -17,8 +17,7 @@ import pytest
 from lakeflow_io.errors import AccessDeniedError, ConfigError, StoreError, ThrottledError, UnsupportedError
 from lakeflow_io.storage import ObjectStoreTransport, open_transport
 from lakeflow_io.storage.boto3_transport import Boto3Transport
-from lakeflow_io.storage.boto3_upload import growing_part
-from lakeflow_io.storage.upload import MAX_PARTS, PART_BYTES
+from lakeflow_io.storage.upload import PART_BYTES
 
 if TYPE_CHECKING:
     from lakeflow.demo.seaweed import Seaweed
@@ -267,13 +266,3 @@ def test_a_part_that_is_refused_undoes_the_upload(web: Any, *, undone: bool) -> 
     last = server.requests[-1]
     assert (last.method, last.path) == ("DELETE", "/bucket/key?uploadId=u1")
     assert undone == (not getattr(caught.value, "__notes__", []))
-
-
-def test_parts_grow_to_the_largest_object() -> None:
-    """Ten thousand parts hold 5 TiB, none is larger than S3 takes, and the first 8 GB come in small ones."""
-    sizes = [growing_part(number) for number in range(MAX_PARTS)]
-
-    assert sum(sizes) >= 5 * 1024**4
-    assert max(sizes) < 5 * 1024**3
-    assert set(sizes[:1000]) == {PART_BYTES}
-    assert sizes == sorted(sizes)
