@@ -112,7 +112,7 @@ class ObjectStoreTransport:
 
     def put(self, uri: str, data: bytes | memoryview) -> None:
         """Write an object; readers see all of it or nothing."""
-        _check_writable(uri)
+        _refuse_web(uri)
         data = _bytes(data)
         multipart = len(data) > _MULTIPART_BYTES
         self._call(
@@ -122,7 +122,7 @@ class ObjectStoreTransport:
 
     def put_if_absent(self, uri: str, data: bytes | memoryview) -> bool:
         """Write an object unless one is there; tell whether this call wrote it."""
-        _check_writable(uri)
+        _refuse_web(uri)
         try:
             self._call(uri, lambda store, key: obstore.put(store, key, _bytes(data), mode="create"))
         except _PresentError:
@@ -131,12 +131,12 @@ class ObjectStoreTransport:
 
     def open_output(self, uri: str) -> Upload:
         """A file that is written front to back, and visible once it is closed."""
-        _check_writable(uri)
+        _refuse_web(uri)
         return Upload(uri, _Sender(self, uri))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """All objects under the folder `prefix`, in no particular order."""
-        _check_writable(prefix)
+        _refuse_web(prefix)
         base = prefix.rstrip("/")
         folder = Location.parse(base).key
         for page in self._call(base, lambda store, key: list(obstore.list(store, key))):
@@ -148,7 +148,7 @@ class ObjectStoreTransport:
 
     def delete(self, uri: str) -> None:
         """Delete an object; one that is gone already is no error."""
-        _check_writable(uri)
+        _refuse_web(uri)
         try:
             self._call(uri, obstore.delete)
         except ObjectNotFoundError:
@@ -219,7 +219,7 @@ def _pool(location: Location, *, once: bool) -> tuple[Location, bool]:
     return replace(location, key=""), once and location.scheme not in _NEVER_RETRIED
 
 
-def _check_writable(uri: str) -> None:
+def _refuse_web(uri: str) -> None:
     if Location.parse(uri).scheme in WEB:
         raise UnsupportedError(
             f"{uri} is behind a web server, which is only read.", "write to s3://, gs:// or abfss://."
