@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, unquote
 
 import pyarrow as pa
@@ -83,7 +83,8 @@ def _asked_types(hive: HiveTypes) -> dict[str, pa.DataType]:
     if hive is None or hive is True:
         return {}
     if isinstance(hive, pa.Schema):
-        return dict(zip(hive.names, hive.types, strict=True))
+        schema: Any = hive  # pyarrow has no annotations, so that a type checker sees all of the union
+        return dict(zip(schema.names, schema.types, strict=True))
     if not isinstance(hive, Mapping) or not all(isinstance(kind, pa.DataType) for kind in hive.values()):
         raise InputError(f"hive={hive!r} says nothing about partitions.", 'give True, False, or {"year": pa.int32()}.')
     return dict(hive)
