@@ -66,7 +66,7 @@ def scan_parquet(
     unknown = sorted(storage.keys() - store.keys())
     if unknown:
         raise ConfigError(
-            f"scan_parquet() got {unknown[0]}={storage[unknown[0]]!r}, which is no option and no storage property.",
+            f"scan_parquet() got {unknown[0]}=, which is no option and no storage property.",
             'write storage properties as **{"s3.endpoint": "https://..."}.',
         )
     folder = open_folder(path, store, hive=hive, schema=schema, union_by_name=union_by_name)

@@ -56,7 +56,7 @@ def encode_shared(name: str, data: pa.Table, folder: str, store: Mapping[str, st
     whole = data.combine_chunks()
     with pa.ipc.new_file(sink, whole.schema) as writer:
         writer.write_table(whole)
-    payload = memoryview(sink.getvalue()).cast("B")
+    payload = memoryview(sink.getvalue())
     digest = hashlib.blake2b(payload, digest_size=16).hexdigest()
     uri = join(folder, f"{name}-{digest}.arrow")
     return SharedTable(name, uri, digest, data.num_rows, len(payload), dict(store)), payload

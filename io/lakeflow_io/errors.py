@@ -32,6 +32,8 @@ Every message says what happened, where, and what to do (`Hint: ...`).
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "AccessDeniedError",
     "AlreadyExistsError",
@@ -59,8 +61,14 @@ __all__ = [
 ]
 
 
+# The query of a web address may be a signature that opens it to whoever reads the message.
+_QUERY = re.compile(r"""(https?://[^\s?'"]+)\?[^\s'"<>)]*?(?=[:.,;]*(?:[\s'"<>)]|$))""")
+
+
 class LakeflowError(Exception):
     """The root of everything lakeflow raises on purpose.
+
+    Queries of web addresses are cut out of its message.
 
     Args:
         message: What happened and where, with the value seen.
@@ -68,6 +76,7 @@ class LakeflowError(Exception):
     """
 
     def __init__(self, message: str, hint: str | None = None) -> None:
+        message = _QUERY.sub(r"\1?***", message)
         super().__init__(message, hint)
         self.message = message
         self.hint = hint

@@ -38,8 +38,9 @@ class MemoryFiles:
         """Write one file."""
         uri = f"{self.folder}/file-{len(self.pieces):03d}.parquet"
         rows = conform(data, arrow_schema(self.schema, field_ids=True), "tests")
-        encoded, _ = encode(rows, {"write.parquet.row-group-limit": str(self.row_group)})
-        return self.add_bytes(uri, bytes(encoded))
+        encoded = pa.BufferOutputStream()
+        encode(rows, {"write.parquet.row-group-limit": str(self.row_group)}, encoded)
+        return self.add_bytes(uri, encoded.getvalue().to_pybytes())
 
     def add_bytes(self, uri: str, encoded: bytes) -> Piece:
         """Take a file that is encoded already."""

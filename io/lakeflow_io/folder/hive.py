@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, unquote
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from lakeflow_io.folder.listing import Found
 
-__all__ = ["HiveTypes", "Partitions", "label", "partitions"]
+__all__ = ["HiveTypes", "label", "partitions"]
 
 HiveTypes: TypeAlias = bool | Mapping[str, pa.DataType] | pa.Schema | None
 
@@ -29,26 +28,13 @@ _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-@dataclass(frozen=True, slots=True)
-class Partitions:
-    """The partition columns of a folder."""
-
-    values: pa.Table
-    """One row a file, one column a key, in the order of the paths; no column where there are no keys."""
-
-    @property
-    def names(self) -> list[str]:
-        """The keys."""
-        return list(self.values.column_names)
-
-
 def label(names: Sequence[str], values: Sequence[object]) -> str:
     """`year=2024/country=DE`, for people."""
     texts = (_NULL if value is None else quote(str(value)) for value in values)
     return "/".join(f"{quote(name)}={text}" for name, text in zip(names, texts, strict=True))
 
 
-def partitions(files: Sequence[Found], hive: HiveTypes, schema: pa.Schema | None = None) -> Partitions:
+def partitions(files: Sequence[Found], hive: HiveTypes, schema: pa.Schema | None = None) -> pa.Table:
     """Partition columns of `files`.
 
     A column is int64 where all its values are whole numbers, else date32 where all are ISO dates, else
@@ -59,13 +45,16 @@ def partitions(files: Sequence[Found], hive: HiveTypes, schema: pa.Schema | None
         hive: False for none; None for those there are; True where there must be some; or types by key.
         schema: The types of keys that `hive` doesn't name and this does.
 
+    Returns:
+        One row a file, one column a key, in the order of the paths; no column where there are no keys.
+
     Raises:
         SchemaError: files have different keys, or a value isn't of the type asked for.
         NotFoundError: `hive` names a key that no path has.
         InputError: `hive` is none of these.
     """
     if hive is False:
-        return Partitions(_rows(len(files)))
+        return _rows(len(files))
     types = _asked_types(hive)
     keys = [_decoded(file) for file in files]
     names = list(keys[0])
@@ -83,7 +72,7 @@ def partitions(files: Sequence[Found], hive: HiveTypes, schema: pa.Schema | None
     if schema is not None:
         types = {name: schema.field(name).type for name in names if name in schema.names} | types
     columns = [_column(name, [found[name] for found in keys], types.get(name), files) for name in names]
-    return Partitions(pa.table(columns, names=names) if names else _rows(len(files)))
+    return pa.table(columns, names=names) if names else _rows(len(files))
 
 
 def _rows(count: int) -> pa.Table:
@@ -93,8 +82,8 @@ def _rows(count: int) -> pa.Table:
 def _asked_types(hive: HiveTypes) -> dict[str, pa.DataType]:
     if hive is None or hive is True:
         return {}
-    schema: Any = hive if isinstance(hive, pa.Schema) else None
-    if schema is not None:
+    if isinstance(hive, pa.Schema):
+        schema: Any = hive  # pyarrow has no annotations, so that a type checker sees all of the union
         return dict(zip(schema.names, schema.types, strict=True))
     if not isinstance(hive, Mapping) or not all(isinstance(kind, pa.DataType) for kind in hive.values()):
         raise InputError(f"hive={hive!r} says nothing about partitions.", 'give True, False, or {"year": pa.int32()}.')

@@ -19,10 +19,6 @@ __all__ = ["Found", "list_files"]
 
 # Consoles make "folders" on object stores as empty objects. An empty file of these names is damage.
 _DATA_SUFFIXES = (".parquet", ".parq", ".pq")
-
-
-# A web server lists nothing.
-_UNLISTED = ("http://", "https://")
 _TRAILER_BYTES = 8
 
 
@@ -49,7 +45,9 @@ def list_files(transport: Transport, paths: Sequence[Given]) -> list[Found]:
         files = sorted(_files(transport, given), key=lambda file: file.uri)
         if not files:
             hint = "check the path; names that begin with _ or . are skipped."
-            if given.pattern:
+            if given.is_web:
+                hint = "check the address; a web server lists nothing, so that each file has to be named."
+            elif given.pattern:
                 hint = "check the pattern: * and ? stay within one name, ** spans folders, [[] is a bracket."
             raise NotFoundError(f"No files in {given.text!r}.", hint)
         for file in files:
@@ -61,7 +59,7 @@ def _files(transport: Transport, given: Given) -> Iterator[Found]:
     # A layout's levels follow each other: of the folders that were named, those that end in key=value.
     own = _pairs(_trailing(given.folders))
     listed = False
-    listing = () if given.base.startswith(_UNLISTED) else transport.list(given.base)
+    listing = () if given.is_web else transport.list(given.base)
     for info in listing:
         listed = True
         below = info.uri[len(given.base) :].strip("/").split("/")

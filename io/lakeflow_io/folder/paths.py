@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from lakeflow_io.errors import InputError
+from lakeflow_io.storage.location import WEB, is_uri
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,16 +23,22 @@ class Given:
     """One path of a call."""
 
     text: str
-    """As it was written."""
+    """As it was written, for messages."""
     base: str
-    """The URI up to the first wildcard, without a slash at its end."""
+    """The URI up to the first wildcard, without a slash at its end. A web address is one whole."""
     pattern: tuple[str, ...]
     """The parts behind it, from the first that has a wildcard on."""
 
     @property
     def folders(self) -> tuple[str, ...]:
         """The folders that `base` is made of."""
-        return tuple(part for part in self.base.partition("://")[2].split("/")[1:] if part)
+        path = self.base.partition("?")[0] if self.is_web else self.base
+        return tuple(part for part in path.partition("://")[2].split("/")[1:] if part)
+
+    @property
+    def is_web(self) -> bool:
+        """Whether it is one file behind a web server, which has no folders."""
+        return self.base.partition("://")[0] in WEB
 
     def matches(self, below: Sequence[str]) -> bool:
         """Tell whether a file is meant.
@@ -53,13 +60,21 @@ def take_apart(path: str | os.PathLike[str]) -> Given:
     text = os.fspath(path)
     if "\0" in text:
         raise InputError(f"{text!r} is no path: it has a NUL character.", "give a path, a URI or a glob.")
-    uri = text if "://" in text else "file://" + os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111  (a Path would drop the // of a URI, and keep "..")
-    scheme, _, rest = uri.partition("://")
+    scheme, _, rest = _uri(text).partition("://")
+    if scheme in WEB:
+        # '?' begins its query there, which may be a signature, and '*' and '[' are of its names.
+        return Given(text.partition("?")[0], text, ())
     bucket, *parts = rest.rstrip("/").split("/")
     if any(character in bucket for character in _WILDCARDS):
         raise InputError(f"{text!r} has a wildcard in its bucket's name.", "name one bucket a path.")
     wild = next((number for number, part in enumerate(parts) if any(c in part for c in _WILDCARDS)), len(parts))
     return Given(text, "/".join([f"{scheme}://{bucket}", *parts[:wild]]), tuple(parts[wild:]))
+
+
+def _uri(text: str) -> str:
+    if not is_uri(text):
+        return "file://" + os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111  (a Path keeps "..")
+    return text if "://" in text else "file://" + text.removeprefix("file:")
 
 
 def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:

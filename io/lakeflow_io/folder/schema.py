@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from lakeflow_io.errors import InputError, SchemaError, UnsupportedError
 from lakeflow_io.folder.match import file_columns
-from lakeflow_io.folder.types import canonical, widest
+from lakeflow_io.folder.types import canonical, wider
 from lakeflow_io.iceberg.internals import fresh_schema
 from lakeflow_io.parquet.layout import file_layout
 
@@ -88,7 +88,7 @@ def check_asked(asked: pa.Schema) -> None:
 
 
 def _merged(name: str, known: pa.DataType | None, found: pa.DataType, uri: str) -> pa.DataType:
-    kind = found if known is None else widest([known, found])
+    kind = found if known is None else wider(known, found)
     if kind is None:
         raise SchemaError(
             f"The column {name!r} is {found} in {uri}, and {known} in files before it.",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import InputError
-from lakeflow_io.folder.hive import HiveTypes, Partitions, label, partitions
+from lakeflow_io.folder.hive import HiveTypes, label, partitions
 from lakeflow_io.folder.listing import Found, list_files
 from lakeflow_io.folder.paths import take_apart
 from lakeflow_io.folder.prune import surviving
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Folder", "open_folder"]
 
-_FOOTER_THREADS = 16  # as many requests as the reader has in flight
+_FOOTER_THREADS = 16  # each waits for a request or two of a few kilobytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ class Folder:
     name: str
     """What the caller wrote, for messages."""
     files: list[Found]
-    partitions: Partitions
+    partitions: pa.Table
+    """One row a file, one column a key of its path."""
     columns: Columns
     store: dict[str, str] = field(repr=False)
     layouts: dict[str, _Layout] = field(repr=False)
@@ -83,14 +84,14 @@ class Folder:
 
     def pieces(self, spec: ReadSpec) -> list[Piece]:
         """One piece a file, in the order of the listing, without those whose partition can't pass."""
-        keys = self.partitions.names
+        keys = self.partitions.column_names
         ids = [self.columns.schema.find_field(key).field_id for key in keys]
-        values = [self.partitions.values[key].to_pylist() for key in keys]
+        values = [self.partitions[key].to_pylist() for key in keys]
         known = list(self.layouts.values())
         seen = sum(file.size for file in self.files if file.uri in self.layouts)
         density = sum(layout.rows for layout in known) / seen if seen else 0.0
         pieces = []
-        for row in surviving(spec.filter, self.columns.schema, self.partitions.values):
+        for row in surviving(spec.filter, self.columns.schema, self.partitions):
             file, own = self.files[row], [column[row] for column in values]
             layout = self.layouts.get(file.uri, _Layout(int(file.size * density), ()))
             pieces.append(
@@ -159,7 +160,7 @@ def open_folder(
     found = partitions(files, hive, schema)
     looked_at = files if union_by_name else files[:1] if schema is None else []
     footers = _read_footers(transport, [(file.uri, file.size) for file in looked_at])
-    columns = columns_of(footers, schema, found.values.schema)
+    columns = columns_of(footers, schema, found.schema)
     name = given[0].text + (f" and {len(given) - 1} more" if len(given) > 1 else "")
     return Folder(name, files, found, columns, store, {footer.uri: _layout(footer) for footer in footers})
 

@@ -7,17 +7,11 @@ lists, other time units and zones. What has none is refused, by name, once it is
 
 from __future__ import annotations
 
-from functools import reduce
-from typing import TYPE_CHECKING
-
 import pyarrow as pa
 
 from lakeflow_io.errors import UnsupportedError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["canonical", "promotes", "widest"]
+__all__ = ["canonical", "promotes", "wider"]
 
 _INT32_BITS = 32
 _INT64_BITS = 64
@@ -99,25 +93,18 @@ def promotes(kind: pa.DataType, into: pa.DataType) -> bool:
     return (is_.is_int32(kind) and is_.is_int64(into)) or (is_.is_float32(kind) and is_.is_float64(into))
 
 
-def widest(kinds: Iterable[pa.DataType]) -> pa.DataType | None:
-    """The type that all canonical `kinds` promote to; None where there is none."""
-    found: pa.DataType | None = reduce(_wider, kinds)
-    return found
-
-
-def _wider(one: pa.DataType | None, other: pa.DataType) -> pa.DataType | None:
-    if one is None:
-        return None
+def wider(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """The type that both canonical types promote to; None where there is none."""
     if pa.types.is_struct(one) and pa.types.is_struct(other):
         left = {field.name: field.type for field in one.fields}
         right = {field.name: field.type for field in other.fields}
-        both = {name: _wider(left.get(name, pa.null()), right.get(name, pa.null())) for name in [*left, *right]}
+        both = {name: wider(left.get(name, pa.null()), right.get(name, pa.null())) for name in [*left, *right]}
         return None if any(kind is None for kind in both.values()) else pa.struct(list(both.items()))
     if pa.types.is_list(one) and pa.types.is_list(other):
-        value = _wider(one.value_type, other.value_type)
+        value = wider(one.value_type, other.value_type)
         return None if value is None else pa.list_(value)
     if pa.types.is_map(one) and pa.types.is_map(other):
-        key, item = _wider(one.key_type, other.key_type), _wider(one.item_type, other.item_type)
+        key, item = wider(one.key_type, other.key_type), wider(one.item_type, other.item_type)
         return None if key is None or item is None else pa.map_(key, item)
     if promotes(one, other):
         return other

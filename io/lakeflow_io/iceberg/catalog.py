@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from lakeflow_io.errors import ConfigError, NotFoundError
+from lakeflow_io.iceberg.internals import keep_own_code
 from lakeflow_io.iceberg.translate import translated
 
 if TYPE_CHECKING:
@@ -64,14 +65,17 @@ def open_catalog(name: str, properties: dict[str, Any]) -> Catalog:
     from pyiceberg.catalog import load_catalog
 
     where = without_secrets(str(properties.get("uri", "")))
+    own = {"py-io-impl": _FILE_IO, **properties}
     with translated(f"open catalog {name!r} {where}".rstrip()):
         try:
-            return load_catalog(name, **{"py-io-impl": _FILE_IO, **properties})
+            catalog = load_catalog(name, **own)
         except ValueError as error:
             raise ConfigError(
                 f"The properties of catalog {name!r} do not describe a catalog: {error}",
                 "give at least uri= and warehouse=, and type= where the uri does not tell.",
             ) from error
+    keep_own_code(catalog, own)
+    return catalog
 
 
 def without_secrets(uri: str) -> str:

@@ -23,8 +23,9 @@ from pyiceberg.io.pyarrow import (
 from pyiceberg.schema import Schema, assign_fresh_schema_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from pyiceberg.catalog import Catalog
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
@@ -38,6 +39,7 @@ __all__ = [
     "data_file_statistics",
     "file_schema",
     "fresh_schema",
+    "keep_own_code",
     "project",
     "staged_append",
 ]
@@ -71,6 +73,29 @@ def fresh_schema(schema: pa.Schema, format_version: TableVersion) -> Schema:
 
     # Catalogs convert an Arrow schema in just this way when they are handed one.
     return assign_fresh_schema_ids(Catalog._convert_schema_if_needed(schema, format_version))  # noqa: SLF001
+
+
+def keep_own_code(catalog: Catalog, own: Mapping[str, Any]) -> None:
+    """Let the caller alone say what code a catalog's files travel through.
+
+    pyiceberg hands what a catalog and its tables answer to the reader of their files, over the caller's
+    properties. Some of those name modules that are imported and called.
+
+    Args:
+        catalog: One that was just opened.
+        own: The properties that the caller opened it with.
+    """
+    load = catalog._load_file_io  # noqa: SLF001
+    catalog.properties = _without_code(catalog.properties) | {n: v for n, v in own.items() if _names_code(n)}
+    catalog._load_file_io = lambda properties={}, location=None: load(_without_code(properties), location)  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _without_code(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in properties.items() if not _names_code(name)}
+
+
+def _names_code(name: str) -> bool:
+    return name == "py-io-impl" or name.startswith("lakeflow.")
 
 
 def file_schema(schema: pa.Schema, name_mapping: NameMapping | None, format_version: TableVersion) -> Schema:

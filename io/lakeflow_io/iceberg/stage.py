@@ -1,4 +1,4 @@
-"""Arrow -> data files that no snapshot names yet: split by partition, sorted, encoded, put.
+"""Arrow -> data files that no snapshot names yet: split by partition, sorted, encoded while they are sent.
 
 The worker's half of a commit. What it returns is JSON, so that a marker in the store can carry it
 from a worker that is gone to a driver that wasn't born yet.
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Stager"]
 
-# Arrow bytes that become one file at most; encoded, a fifth to a half of it. A bound on the memory
-# that writing takes, and near the 512 MB that write.target-file-size-bytes means by default.
+# Arrow bytes that become one file at most; encoded, a fifth to a half of it. Near the 512 MB that
+# write.target-file-size-bytes means by default.
 _FILE_ARROW_BYTES = 512 * 1024 * 1024
 
 
@@ -94,8 +94,8 @@ class Stager:
             transport.delete(file["path"])
 
     def _put(self, path: str, partition: list[str | None], data: pa.Table) -> dict[str, Any]:
-        encoded, metadata = encode(data, self.properties)
-        open_transport(self.store).put(path, encoded)
+        with open_transport(self.store).open_output(path) as file:
+            metadata = encode(data, self.properties, file)
         statistics = data_file_statistics(metadata, self.schema, self.properties)
         bounds = {
             name: {str(k): base64.b64encode(v).decode() for k, v in statistics[name].items()}
@@ -108,7 +108,7 @@ class Stager:
         return {
             "path": path,
             "rows": data.num_rows,
-            "bytes": len(encoded),
+            "bytes": file.tell(),
             "partition": partition,
             "spec_id": self.spec.spec_id,
             "sort_order_id": self.order.order_id,

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import ConfigError
+from lakeflow_io.iceberg.internals import keep_own_code
 from lakeflow_io.iceberg.translate import translated
 from lakeflow_io.storage.credentials import CATALOG, LOCATION, TABLE, is_credential
 from lakeflow_io.storage.properties import flag, store_properties
@@ -50,8 +51,8 @@ def _is_vended(table: Table, properties: Mapping[str, str]) -> bool:
 
     if not isinstance(table.catalog, RestCatalog) or not flag({_ENABLED: "true", **properties}, _ENABLED):
         return False
-    own = table.catalog.properties
-    return any(is_credential(name) and str(own.get(name)) != value for name, value in properties.items())
+    own = store_properties(table.catalog.properties)
+    return any(is_credential(name) and own.get(name) != value for name, value in properties.items())
 
 
 @dataclass(slots=True)
@@ -67,7 +68,8 @@ class VendedCredentials:
     @classmethod
     def of(cls, table: Table) -> VendedCredentials:
         """The credentials of a table that was loaded."""
-        return cls(table.name(), table.metadata_location, dict(table.catalog.properties))
+        # With a slash: the prefix of a credential may end in one.
+        return cls(table.name(), table.location().rstrip("/") + "/", dict(table.catalog.properties))
 
     @classmethod
     def described(cls, properties: Mapping[str, str]) -> VendedCredentials:
@@ -114,6 +116,7 @@ class VendedCredentials:
         with self._lock:
             if self._opened is None:
                 self._opened = RestCatalog("credentials", **self.catalog)
+                keep_own_code(self._opened, self.catalog)
             return self._opened
 
 

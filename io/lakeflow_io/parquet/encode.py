@@ -1,4 +1,4 @@
-"""Arrow -> a Parquet file in memory, with the settings a table's properties ask for."""
+"""Arrow -> a Parquet file, with the settings a table's properties ask for."""
 
 from __future__ import annotations
 
@@ -23,32 +23,36 @@ _CODECS = {"uncompressed": "none", "gzip": "gzip", "snappy": "snappy", "zstd": "
 _DEFAULT_CODEC = "zstd"
 
 
-def encode(data: pa.Table, properties: Mapping[str, str]) -> tuple[memoryview, Any]:
+def encode(data: pa.Table, properties: Mapping[str, str], file: Any) -> Any:
     """Encode `data`, whose schema carries field ids, into one file.
 
     Args:
         data: At least one row.
         properties: The table's properties; `write.parquet.*` are honoured.
+        file: A binary file to write into, page by page; it stays open. What it raises is raised.
 
     Returns:
-        The file's bytes and its `pyarrow.parquet.FileMetaData`.
+        The file's `pyarrow.parquet.FileMetaData`.
 
     Raises:
         ConfigError: a property has a value that Parquet doesn't know.
     """
-    sink = pa.BufferOutputStream()
     options, group_rows = _options(properties)
-    with pq.ParquetWriter(
-        sink,
+    writer = pq.ParquetWriter(
+        file,
         data.schema,
         **options,
         store_schema=False,  # the schema is the table's; a second one in the file could only disagree
         write_page_checksum=True,
         write_page_index=True,
-    ) as writer:
+    )
+    try:
         writer.write_table(data, row_group_size=group_rows)
-    buffer = sink.getvalue()
-    return memoryview(buffer), writer.writer.metadata
+        writer.close()
+    except BaseException:
+        writer.is_open = False  # else it is closed when it is forgotten, with an error that nobody catches
+        raise
+    return writer.writer.metadata
 
 
 def _options(properties: Mapping[str, str]) -> tuple[dict[str, Any], int]:

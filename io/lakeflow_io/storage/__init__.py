@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from lakeflow_io.storage.boto3_transport import Boto3Transport
-from lakeflow_io.storage.credentials import CredentialSource
 from lakeflow_io.storage.memory import MemoryTransport
 from lakeflow_io.storage.object_store import ObjectStoreTransport
 from lakeflow_io.storage.open import open_transport
@@ -11,8 +9,6 @@ from lakeflow_io.storage.transport import ObjectInfo, Transport
 from lakeflow_io.storage.upload import Upload
 
 __all__ = [
-    "Boto3Transport",
-    "CredentialSource",
     "MemoryTransport",
     "ObjectInfo",
     "ObjectStoreTransport",

@@ -9,13 +9,14 @@ from lakeflow_io.errors import ConfigError
 from lakeflow_io.storage.properties import first
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from obstore.store import S3Credential
 
-__all__ = ["boto3_credentials", "boto3_session"]
+__all__ = ["DEFAULT_REGION", "assumed_role", "boto3_credentials", "boto3_session"]
 
-_DEFAULT_REGION = "us-east-1"
+# Compatible stores take any, and AWS answers where a bucket is in another.
+DEFAULT_REGION = "us-east-1"
 # botocore renews what has less than 10 minutes left, and obstore asks again 5 minutes before it must:
 # so what obstore holds is at least 5 minutes from its end.
 _ASK_AGAIN = timedelta(minutes=10)
@@ -45,7 +46,7 @@ def boto3_session(properties: Mapping[str, str], keys: Mapping[str, str] | None 
 
 
 def boto3_credentials(properties: Mapping[str, str], keys: Mapping[str, str] | None) -> dict[str, Any]:
-    """`credential_provider` and `region` for an S3Store; nothing where boto3 finds no credentials.
+    """`credential_provider` and `region` for an S3Store, as far as boto3 finds them.
 
     Raises:
         ConfigError: AWS's files know no such profile.
@@ -54,12 +55,23 @@ def boto3_credentials(properties: Mapping[str, str], keys: Mapping[str, str] | N
 
     session = boto3_session(properties, keys)
     found: dict[str, Any] = {"region": session.region_name} if session.region_name else {}
-    if role := first(properties, "s3.role-arn", "client.role-arn"):
-        name = first(properties, "s3.role-session-name", "client.role-session-name") or "lakeflow"
-        return found | {"credential_provider": _AssumedRole(session, role, name)}
+    if role := assumed_role(properties, session):
+        return found | {"credential_provider": role}
     if session.get_credentials() is None:
-        return {}
+        return found
     return found | {"credential_provider": Boto3CredentialProvider(session, ttl=_ASK_AGAIN)}
+
+
+def assumed_role(properties: Mapping[str, str], session: Any) -> Callable[[], S3Credential] | None:
+    """What gives keys for the role that the properties name, None where they name none.
+
+    Args:
+        properties: `s3.role-arn`, `s3.role-session-name` and their `client.*` twins.
+        session: Signs the requests to STS.
+    """
+    role = first(properties, "s3.role-arn", "client.role-arn")
+    name = first(properties, "s3.role-session-name", "client.role-session-name") or "lakeflow"
+    return _AssumedRole(session, role, name) if role else None
 
 
 class _AssumedRole:
@@ -70,7 +82,7 @@ class _AssumedRole:
         self._asked = {"RoleArn": role, "RoleSessionName": name}
 
     def __call__(self) -> S3Credential:
-        region = self._session.region_name or _DEFAULT_REGION
+        region = self._session.region_name or DEFAULT_REGION
         given = self._session.client("sts", region_name=region).assume_role(**self._asked)["Credentials"]
         return {
             "access_key_id": given["AccessKeyId"],

@@ -1,39 +1,68 @@
-"""A boto3 client for S3 from properties, and the means to hold one of its requests to a single attempt."""
+"""Properties -> a boto3 session and its clients for S3.
+
+Beside the properties of `s3.py` there is
+
+    lakeflow.s3.session     `package.module:function`; takes nothing, returns a `boto3.Session`
+
+whose credentials and region are used in place of the properties'. Workers call the function too.
+"""
 
 from __future__ import annotations
 
 import base64
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import ConfigError
-from lakeflow_io.storage.aws import boto3_session
+from lakeflow_io.storage.aws import DEFAULT_REGION, assumed_role, boto3_session
+from lakeflow_io.storage.credentials import FreshProperties, credential_source
+from lakeflow_io.storage.named import named_function
 from lakeflow_io.storage.properties import first, flag, seconds, url
-from lakeflow_io.storage.s3 import encryption, static_keys
+from lakeflow_io.storage.s3 import encryption, signing_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Mapping
 
-    from lakeflow_io.storage.credentials import FreshProperties
+    from obstore.store import S3Credential
 
-__all__ = ["CONNECTIONS", "SingleAttempts", "extra_arguments", "s3_client"]
+__all__ = ["SESSION", "extra_arguments", "s3_client", "s3_session"]
 
-# As many as a scan's fetcher has requests under way at most.
-CONNECTIONS = 128
+SESSION = "lakeflow.s3.session"
+
+# No limit: who schedules requests has one. Connections beyond it would be closed after each request.
+_POOL_CONNECTIONS = 1024
 _CONNECT_TIMEOUT_SECONDS = 10
 _READ_TIMEOUT_SECONDS = 60
 # obstore's names for encryption, which the properties are checked for, and boto3's.
 _ENCRYPTION = {"server_side_encryption": "ServerSideEncryption", "sse_kms_key_id": "SSEKMSKeyId"}
 
 
-def s3_client(properties: Mapping[str, str], session: Any = None, fresh: FreshProperties | None = None) -> Any:
-    """A client for the endpoint, region and credentials of the properties.
+def s3_session(properties: Mapping[str, str]) -> Any:
+    """The boto3 session that signs, with credentials that are renewed where they expire.
+
+    Raises:
+        ConfigError: a property has a value that it can't have, or contradicts another.
+        StoreError: what gives credentials failed.
+    """
+    if spelled := properties.get(SESSION):
+        return _own_session(spelled, properties)
+    source = credential_source(properties)
+    fresh = FreshProperties(properties, source) if source is not None else None
+    keys = signing_keys(fresh.current()[0] if fresh is not None else properties)
+    session = boto3_session(properties, keys)
+    if role := assumed_role(properties, session):
+        return _renewed(role, session.region_name)
+    if fresh is not None and keys is not None:
+        return _renewed(fresh.s3, session.region_name)
+    return session
+
+
+def s3_client(properties: Mapping[str, str], session: Any, *, once: bool) -> Any:
+    """A client for the endpoint and region of the properties.
 
     Args:
         properties: As for `s3_options`.
-        session: A boto3 session whose credentials and region are used, in place of the properties'.
-        fresh: Where credentials that expire are renewed.
+        session: Signs its requests.
+        once: Never repeat a request.
 
     Raises:
         ConfigError: a property has a value that it can't have.
@@ -41,10 +70,10 @@ def s3_client(properties: Mapping[str, str], session: Any = None, fresh: FreshPr
     from botocore import UNSIGNED
     from botocore.config import Config
 
-    proxy = url(properties, "s3.proxy-uri")
+    proxy = url(properties, "s3.proxy-uri", password=True)
     virtual = flag(properties, "s3.force-virtual-addressing")
     config = Config(
-        max_pool_connections=CONNECTIONS,
+        max_pool_connections=_POOL_CONNECTIONS,
         connect_timeout=seconds(properties, "s3.connect-timeout") or _CONNECT_TIMEOUT_SECONDS,
         read_timeout=seconds(properties, "s3.request-timeout") or _READ_TIMEOUT_SECONDS,
         proxies={"http": proxy, "https": proxy} if proxy else None,
@@ -52,12 +81,15 @@ def s3_client(properties: Mapping[str, str], session: Any = None, fresh: FreshPr
         # Compatible stores don't all know the checksums that AWS added lately.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        signature_version=UNSIGNED if flag(properties, "s3.anonymous") and session is None else None,
+        signature_version=UNSIGNED if flag(properties, "s3.anonymous") else None,
     )
-    if session is None:
-        session = _session(properties, fresh)
-    region = first(properties, "s3.region", "client.region") or session.region_name or "us-east-1"
-    return session.client("s3", endpoint_url=url(properties, "s3.endpoint"), region_name=region, config=config)
+    region = first(properties, "s3.region", "client.region") if SESSION not in properties else None
+    region = region or session.region_name or DEFAULT_REGION
+    client = session.client("s3", endpoint_url=url(properties, "s3.endpoint"), region_name=region, config=config)
+    if once:
+        # botocore asks all its handlers, of which one follows redirects whatever the limit: the first answer counts.
+        client.meta.events.register_first("needs-retry.s3", lambda **_: False)
+    return client
 
 
 def extra_arguments(properties: Mapping[str, str]) -> dict[str, Any]:
@@ -74,55 +106,39 @@ def extra_arguments(properties: Mapping[str, str]) -> dict[str, Any]:
     return extra | {theirs: options[ours] for ours, theirs in _ENCRYPTION.items() if ours in options}
 
 
-class SingleAttempts:
-    """Keeps botocore from repeating the requests that a thread makes within `here`.
+def _own_session(spelled: str, properties: Mapping[str, str]) -> Any:
+    import boto3
 
-    It works on a client of the caller's, whose other requests keep their own retries: botocore asks
-    all handlers whether to repeat, and the first answer counts.
-    """
-
-    def __init__(self, client: Any) -> None:
-        self._active = threading.local()
-        client.meta.events.register_first("needs-retry.s3.GetObject", self._refuse)
-
-    @contextmanager
-    def here(self) -> Generator[None]:
-        """Each request in this block is made once."""
-        self._active.on = True
-        try:
-            yield
-        finally:
-            self._active.on = False
-
-    def _refuse(self, **_: Any) -> bool | None:
-        return False if getattr(self._active, "on", False) else None
+    if flag(properties, "s3.anonymous"):
+        raise ConfigError(f"s3.anonymous=true contradicts {SESSION}.", "set one of the two.")
+    session = named_function(SESSION, spelled, "a boto3.Session")()
+    if not isinstance(session, boto3.Session):
+        raise ConfigError(f"{spelled} returned {type(session).__name__}.", "it has to return a boto3.Session.")
+    return session
 
 
-def _session(properties: Mapping[str, str], fresh: FreshProperties | None) -> Any:
-    if fresh is None:
-        if properties.get("s3.role-arn") or properties.get("client.role-arn"):
-            raise ConfigError("s3.role-arn is not supported by this transport.", "hand over a session of that role.")
-        return boto3_session(properties, static_keys(properties))
+def _renewed(give: Callable[[], S3Credential], region: str | None) -> Any:
+    """A session whose keys are asked for before its first request, and again before they expire."""
     import boto3
     import botocore.session
-    from botocore.credentials import CredentialProvider, RefreshableCredentials
+    from botocore.credentials import CredentialProvider, DeferredRefreshableCredentials
 
     def renew() -> dict[str, str | None]:
-        newest, until = fresh.current()
-        keys = static_keys(newest) or {}
+        given = give()
+        ends = given["expires_at"]
         return {
-            "access_key": keys.get("access_key_id"),
-            "secret_key": keys.get("secret_access_key"),
-            "token": keys.get("session_token"),
-            "expiry_time": until.isoformat(),
+            "access_key": given["access_key_id"],
+            "secret_key": given["secret_access_key"],
+            "token": given.get("token"),
+            "expiry_time": ends.isoformat() if ends is not None else None,
         }
 
     class Provider(CredentialProvider):  # type: ignore[misc]  # botocore has no annotations
         METHOD = "lakeflow"
 
         def load(self) -> Any:
-            return RefreshableCredentials.create_from_metadata(renew(), refresh_using=renew, method=self.METHOD)
+            return DeferredRefreshableCredentials(renew, self.METHOD)
 
     core = botocore.session.get_session()
     core.get_component("credential_provider").insert_before("env", Provider())
-    return boto3.Session(botocore_session=core)
+    return boto3.Session(botocore_session=core, region_name=region)

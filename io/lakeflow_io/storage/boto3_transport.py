@@ -1,8 +1,8 @@
-"""The second transport: boto3 and s3transfer, for a session, a client or arguments of the caller's own.
+"""The second transport: boto3, for sessions of the caller's own.
 
 It is slower than obstore (each byte passes Python, and each request holds a thread), and does what
-obstore doesn't: whatever a boto3 session can sign in with, event handlers, any argument of S3's
-operations. `lakeflow.s3.transport=boto3` chooses it by property.
+obstore doesn't: whatever a boto3 session can sign in with, and its event handlers.
+`lakeflow.s3.transport=boto3` chooses it, and so does `lakeflow.s3.session`.
 """
 
 from __future__ import annotations
@@ -10,20 +10,16 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import pyarrow as pa
-
 from lakeflow_io.errors import ConfigError, InternalError, LakeflowError, StoreError, UnsupportedError
-from lakeflow_io.storage.boto3_client import CONNECTIONS, SingleAttempts, extra_arguments, s3_client
-from lakeflow_io.storage.boto3_upload import MultipartSender, growing_part
-from lakeflow_io.storage.credentials import FreshProperties, credential_source
-from lakeflow_io.storage.failures import failed, no_credentials, refused, too_short
+from lakeflow_io.storage.boto3_client import extra_arguments, s3_client, s3_session
+from lakeflow_io.storage.boto3_upload import MultipartSender
+from lakeflow_io.storage.failures import failed, gave_up, no_credentials, refused, too_short
 from lakeflow_io.storage.location import Location
 from lakeflow_io.storage.transport import ObjectInfo
-from lakeflow_io.storage.upload import IN_FLIGHT, PART_BYTES, Upload
+from lakeflow_io.storage.upload import Upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -53,34 +49,20 @@ class Boto3Transport:
     """A Transport for `s3://` over boto3.
 
     Args:
-        properties: Storage properties, as for the default transport.
-        session: A boto3 session, in place of the properties' credentials.
-        client: A boto3 S3 client, in place of all of that. It should have as many connections
-            (`max_pool_connections`) as requests are to go on at once.
-        extra_args: Arguments of S3's operations (`RequestPayer`, `SSECustomerAlgorithm`, ...); each
-            is sent with every operation that knows it, over what the properties say.
+        properties: Storage properties, as for the default transport, and `lakeflow.s3.session`.
 
     Raises:
         ConfigError: boto3 isn't installed, or a property has a value that it can't have.
+        StoreError: what gives credentials failed.
     """
 
-    def __init__(
-        self,
-        properties: Mapping[str, str] | None = None,
-        *,
-        session: Any = None,
-        client: Any = None,
-        extra_args: Mapping[str, Any] | None = None,
-    ) -> None:
-        given = dict(properties or {})
-        source = credential_source(given) if session is None and client is None else None
+    def __init__(self, properties: Mapping[str, str]) -> None:
         if importlib.util.find_spec("boto3") is None:
             raise ConfigError.missing_extra("boto3", "aws", "lakeflow.s3.transport=boto3")
-        fresh = FreshProperties(given, source) if source is not None else None
-        self._client = client if client is not None else s3_client(given, session, fresh)
-        self._extra = {**extra_arguments(given), **(extra_args or {})}
-        self._single = SingleAttempts(self._client)
-        self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="lakeflow-boto3")
+        session = s3_session(properties)
+        self._client = s3_client(properties, session, once=False)
+        self._once = s3_client(properties, session, once=True)
+        self._extra = extra_arguments(properties)
 
     def get(self, uri: str) -> memoryview:
         """The whole object, in one request; asked for again where its body is cut."""
@@ -108,18 +90,8 @@ class Boto3Transport:
 
     def put(self, uri: str, data: bytes | memoryview) -> None:
         """Write an object; readers see all of it or nothing."""
-        from s3transfer.manager import TransferConfig, TransferManager
-
-        data = memoryview(data).cast("B")
-        if len(data) <= PART_BYTES:
-            with _translated(uri):
-                self._ask("PutObject", uri, Body=bytes(data))
-            return
-        bucket, key = _place(uri)
-        config = TransferConfig(multipart_chunksize=PART_BYTES, max_request_concurrency=IN_FLIGHT)
-        extra = {name: value for name, value in self._extra.items() if name in TransferManager.ALLOWED_UPLOAD_ARGS}
-        with _translated(uri), TransferManager(self._client, config) as manager:
-            manager.upload(pa.BufferReader(data), bucket, key, extra_args=extra).result()
+        with self.open_output(uri) as file:
+            file.write(data)
 
     def put_if_absent(self, uri: str, data: bytes | memoryview) -> bool:
         """Write an object unless one is there; tell whether this call wrote it."""
@@ -134,15 +106,14 @@ class Boto3Transport:
                 return False
         return True
 
-    def open_output(self, uri: str, size: int | None = None) -> Upload:
+    def open_output(self, uri: str) -> Upload:
         """A file that is written front to back, and visible once it is closed."""
-        del size  # parts grow as they go
 
         def ask(operation: str, **arguments: Any) -> Any:
             with _translated(uri):
                 return self._ask(operation, uri, **arguments)
 
-        return Upload(uri, MultipartSender(ask), growing_part)
+        return Upload(uri, MultipartSender(ask))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """All objects under the folder `prefix`, in no particular order."""
@@ -177,9 +148,9 @@ class Boto3Transport:
     ) -> memoryview:
         from botocore.exceptions import ClientError
 
-        with _translated(uri), self._single.here():
+        with _translated(uri):
             try:
-                answer = self._ask("GetObject", uri, Range=f"bytes={start}-{start + length - 1}")
+                answer = self._ask("GetObject", uri, once=True, Range=f"bytes={start}-{start + length - 1}")
             except ClientError as error:
                 if _status(error) == _OUTSIDE:
                     raise too_short(uri, start, length, 0) from error
@@ -191,9 +162,9 @@ class Boto3Transport:
     def _suffix(self, uri: str, length: int, dropped: threading.Event) -> tuple[memoryview, int]:
         from botocore.exceptions import ClientError
 
-        with _translated(uri), self._single.here():
+        with _translated(uri):
             try:
-                answer = self._ask("GetObject", uri, Range=f"bytes=-{length}")
+                answer = self._ask("GetObject", uri, once=True, Range=f"bytes=-{length}")
             except ClientError as error:
                 if _status(error) == _OUTSIDE:  # no last byte can be asked of an object that has none
                     return memoryview(b""), 0
@@ -205,22 +176,24 @@ class Boto3Transport:
     async def _threaded(self, read: Callable[[threading.Event], _T]) -> _T:
         dropped = threading.Event()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, read, dropped)
+            return await asyncio.get_running_loop().run_in_executor(None, read, dropped)
         except asyncio.CancelledError:
             dropped.set()
             raise
 
-    def _ask(self, operation: str, uri: str, **arguments: Any) -> Any:
+    def _ask(self, operation: str, uri: str, *, once: bool = False, **arguments: Any) -> Any:
         from botocore.exceptions import ParamValidationError
 
         bucket, key = _place(uri)
-        method = getattr(self._client, _METHODS[operation])
+        method = getattr(self._once if once else self._client, _METHODS[operation])
         try:
             return method(Bucket=bucket, Key=key, **{**self._known(operation), **arguments})
         except (ParamValidationError, TypeError, ValueError) as error:
             # What they say may repeat a value, which may be a key.
             kind = type(error).__name__
-            raise ConfigError(f"boto3 doesn't take the arguments for {uri}: {kind}.", "check extra_args.") from None
+            raise ConfigError(
+                f"boto3 doesn't ask about {uri}: {kind}.", "check the names and the s3.* properties."
+            ) from None
 
     def _known(self, operation: str) -> dict[str, Any]:
         names = self._client.meta.service_model.operation_model(operation).input_shape.members
@@ -261,7 +234,7 @@ def _status(error: Any) -> int:
 @contextmanager
 def _translated(uri: str) -> Generator[None]:
     from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
     from urllib3.exceptions import HTTPError
 
     try:
@@ -272,5 +245,8 @@ def _translated(uri: str) -> Generator[None]:
         code, line = str(error.response.get("Error", {}).get("Code", "")), str(error).splitlines()[0]
         raise refused(uri, _status(error), code, line, line) or failed(uri, line) from error
     except (BotoCoreError, Boto3Error, HTTPError, OSError) as error:
+        if type(error) is HTTPClientError:
+            # What its HTTP client doesn't take, such as a header, is repeated in it.
+            raise gave_up(uri) from None
         line = f"{type(error).__name__}: {error}".splitlines()[0]
         raise (no_credentials if "Credential" in line else failed)(uri, line) from error

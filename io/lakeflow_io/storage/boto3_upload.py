@@ -1,26 +1,17 @@
-"""A multipart upload over a boto3 client whose parts grow, so that the size need not be known."""
+"""A multipart upload over a boto3 client."""
 
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
-from lakeflow_io.storage.upload import IN_FLIGHT, PART_BYTES
+from lakeflow_io.errors import LakeflowError
+from lakeflow_io.storage.upload import IN_FLIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["MultipartSender", "growing_part"]
-
-# After each thousand parts they become this much larger: 10,000 hold 5 TiB, the largest object of S3,
-# and the last of them have 1 GiB.
-_GROWTH_PARTS = 1_000
-_GROWTH_BYTES = 115 * 1024 * 1024
-
-
-def growing_part(number: int) -> int:
-    """Bytes of part `number`, counted from 0."""
-    return PART_BYTES + number // _GROWTH_PARTS * _GROWTH_BYTES
+__all__ = ["MultipartSender"]
 
 
 class MultipartSender:
@@ -43,8 +34,11 @@ class MultipartSender:
         try:
             done = self._send(upload, parts)
             self._ask("CompleteMultipartUpload", UploadId=upload, MultipartUpload={"Parts": done})
-        except BaseException:
-            self._ask("AbortMultipartUpload", UploadId=upload)
+        except BaseException as error:
+            try:
+                self._ask("AbortMultipartUpload", UploadId=upload)
+            except LakeflowError:
+                error.add_note(f"The parts of upload {upload} are still there.")
             raise
 
     def _send(self, upload: str, parts: Iterator[bytearray]) -> list[dict[str, Any]]:

@@ -5,25 +5,27 @@ So beside the credentials travels a description of where to ask for the next one
 more properties among those of the store; a worker on another machine asks by itself:
 
     lakeflow.credentials.table      the table's identifier, a JSON list of names
-    lakeflow.credentials.location   where the table lies: of several credentials, the one for it is taken
+    lakeflow.credentials.location   the table's folder: of several credentials, the one for it is taken
     lakeflow.credentials.catalog    the properties of its REST catalog, a JSON object
 
 or, for who has credentials from elsewhere:
 
     lakeflow.credentials.function   `package.module:function`; takes nothing, returns storage properties
 
-Java's `client.refresh-credentials-enabled=false` turns the first form off.
+Java's `client.refresh-credentials-enabled=false` turns the first form off. Properties that begin with
+`lakeflow.` are the caller's alone: those that a catalog or a table answers with are left out.
 """
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lakeflow_io.errors import CatalogError, ConfigError, LakeflowError, StoreError
+from lakeflow_io.storage.named import named_function
+from lakeflow_io.storage.properties import cleaned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,6 +41,7 @@ FUNCTION = "lakeflow.credentials.function"
 
 # Properties that a catalog vends, and those that say until when.
 _VENDED = ("s3.access-key-id", "s3.secret-access-key", "s3.session-token", "gcs.oauth2.token")
+_OPTIONAL = ("s3.session-token",)
 _EXPIRIES = ("s3.session-token-expires-at-ms", "gcs.oauth2.token-expires-at")
 _AZURE, _AZURE_EXPIRY = "adls.sas-token", "adls.sas-token-expires-at-ms"
 # Fetched anew this long before the end, or after three quarters of a shorter life. obstore begins
@@ -54,7 +57,7 @@ _FAILED_SECONDS = 0.5
 
 
 class CredentialSource(Protocol):
-    """Where fresh credentials come from; picklable where it has to travel."""
+    """Where fresh credentials come from."""
 
     def __call__(self) -> Mapping[str, str]:
         """Fresh storage properties (`s3.access-key-id`, ..., and until when they are good)."""
@@ -78,7 +81,8 @@ def credential_source(properties: Mapping[str, str]) -> CredentialSource | None:
         ConfigError: the description is incomplete, or names a function that isn't there.
     """
     if spelled := properties.get(FUNCTION):
-        return _function(spelled)
+        source: CredentialSource = named_function(FUNCTION, spelled, "fresh storage properties")
+        return source
     if TABLE in properties:
         from lakeflow_io.iceberg.vended import VendedCredentials
 
@@ -121,9 +125,8 @@ class FreshProperties:
 
     def _renew(self) -> None:
         try:
-            fresh = {name: str(value) for name, value in self._source().items() if is_credential(name)}
-            if not fresh:
-                raise ConfigError("The source of credentials gave none.", "check what the catalog vends.")
+            fresh = cleaned({name: value for name, value in self._source().items() if is_credential(name)})
+            _check_complete(fresh, self._credentials)
         except LakeflowError as error:
             now = self._clock()
             if now >= self._ends_at:
@@ -145,7 +148,7 @@ class FreshProperties:
         """A store's options with, in place of its credentials, a call that gives the newest."""
         if scheme == "s3" and "access_key_id" in options:
             return _without(options, "access_key_id", "secret_access_key", "session_token") | {
-                "credential_provider": self._s3
+                "credential_provider": self.s3
             }
         if scheme == "gs" and "bearer_token" in options:
             return _without(options, "bearer_token") | {"credential_provider": self._gcs}
@@ -153,7 +156,8 @@ class FreshProperties:
             return _without(options, "sas_key") | {"credential_provider": lambda: self._azure(account)}
         return options
 
-    def _s3(self) -> S3Credential:
+    def s3(self) -> S3Credential:
+        """The newest keys for S3, where there are any."""
         from lakeflow_io.storage.s3 import static_keys
 
         properties, until = self.current()
@@ -176,6 +180,15 @@ class FreshProperties:
         return {"sas_token": sas_token(properties, account) or "", "expires_at": until}
 
 
+def _check_complete(fresh: Mapping[str, str], before: Mapping[str, str]) -> None:
+    if not fresh:
+        raise ConfigError("The source of credentials gave none.", "check what the catalog vends.")
+    missing = [name for name in _VENDED if name in before and name not in fresh and name not in _OPTIONAL]
+    if missing:
+        names = ", ".join(sorted(fresh))
+        raise ConfigError(f"The source of credentials gave no {missing[0]}, but {names}.", f"give {missing[0]}.")
+
+
 def _ends_at(credentials: Mapping[str, str]) -> float | None:
     ends: list[float] = []
     for name, value in credentials.items():
@@ -194,25 +207,3 @@ def _retryable(error: LakeflowError) -> LakeflowError:
 
 def _without(options: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in names}
-
-
-def _function(spelled: str) -> CredentialSource:
-    module, _, name = spelled.partition(":")
-    try:
-        found: Any = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"{FUNCTION}={spelled!r} can't be imported: {error}.", "write package.module:function."
-        ) from error
-
-    def call() -> Mapping[str, str]:
-        try:
-            return found()
-        except LakeflowError:
-            raise
-        except Exception as error:
-            raise StoreError(
-                f"{spelled} raised {type(error).__name__}.", "it has to return fresh storage properties."
-            ) from error
-
-    return call

@@ -23,7 +23,7 @@ from lakeflow_io.errors import (
 )
 from lakeflow_io.storage.location import Location
 
-__all__ = ["cause", "failed", "is_outside", "no_credentials", "refused", "too_short", "translate"]
+__all__ = ["cause", "failed", "gave_up", "is_outside", "no_credentials", "refused", "too_short", "translate"]
 
 _STATUS = re.compile(r"status code: (\d{3})\b")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -42,9 +42,9 @@ _CREDENTIALS = {
     "file": "the folder's rights",
 }
 _REGION_EXPECTED = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>")
-_SOURCE_FAILED = re.compile(r"credential provider: StoreError: (.*)")
-# The query of a URL may carry a signature.
-_QUERY = re.compile(r"(https?://[^\s?]+)\?\S*")
+_SOURCE_FAILED = re.compile(r"credential provider: (StoreError|ConfigError): (.*)")
+# Of URLs that Azure, AWS and Google sign.
+_SIGNED = re.compile(r"\b(?:sig|[\w-]*Signature)=")
 
 
 def is_outside(error: Exception, key: str) -> bool:
@@ -57,26 +57,29 @@ def too_short(uri: str, start: int, length: int, got: int) -> CorruptFileError:
     """A range that leaves the object."""
     return CorruptFileError(
         f"{uri} ends too early: bytes {start}-{start + length} were asked for, {got} came.",
-        "the file was truncated or replaced after it was committed; restore it or roll the table back.",
+        "it was truncated or replaced after its size was noted; restore it, or read what doesn't need it.",
     )
 
 
 def cause(error: Exception) -> Exception | None:
     """What may be shown as an error's cause: obstore's own, unless its debug print holds a signature."""
-    return None if "sig=" in str(error) else error
+    return None if _SIGNED.search(str(error)) else error
 
 
 def translate(error: Exception, uri: str) -> LakeflowError:
     """The error of ours for what obstore raised about `uri`."""
     # obstore appends a Rust debug print, which helps nobody who reads a message.
-    text = _QUERY.sub(r"\1", str(error).split("\n\nDebug source:")[0].strip())
+    text = str(error).split("\n\nDebug source:")[0].strip()
     line = text.splitlines()[0] if text else "no details given"
     nameless = _nameless(text, Location.parse(uri).key)
     if isinstance(error, FileNotFoundError):
-        return ObjectNotFoundError(f"{uri} does not exist.", "the table's metadata or the path is out of date.")
+        return _gone(uri)
     if found := _SOURCE_FAILED.search(text):
+        said = f"No fresh credentials for {uri}: {found[2]}"
+        if found[1] == "ConfigError":
+            return ConfigError(said, "check what gives credentials.")
         # The catalog that renews credentials may answer the next time.
-        return StoreError(f"No fresh credentials for {uri}: {found[1]}", "check the catalog that vends them; retry.")
+        return StoreError(said, "check the catalog that vends them; retry.")
     status, code = int(_found(_STATUS, nameless) or 0), _found(_CODE, nameless)
     if "redirect without LOCATION" in nameless:
         status = 301
@@ -97,7 +100,7 @@ def refused(uri: str, status: int, code: str, text: str, line: str) -> LakeflowE
         line: What of it is to be shown.
     """
     if status == 404:  # noqa: PLR2004  (RFC 9110)
-        return ObjectNotFoundError(f"{uri} does not exist.", "the table's metadata or the path is out of date.")
+        return _gone(uri)
     if status in (301, 307) or code in _WRONG_REGION:
         return _wrong_region(uri, text)
     if status in _THROTTLED or code in _THROTTLED_CODES:
@@ -112,6 +115,10 @@ def refused(uri: str, status: int, code: str, text: str, line: str) -> LakeflowE
     return None
 
 
+def _gone(uri: str) -> ObjectNotFoundError:
+    return ObjectNotFoundError(f"{uri} does not exist.", "what names it is out of date, or it was deleted since.")
+
+
 def failed(uri: str, line: str) -> StoreError:
     """A failure that another attempt may not meet."""
     return StoreError(f"The store failed on {uri}: {line}", "check the endpoint and the network, then retry.")
@@ -120,6 +127,14 @@ def failed(uri: str, line: str) -> StoreError:
 def no_credentials(uri: str, line: str) -> AccessDeniedError:
     """There is nothing to sign a request with."""
     return AccessDeniedError(f"No usable credentials for {uri}: {line}", f"set {_credentials(uri)}.")
+
+
+def gave_up(uri: str) -> ConfigError:
+    """The library beneath ended in a panic, which is what it does with a header that can't be sent."""
+    return ConfigError(
+        f"No request about {uri} could be made.",
+        "check the credentials and the region, also in the environment, for line breaks and other stray characters.",
+    )
 
 
 def _local(nameless: str, line: str, uri: str) -> LakeflowError | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from lakeflow_io.errors import ConfigError, UnsupportedError
 
-__all__ = ["Location", "join"]
+__all__ = ["WEB", "Location", "is_uri", "join"]
+
+# Servers of single files: they are read, and list nothing.
+WEB = ("http", "https")
 
 # What engines call the same store: Hadoop's S3 connectors had three generations, its Azure ones four.
 _SCHEME_ALIASES = {
@@ -34,6 +37,8 @@ class Location:
     """The path within the bucket, without a leading slash."""
     host: str = ""
     """Azure's account as a host (`account.dfs.core.windows.net`), where the URI names it."""
+    query: str = ""
+    """A web address's, as it is: it may be the signature that opens it."""
 
     @classmethod
     def parse(cls, uri: str) -> Location:
@@ -43,9 +48,9 @@ class Location:
             UnsupportedError: the scheme names a store that lakeflow doesn't reach.
             ConfigError: the URI names no bucket, or carries a password.
         """
-        parts = urlsplit(uri) if "://" in uri or uri.startswith("file:") else None
-        if parts is None:
+        if not is_uri(uri):
             return cls("file", "", uri.lstrip("/"))
+        parts = urlsplit(uri)
         scheme = _SCHEME_ALIASES.get(parts.scheme, parts.scheme)
         if scheme not in _SCHEMES:
             raise UnsupportedError(
@@ -66,7 +71,15 @@ class Location:
             )
         if not parts.netloc:
             raise ConfigError(f"{uri!r} names no bucket.", f"write {parts.scheme}://bucket/key.")
+        if scheme in WEB:  # the one kind whose names are written percent-encoded
+            path, _, query = key.partition("?")
+            return cls(scheme, parts.netloc, unquote(path), query=query)
         return cls(scheme, parts.netloc, key)
+
+
+def is_uri(text: str) -> bool:
+    """Tell a URI from a path of this machine."""
+    return "://" in text or text.startswith("file:/")
 
 
 def join(base: str, *parts: str) -> str:

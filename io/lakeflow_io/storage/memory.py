@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
 from lakeflow_io.storage.transport import ObjectInfo
-from lakeflow_io.storage.upload import Upload, part_bytes
+from lakeflow_io.storage.upload import Upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,9 +65,9 @@ class MemoryTransport:
             self.objects[uri] = bytes(data)
             return True
 
-    def open_output(self, uri: str, size: int | None = None) -> Upload:
+    def open_output(self, uri: str) -> Upload:
         """A file that is written front to back, and visible once it is closed."""
-        return Upload(uri, _Sender(self, uri), lambda _: part_bytes(size), math.inf)
+        return Upload(uri, _Sender(self, uri))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """All objects under the folder `prefix`."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import math
+from contextlib import contextmanager
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +13,14 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
 
 from lakeflow_io.errors import ObjectNotFoundError, StoreError, UnsupportedError
 from lakeflow_io.storage.credentials import FreshProperties, credential_source
-from lakeflow_io.storage.failures import cause, is_outside, too_short, translate
-from lakeflow_io.storage.location import Location
+from lakeflow_io.storage.failures import cause, gave_up, is_outside, too_short, translate
+from lakeflow_io.storage.location import WEB, Location
 from lakeflow_io.storage.stores import open_store
 from lakeflow_io.storage.transport import ObjectInfo
-from lakeflow_io.storage.upload import IN_FLIGHT, MAX_PARTS, Upload, part_bytes
+from lakeflow_io.storage.upload import IN_FLIGHT, PART_BYTES, Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
-
-    from lakeflow_io.storage.credentials import CredentialSource
+    from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 
 __all__ = ["ObjectStoreTransport"]
 
@@ -39,17 +38,16 @@ class ObjectStoreTransport:
 
     Args:
         properties: Catalog properties that concern storage (`s3.endpoint`, `s3.access-key-id`, ...).
-        credentials: Where credentials that expire are renewed; default: what the properties describe.
 
     Raises:
         ConfigError: the properties describe a source of credentials that can't be one.
     """
 
-    def __init__(self, properties: Mapping[str, str], *, credentials: CredentialSource | None = None) -> None:
+    def __init__(self, properties: Mapping[str, str]) -> None:
         self._properties = dict(properties)
-        source = credentials or credential_source(properties)
+        source = credential_source(properties)
         self._fresh = FreshProperties(properties, source) if source is not None else None
-        self._stores: dict[tuple[str, str, str, bool], Any] = {}
+        self._stores: dict[tuple[Location, bool], Any] = {}
         self._lock = Lock()
 
     def get(self, uri: str) -> memoryview:
@@ -114,33 +112,31 @@ class ObjectStoreTransport:
 
     def put(self, uri: str, data: bytes | memoryview) -> None:
         """Write an object; readers see all of it or nothing."""
-        _check_writable(uri)
-        # Arrow's buffers call themselves signed bytes, which obstore doesn't take.
-        data = memoryview(data).cast("B")
+        _refuse_web(uri)
+        data = _bytes(data)
         multipart = len(data) > _MULTIPART_BYTES
         self._call(
             uri,
-            lambda store, key: obstore.put(store, key, data, use_multipart=multipart, chunk_size=_MULTIPART_BYTES // 2),
+            lambda store, key: obstore.put(store, key, data, use_multipart=multipart, chunk_size=PART_BYTES),
         )
 
     def put_if_absent(self, uri: str, data: bytes | memoryview) -> bool:
         """Write an object unless one is there; tell whether this call wrote it."""
-        _check_writable(uri)
+        _refuse_web(uri)
         try:
-            self._call(uri, lambda store, key: obstore.put(store, key, data, mode="create"))
+            self._call(uri, lambda store, key: obstore.put(store, key, _bytes(data), mode="create"))
         except _PresentError:
             return False
         return True
 
-    def open_output(self, uri: str, size: int | None = None) -> Upload:
+    def open_output(self, uri: str) -> Upload:
         """A file that is written front to back, and visible once it is closed."""
-        _check_writable(uri)
-        limit = math.inf if Location.parse(uri).scheme == "file" else MAX_PARTS
-        return Upload(uri, _Sender(self, uri, part_bytes(size)), lambda _: part_bytes(size), limit)
+        _refuse_web(uri)
+        return Upload(uri, _Sender(self, uri))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """All objects under the folder `prefix`, in no particular order."""
-        _check_writable(prefix)
+        _refuse_web(prefix)
         base = prefix.rstrip("/")
         folder = Location.parse(base).key
         for page in self._call(base, lambda store, key: list(obstore.list(store, key))):
@@ -152,7 +148,7 @@ class ObjectStoreTransport:
 
     def delete(self, uri: str) -> None:
         """Delete an object; one that is gone already is no error."""
-        _check_writable(uri)
+        _refuse_web(uri)
         try:
             self._call(uri, obstore.delete)
         except ObjectNotFoundError:
@@ -160,39 +156,32 @@ class ObjectStoreTransport:
 
     def _call(self, uri: str, verb: Callable[[Any, str], Any], *, once: bool = False) -> Any:
         location = Location.parse(uri)
-        try:
+        with _translated(uri):
             return verb(self._store(location, once=once), location.key)
-        except AlreadyExistsError as error:
-            raise _PresentError(f"{uri} exists already.") from error
-        except (BaseError, OSError) as error:
-            raise translate(error, uri) from cause(error)
 
     async def _call_async(self, uri: str, verb: Callable[[Any, str], Awaitable[Any]]) -> Any:
         location = Location.parse(uri)
-        try:
+        with _translated(uri):
             store = self._stores.get(_pool(location, once=True))
             if store is None:
                 # Finding credentials may take a request of its own.
                 store = await asyncio.to_thread(self._store, location, once=True)
             return await verb(store, location.key)
-        except (BaseError, OSError) as error:
-            raise translate(error, uri) from cause(error)
 
     def _store(self, location: Location, *, once: bool) -> Any:
         where = _pool(location, once=once)
         with self._lock:
             if where not in self._stores:
-                self._stores[where] = open_store(location, self._properties, once=where[-1], fresh=self._fresh)
+                self._stores[where] = open_store(location, self._properties, once=where[1], fresh=self._fresh)
             return self._stores[where]
 
 
 class _Sender:
     """Hands an object that comes in parts to obstore, which undoes an upload whose parts end in an error."""
 
-    def __init__(self, transport: ObjectStoreTransport, uri: str, chunk: int) -> None:
+    def __init__(self, transport: ObjectStoreTransport, uri: str) -> None:
         self._transport = transport
         self._uri = uri
-        self._chunk = chunk
 
     def whole(self, data: bytearray) -> None:
         self._transport._call(self._uri, lambda store, key: obstore.put(store, key, data, use_multipart=False))  # noqa: SLF001
@@ -201,7 +190,7 @@ class _Sender:
         self._transport._call(  # noqa: SLF001
             self._uri,
             lambda store, key: obstore.put(
-                store, key, parts, use_multipart=True, chunk_size=self._chunk, max_concurrency=IN_FLIGHT
+                store, key, parts, use_multipart=True, chunk_size=PART_BYTES, max_concurrency=IN_FLIGHT
             ),
         )
 
@@ -210,16 +199,36 @@ class _PresentError(StoreError):
     """A put-if-absent that lost; never leaves this module."""
 
 
-def _pool(location: Location, *, once: bool) -> tuple[str, str, str, bool]:
-    # One store where nothing is repeated anyway: what is put into memory must be found again.
-    return location.scheme, location.bucket, location.host, once and location.scheme not in _NEVER_RETRIED
+@contextmanager
+def _translated(uri: str) -> Generator[None]:
+    try:
+        yield
+    except AlreadyExistsError as error:
+        raise _PresentError(f"{uri} exists already.") from error
+    except (BaseError, OSError) as error:
+        raise translate(error, uri) from cause(error)
+    except BaseException as error:
+        # Rust's panics are no Exception, and their class has no module to import it from.
+        if type(error).__name__ in ("PanicException", "RustPanic"):
+            raise gave_up(uri) from None
+        raise
 
 
-def _check_writable(uri: str) -> None:
-    if Location.parse(uri).scheme in ("http", "https"):
+def _pool(location: Location, *, once: bool) -> tuple[Location, bool]:
+    # One store where nothing is repeated anyway.
+    return replace(location, key=""), once and location.scheme not in _NEVER_RETRIED
+
+
+def _refuse_web(uri: str) -> None:
+    if Location.parse(uri).scheme in WEB:
         raise UnsupportedError(
             f"{uri} is behind a web server, which is only read.", "write to s3://, gs:// or abfss://."
         )
+
+
+def _bytes(data: bytes | memoryview) -> memoryview:
+    # Arrow's buffers call themselves signed bytes, which obstore doesn't take.
+    return memoryview(data).cast("B")
 
 
 def _exactly(data: Any, uri: str, start: int, length: int) -> memoryview:

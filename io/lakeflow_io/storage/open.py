@@ -7,7 +7,8 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from lakeflow_io.errors import ConfigError
-from lakeflow_io.storage.credentials import FUNCTION, TABLE, is_credential, without_credentials
+from lakeflow_io.storage.boto3_client import SESSION
+from lakeflow_io.storage.credentials import FUNCTION, TABLE, without_credentials
 from lakeflow_io.storage.object_store import ObjectStoreTransport
 
 if TYPE_CHECKING:
@@ -17,13 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["open_transport"]
 
-# Credentials that nobody renews come and go with each load of a table: the transports that were
-# used last are kept. All others stay, since what lies in `memory://` lies in them.
-_KEPT = 16
+# Used last, of all: each load of a table may bring keys that nobody renews.
+_KEPT = 32
 _KIND = "lakeflow.s3.transport"
 
-_transports: dict[tuple[tuple[str, str], ...], Transport] = {}
-_passing: OrderedDict[tuple[tuple[str, str], ...], Transport] = OrderedDict()
+_transports: OrderedDict[tuple[tuple[str, str], ...], Transport] = OrderedDict()
 _lock = Lock()
 
 
@@ -37,24 +36,27 @@ def open_transport(properties: Mapping[str, str]) -> Transport:
     """
     renewed = TABLE in properties or FUNCTION in properties
     key = tuple(sorted((without_credentials(properties) if renewed else properties).items()))
-    passing = not renewed and any(is_credential(name) for name in properties)
     with _lock:
-        kept = _passing if passing else _transports
-        if key not in kept:
-            kept[key] = _make(properties)
-        if passing:
-            _passing.move_to_end(key)
-            while len(_passing) > _KEPT:
-                _passing.popitem(last=False)
-        return kept[key]
+        if key in _transports:
+            _transports.move_to_end(key)
+            return _transports[key]
+    # Without the lock: a source of credentials may open a transport of its own.
+    made = _make(properties)
+    with _lock:
+        kept = _transports.setdefault(key, made)
+        while len(_transports) > _KEPT:
+            _transports.popitem(last=False)
+        return kept
 
 
 def _make(properties: Mapping[str, str]) -> Transport:
-    kind = properties.get(_KIND) or "obstore"
-    if kind == "obstore":
-        return ObjectStoreTransport(properties)
-    if kind != "boto3":
+    kind = properties.get(_KIND) or ("boto3" if properties.get(SESSION) else "obstore")
+    if kind not in ("obstore", "boto3"):
         raise ConfigError(f"{_KIND}={kind!r} is unknown.", "it is obstore or boto3.")
-    from lakeflow_io.storage.boto3_transport import Boto3Transport
+    if kind == "boto3":
+        from lakeflow_io.storage.boto3_transport import Boto3Transport
 
-    return Boto3Transport(properties)
+        return Boto3Transport(properties)
+    if properties.get(SESSION):
+        raise ConfigError(f"{_KIND}=obstore contradicts {SESSION}.", "leave the first out: only boto3 uses a session.")
+    return ObjectStoreTransport(properties)

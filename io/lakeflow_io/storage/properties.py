@@ -16,22 +16,40 @@ from lakeflow_io.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["client_options", "first", "flag", "seconds", "store_properties", "url"]
+__all__ = ["cleaned", "client_options", "first", "flag", "seconds", "store_properties", "url"]
 
 # Whole-request limit. obstore's own 30 s cuts large ranges on slow links; 5 min lets 8 MiB through at 30 kB/s.
 _REQUEST_TIMEOUT_SECONDS = 300
 _CONNECT_TIMEOUT_SECONDS = 10
 _STORE_PREFIXES = ("s3.", "client.", "gcs.", "adls.", "lakeflow.")
+# Parts of names of properties whose values travel in headers, where HTTP has no other characters than ASCII's.
+_IN_HEADERS = ("access-key", "session-token", ".token", "account-key", ".region")
 _TRUE, _FALSE = ("true", "1", "yes", "y", "on", "t"), ("false", "0", "no", "n", "off", "f")
 
 
 def store_properties(properties: Mapping[str, Any]) -> dict[str, str]:
-    """The properties that concern storage: what a worker needs to read and write, and no more."""
-    return {
-        name: str(value)
-        for name, value in sorted(properties.items())
-        if name.startswith(_STORE_PREFIXES) and value is not None
-    }
+    """The properties that concern storage: what a worker needs to read and write, and no more.
+
+    Raises:
+        ConfigError: a value can't be sent.
+    """
+    ours = {name: value for name, value in sorted(properties.items()) if name.startswith(_STORE_PREFIXES)}
+    return cleaned({name: value for name, value in ours.items() if value is not None})
+
+
+def cleaned(properties: Mapping[str, Any]) -> dict[str, str]:
+    """Values as text, without the white space around them that comes with copies and secret files.
+
+    Raises:
+        ConfigError: a credential or region has a character that no header can carry.
+    """
+    texts = {name: str(value).strip() for name, value in properties.items()}
+    for name, text in texts.items():
+        if any(part in name for part in _IN_HEADERS) and not (text.isascii() and text.isprintable()):
+            raise ConfigError(
+                f"{name} has a character that none has.", "copy it again, without line breaks and quotes."
+            )
+    return texts
 
 
 def first(properties: Mapping[str, str], *names: str) -> str | None:
@@ -68,19 +86,27 @@ def seconds(properties: Mapping[str, str], name: str) -> float | None:
     return value
 
 
-def url(properties: Mapping[str, str], name: str) -> str | None:
+def url(properties: Mapping[str, str], name: str, *, password: bool = False) -> str | None:
     """An http or https address without a slash at its end, None where it is absent.
 
+    Args:
+        properties: Storage properties.
+        name: Of the one that is an address.
+        password: Whether a user and a password may stand in it.
+
     Raises:
-        ConfigError: it is no such address.
+        ConfigError: it is no such address, or carries what every message about it would repeat.
     """
     value = properties.get(name)
     if not value:
         return None
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.netloc or " " in parts.netloc:
-        shown = value.rpartition("@")[2]
+        shown = value.rpartition("@")[2].partition("?")[0]
         raise ConfigError(f"{name}={shown!r} is no URL.", "write http://host:port or https://host.")
+    if ("@" in parts.netloc and not password) or parts.query:
+        what = "a query" if parts.query else "a name or a password"
+        raise ConfigError(f"{name} carries {what}.", "write the address alone, and credentials into their properties.")
     return value.rstrip("/")
 
 
@@ -93,7 +119,7 @@ def client_options(properties: Mapping[str, str], endpoint: str | None) -> dict[
     }
     if read is not None:
         options["read_timeout"] = _duration(read)
-    if proxy := url(properties, "s3.proxy-uri"):
+    if proxy := url(properties, "s3.proxy-uri", password=True):
         options["proxy_url"] = proxy
     if endpoint is not None and endpoint.startswith("http://"):
         options["allow_http"] = True

@@ -20,15 +20,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lakeflow_io.errors import ConfigError
-from lakeflow_io.storage.aws import boto3_credentials
+from lakeflow_io.storage.aws import DEFAULT_REGION, boto3_credentials
 from lakeflow_io.storage.properties import client_options, first, flag, url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["encryption", "s3_options", "static_keys"]
+__all__ = ["encryption", "s3_options", "signing_keys", "static_keys"]
 
-_DEFAULT_REGION = "us-east-1"
 # Java's names for what S3 calls its kinds of encryption (iceberg S3FileIOProperties).
 _SSE_TYPES = {"none": None, "s3": "AES256", "kms": "aws:kms", "dsse-kms": "aws:kms:dsse", "custom": "sse-c"}
 _KEY_BYTES = 32  # AES-256
@@ -55,7 +54,7 @@ def s3_options(properties: Mapping[str, str], bucket: str) -> dict[str, Any]:
         options["request_payer"] = True
     if region := first(properties, "s3.region", "client.region"):
         options["region"] = region
-    options.setdefault("region", _DEFAULT_REGION)
+    options.setdefault("region", DEFAULT_REGION)
     return options
 
 
@@ -79,20 +78,31 @@ def static_keys(properties: Mapping[str, str]) -> dict[str, str] | None:
     return None
 
 
-def _credentials(properties: Mapping[str, str]) -> dict[str, Any]:
+def signing_keys(properties: Mapping[str, str]) -> dict[str, str] | None:
+    """The keys in the properties; None where nothing is signed, or with what is found elsewhere.
+
+    Raises:
+        ConfigError: the properties contradict each other, or leave signing to the catalog.
+    """
     keys = static_keys(properties)
     if flag(properties, "s3.anonymous"):
         if properties.get("s3.access-key-id"):
             raise ConfigError("s3.anonymous=true contradicts s3.access-key-id.", "set one of the two.")
-        return {"skip_signature": True}
-    role = first(properties, "s3.role-arn", "client.role-arn")
-    if keys is not None and role is None:
-        return dict(keys)
+        return None
     if properties.get("s3.signer") and keys is None:
         raise ConfigError(
             f"s3.signer={properties['s3.signer']!r}: requests that the catalog signs are not supported.",
             "let the catalog vend credentials (header.X-Iceberg-Access-Delegation=vended-credentials).",
         )
+    return keys
+
+
+def _credentials(properties: Mapping[str, str]) -> dict[str, Any]:
+    keys = signing_keys(properties)
+    if flag(properties, "s3.anonymous"):
+        return {"skip_signature": True}
+    if keys is not None and first(properties, "s3.role-arn", "client.role-arn") is None:
+        return dict(keys)
     if importlib.util.find_spec("boto3"):
         return boto3_credentials(properties, keys)
     for name in ("s3.role-arn", "client.role-arn", "s3.profile-name", "client.profile-name"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from obstore.exceptions import BaseError
@@ -11,6 +12,7 @@ from obstore.store import AzureStore, GCSStore, HTTPStore, LocalStore, MemorySto
 from lakeflow_io.errors import ConfigError
 from lakeflow_io.storage.azure import azure_options
 from lakeflow_io.storage.gcs import gcs_options
+from lakeflow_io.storage.location import WEB
 from lakeflow_io.storage.properties import client_options
 from lakeflow_io.storage.s3 import s3_options
 
@@ -53,7 +55,7 @@ def open_store(
             return GCSStore(location.bucket, **options, **retries)
         if location.scheme == "azure":
             return AzureStore(location.bucket, **options, **retries)
-        if location.scheme in ("http", "https"):
+        if location.scheme in WEB:
             return HTTPStore(_address(location), **options, **retries)
     except (BaseError, ValueError) as error:
         # Neither what obstore's HTTP client says of an address nor the cause is passed on: a proxy's
@@ -63,7 +65,13 @@ def open_store(
             f"No store can be opened for {location.bucket!r}: {said}.",
             f"check {_FAMILIES.get(location.scheme, 'the properties')}, and the environment where they name nothing.",
         ) from None
-    return MemoryStore() if location.scheme == "memory" else LocalStore()
+    return _memory(location.bucket) if location.scheme == "memory" else LocalStore()
+
+
+@cache
+def _memory(bucket: str) -> MemoryStore:  # noqa: ARG001  (one for each)
+    # The process's, not a transport's: what is put there is found again whatever the other properties are.
+    return MemoryStore()
 
 
 def _options(location: Location, properties: Mapping[str, str]) -> dict[str, Any]:
@@ -77,4 +85,5 @@ def _options(location: Location, properties: Mapping[str, str]) -> dict[str, Any
 
 
 def _address(location: Location) -> str:
-    return f"{location.scheme}://{location.bucket}"
+    # obstore puts the path between an address and its query, and keeps that.
+    return f"{location.scheme}://{location.bucket}" + (f"/?{location.query}" if location.query else "")

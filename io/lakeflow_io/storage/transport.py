@@ -87,14 +87,10 @@ class Transport(Protocol):
         """Write an object unless one is there; tell whether this call wrote it."""
         ...
 
-    def open_output(self, uri: str, size: int | None = None) -> Upload:
-        """A file that is written front to back, and visible once it is closed.
+    def open_output(self, uri: str) -> Upload:
+        """A file of 80 GB at most that is written front to back, and visible once it is closed.
 
-        Takes the memory of a few parts (64 MiB; more where beyond 80 GB are expected), whatever its size.
-
-        Args:
-            uri: The object.
-            size: The most bytes that are expected; without it some stores take 80 GB.
+        It is sent while it is written, and takes the memory of a few parts (64 MiB), whatever its size.
         """
         ...
 

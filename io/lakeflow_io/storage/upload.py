@@ -7,7 +7,6 @@ visible before `close` has returned, and after a failure or `abort` no part stay
 
 from __future__ import annotations
 
-import math
 import sys
 from collections import deque
 from threading import Condition, Thread
@@ -16,21 +15,17 @@ from typing import TYPE_CHECKING, Protocol, Self
 from lakeflow_io.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from types import TracebackType
 
-__all__ = ["IN_FLIGHT", "MAX_PARTS", "PART_BYTES", "Sender", "Upload", "part_bytes"]
+__all__ = ["IN_FLIGHT", "PART_BYTES", "Sender", "Upload"]
 
-# S3's limit, and Google's; Azure takes five times as many (S3 user guide, "Multipart upload limits").
-MAX_PARTS = 10_000
 PART_BYTES = 8 * 1024 * 1024
+# S3's limit, and Google's; Azure takes five times as many (S3 user guide, "Multipart upload limits").
+# With parts of one size a file has 80 GB at most, a hundred times what a table's files have.
+_MAX_PARTS = 10_000
 # Parts that are on their way at once. Beside them one is waiting and one is being filled.
 IN_FLIGHT = 4
-
-
-def part_bytes(size: int | None) -> int:
-    """How large the parts of an object of at most `size` bytes have to be; 8 MiB where nobody knows its size."""
-    return max(PART_BYTES, math.ceil((size or 0) / MAX_PARTS))
 
 
 class Sender(Protocol):
@@ -104,22 +99,21 @@ class Upload:
     Args:
         uri: The object.
         sender: How its store takes it.
-        part_size: Bytes of part number 0, 1, 2, ...
-        max_parts: How many the store takes.
+        part_size: Bytes of each part but the last.
 
     As a context manager it is closed at the end, and aborted where the block raises. One that is
     forgotten is aborted. It belongs to one thread at a time.
     """
 
-    def __init__(self, uri: str, sender: Sender, part_size: Callable[[int], int], max_parts: float = MAX_PARTS) -> None:
+    def __init__(self, uri: str, sender: Sender, part_size: int = PART_BYTES) -> None:
         self.uri = uri
         self.closed = False
         self._sender = sender
         self._part_size = part_size
-        self._max_parts = max_parts
         self._number = 0
         self._filled = bytearray()
         self._size = 0
+        self._failure: BaseException | None = None
         self._queue: _Queue | None = None
         self._thread: Thread | None = None
 
@@ -130,11 +124,11 @@ class Upload:
             How many bytes were taken: all.
 
         Raises:
-            StoreError: what was sent before didn't arrive; the upload is undone.
-            InputError: the file is closed, or grew beyond 10,000 parts of the size that was told.
+            StoreError: what was sent before didn't arrive; the upload is undone. Said again by each write after it.
+            InputError: the file is closed, or grew beyond 10,000 parts.
         """
         if self.closed:
-            raise InputError(f"{self.uri} is closed.", "write before close().")
+            raise self._failure or InputError(f"{self.uri} is closed.", "write before close().")
         view = memoryview(data).cast("B")
         for start in range(0, len(view), PART_BYTES):
             self._fill(view[start : start + PART_BYTES])
@@ -174,8 +168,7 @@ class Upload:
         if self._filled:
             self._queue.put(self._filled)
         self._finish(self._queue)
-        if self._queue.failure is not None:
-            raise self._queue.failure
+        self._raise_failure(self._queue)
 
     def abort(self) -> None:
         """Leave nothing behind; after `close` it does nothing."""
@@ -201,7 +194,7 @@ class Upload:
 
     def _fill(self, view: memoryview) -> None:
         while len(view):
-            room = self._part_size(self._number) - len(self._filled)
+            room = self._part_size - len(self._filled)
             if room == 0:
                 self._ship()
                 continue
@@ -211,11 +204,11 @@ class Upload:
 
     def _ship(self) -> None:
         """Hand a full part over; only when more bytes come, so that one part alone is a plain PUT."""
-        if self._number + 2 > self._max_parts:
+        if self._number + 2 > _MAX_PARTS:
             self.abort()
             raise InputError(
-                f"{self.uri} grew beyond {self._size} bytes, more than {MAX_PARTS} parts hold.",
-                "tell open_output the size that is expected.",
+                f"{self.uri} grew beyond {self._size} bytes, which is all that {_MAX_PARTS} parts hold.",
+                "write several files.",
             )
         if self._queue is None:
             self._queue = _Queue()
@@ -224,10 +217,13 @@ class Upload:
         self._queue.put(self._filled)
         self._filled = bytearray()
         self._number += 1
-        if self._queue.failure is not None:
-            failure = self._queue.failure
+        self._raise_failure(self._queue)
+
+    def _raise_failure(self, queue: _Queue) -> None:
+        if queue.failure is not None:
+            self._failure = queue.failure
             self.abort()
-            raise failure
+            raise self._failure
 
     def _finish(self, queue: _Queue, *, aborted: bool = False) -> None:
         queue.end(aborted=aborted)

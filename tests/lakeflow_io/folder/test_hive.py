@@ -32,7 +32,7 @@ def test_any_text_comes_back(values: list[str | None]) -> None:
     if not files:
         return
 
-    got = partitions(files, {"k": pa.string()}).values["k"]
+    got = partitions(files, {"k": pa.string()})["k"]
 
     assert expected == got.to_pylist()
 
@@ -59,7 +59,7 @@ def test_any_text_comes_back(values: list[str | None]) -> None:
 )
 def test_a_type_fits_all_values(values: list[str], kind: pa.DataType, expected: list[object]) -> None:
     """Whole numbers of 64 bits, else ISO dates that exist, else text; nulls fit anything."""
-    got = partitions(found(*(f"k={value}" for value in values)), None).values["k"]
+    got = partitions(found(*(f"k={value}" for value in values)), None)["k"]
 
     assert kind == got.type
     assert expected == got.to_pylist()
@@ -80,16 +80,16 @@ def test_a_type_fits_all_values(values: list[str], kind: pa.DataType, expected: 
 def test_the_caller_knows_better(text: str, kind: pa.DataType, expected: object) -> None:
     """A type that is asked for is the column's, by name or in a schema."""
     for asked in ({"k": kind}, pa.schema([("k", kind)])):
-        assert [expected] == partitions(found(f"k={text}"), asked).values["k"].to_pylist()
+        assert [expected] == partitions(found(f"k={text}"), asked)["k"].to_pylist()
 
 
 def test_keys_are_in_the_order_of_the_path() -> None:
     """Outermost first, decoded; a folder between them that is no key is nothing."""
     got = partitions(found("a%20b=1/between/c=2", "c=3/a%20b=4"), None)
 
-    assert got.names == ["a b", "c"]
-    assert got.values.to_pylist() == [{"a b": 1, "c": 2}, {"a b": 4, "c": 3}]
-    assert label(got.names, [1, None]) == "a%20b=1/c=__HIVE_DEFAULT_PARTITION__"
+    assert got.column_names == ["a b", "c"]
+    assert got.to_pylist() == [{"a b": 1, "c": 2}, {"a b": 4, "c": 3}]
+    assert label(got.column_names, [1, None]) == "a%20b=1/c=__HIVE_DEFAULT_PARTITION__"
 
 
 @pytest.mark.parametrize("files", [found("year=2024", "data"), found("year=2024")])
@@ -97,8 +97,8 @@ def test_hive_can_be_ignored(files: list[Found]) -> None:
     """hive=False knows no keys, and no inconsistency."""
     got = partitions(files, hive=False)
 
-    assert got.names == []
-    assert len(files) == got.values.num_rows
+    assert got.column_names == []
+    assert len(files) == got.num_rows
 
 
 @pytest.mark.parametrize(

@@ -127,12 +127,12 @@ def test_keys_on_the_path_that_was_given_count(path: str, expected: list[tuple[s
 
 
 def test_paths_of_this_machine_are_absolute_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A relative path counts from the working directory, ~ from home; Path objects are paths."""
+    """A relative path counts from the working directory, ~ from home; Path objects and `file:` are paths."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     expected = f"file://{tmp_path}/t"
 
-    for path in ("t", "./t/", "x/../t", "~/t", str(tmp_path / "t"), tmp_path / "t", Path("t")):
+    for path in ("t", "./t/", "x/../t", "~/t", str(tmp_path / "t"), tmp_path / "t", Path("t"), f"file:{tmp_path}/t"):
         assert expected == take_apart(path).base
     assert (f"file://{tmp_path}", ("*", "t")) == (take_apart("*/t").base, take_apart("*/t").pattern)
 

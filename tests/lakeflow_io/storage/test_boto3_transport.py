@@ -1,4 +1,4 @@
-"""A caller's own session, client and arguments of S3's operations are used, and nothing of theirs is changed."""
+"""The second transport: a session of the caller's own is used, and the properties mean what they mean to the first."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.config import Config
 
 from lakeflow_io.errors import AccessDeniedError, ConfigError, StoreError, ThrottledError, UnsupportedError
-from lakeflow_io.storage import Boto3Transport, ObjectStoreTransport, open_transport
-from lakeflow_io.storage.boto3_upload import growing_part
-from lakeflow_io.storage.upload import MAX_PARTS, PART_BYTES
+from lakeflow_io.storage import ObjectStoreTransport, open_transport
+from lakeflow_io.storage.boto3_transport import Boto3Transport
+from lakeflow_io.storage.upload import PART_BYTES
 
 if TYPE_CHECKING:
     from lakeflow.demo.seaweed import Seaweed
@@ -29,14 +28,27 @@ KEYS = {"s3.access-key-id": "id", "s3.secret-access-key": SECRET, "s3.region": "
 AES = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 
 
-def _session(**options: str) -> Any:
-    return boto3.Session(aws_access_key_id="mine", aws_secret_access_key=SECRET, region_name="eu-west-1", **options)
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A module of a user's, by the name `module_of_a_user`."""
+    found = SimpleNamespace()
+    monkeypatch.setitem(sys.modules, "module_of_a_user", found)
+    return found
 
 
-def test_a_session_of_the_callers_signs(web: Any) -> None:
-    """Its keys and region are used, whatever the properties say."""
+def _session() -> Any:
+    return boto3.Session(aws_access_key_id="mine", aws_secret_access_key=SECRET, region_name="eu-west-1")
+
+
+SESSION = {"lakeflow.s3.session": "module_of_a_user:session"}
+
+
+@pytest.mark.parametrize("named", [{}, KEYS, {"s3.role-arn": "arn:aws:iam::123456789012:role/reader"}])
+def test_a_session_of_the_callers_signs(web: Any, module: Any, named: dict[str, str]) -> None:
+    """The function that the property names is called; its session's keys and region go before all properties."""
     server = web.serve(lambda request: web.ranged(request, DATA))
-    transport = Boto3Transport({"s3.endpoint": server.url}, session=_session())
+    module.session = _session
+    transport = open_transport({**named, **SESSION, "s3.endpoint": server.url})
 
     got = transport.get_range("s3://bucket/a/key", 3, 4)
 
@@ -46,28 +58,53 @@ def test_a_session_of_the_callers_signs(web: Any) -> None:
     assert "/eu-west-1/s3/" in signed
 
 
-def test_a_client_of_the_callers_keeps_its_retries(web: Any) -> None:
-    """Ranged reads are made once, all other requests as often as the client was told, before and after."""
+def _raises() -> None:
+    raise RuntimeError(SECRET)
+
+
+@pytest.mark.parametrize(
+    ("function", "properties", "error", "named"),
+    [
+        (dict, {}, ConfigError, "returned dict"),
+        (_raises, {}, StoreError, "RuntimeError"),
+        (_session, {"s3.anonymous": "true"}, ConfigError, "contradicts"),
+        (_session, {"lakeflow.s3.transport": "obstore"}, ConfigError, "contradicts"),
+        (_session, {"lakeflow.s3.session": "module_of_a_user:nothing"}, ConfigError, r"lakeflow\.s3\.session"),
+        (_session, {"lakeflow.s3.session": "module_of_nobody:session"}, ConfigError, r"lakeflow\.s3\.session"),
+    ],
+)
+def test_what_is_no_session_is_refused(
+    module: Any, function: Any, properties: dict[str, str], error: type[Exception], named: str
+) -> None:
+    """When the transport is opened, without what the function said."""
+    module.session = function
+
+    with pytest.raises(error, match=named) as caught:
+        open_transport({**SESSION, **properties})
+
+    assert SECRET not in str(caught.value)
+
+
+def test_only_ranged_reads_are_asked_for_once(web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All other verbs are repeated as often as boto3 is told."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    monkeypatch.setenv("AWS_RETRY_MODE", "standard")
     server = web.serve(lambda _: web.answer(503, b"<Error><Code>SlowDown</Code></Error>"))
-    config = Config(retries={"total_max_attempts": 2, "mode": "standard"})
-    client = _session().client("s3", endpoint_url=server.url, config=config)
-    transport = Boto3Transport(client=client)
+    transport = Boto3Transport({**KEYS, "s3.endpoint": server.url})
 
     def requests(call: Any) -> int:
         before = len(server.requests)
-        with pytest.raises((ThrottledError, client.exceptions.ClientError)):
+        with pytest.raises(ThrottledError):
             call()
         return len(server.requests) - before
 
-    assert requests(lambda: client.get_object(Bucket="bucket", Key="key", Range="bytes=0-4")) == 2
     assert requests(lambda: transport.get_range("s3://bucket/key", 0, 5)) == 1
     assert requests(lambda: asyncio.run(transport.get_suffix_async("s3://bucket/key", 5))) == 1
     assert requests(lambda: transport.get("s3://bucket/key")) == 2
-    assert requests(lambda: client.get_object(Bucket="bucket", Key="key", Range="bytes=0-4")) == 2
 
 
 def test_arguments_go_where_they_are_known(web: Any) -> None:
-    """`extra_args` reach each operation that has them, and break none that hasn't."""
+    """Who pays and the customer's key reach each operation that has them, and break none that hasn't."""
 
     def answer(request: Any) -> Any:
         if "list-type" in request.path:
@@ -75,8 +112,8 @@ def test_arguments_go_where_they_are_known(web: Any) -> None:
         return web.ranged(request, DATA) if request.method == "GET" else web.answer(200)
 
     server = web.serve(answer)
-    extra = {"RequestPayer": "requester", "SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"k" * 32}
-    transport = Boto3Transport({**KEYS, "s3.endpoint": server.url}, extra_args={**extra, "StorageClass": "GLACIER_IR"})
+    extra = {"s3.requester-pays": "true", "s3.sse.type": "custom", "s3.sse.key": AES}
+    transport = Boto3Transport({**KEYS, **extra, "s3.endpoint": server.url})
 
     transport.get_range("s3://bucket/key", 0, 5)
     transport.put("s3://bucket/key", b"x")
@@ -85,22 +122,8 @@ def test_arguments_go_where_they_are_known(web: Any) -> None:
     transport.delete("s3://bucket/key")
 
     assert {each.headers["x-amz-request-payer"] for each in server.requests} == {"requester"}
-    encrypted = ["x-amz-server-side-encryption-customer-key" in each.headers for each in server.requests]
-    assert encrypted == [True, True, True, False, False]
-    stored = [each.headers.get("x-amz-storage-class") for each in server.requests]
-    assert stored == [None, "GLACIER_IR", "GLACIER_IR", None, None]
-
-
-def test_properties_say_the_same(web: Any) -> None:
-    """`s3.requester-pays` and `s3.sse.*` need no arguments."""
-    server = web.serve(lambda request: web.ranged(request, DATA))
-    extra = {"s3.requester-pays": "true", "s3.sse.type": "custom", "s3.sse.key": AES}
-
-    Boto3Transport({**KEYS, **extra, "s3.endpoint": server.url}).get_range("s3://bucket/key", 0, 5)
-
-    headers = server.requests[0].headers
-    assert headers["x-amz-request-payer"] == "requester"
-    assert headers["x-amz-server-side-encryption-customer-key"] == AES
+    keys = [each.headers.get("x-amz-server-side-encryption-customer-key") for each in server.requests]
+    assert keys == [AES, AES, AES, None, None]
 
 
 @pytest.mark.parametrize(
@@ -153,16 +176,25 @@ def test_nothing_to_sign_with_is_denied(web: Any, monkeypatch: pytest.MonkeyPatc
     assert bytes(anonymous.get_range("s3://bucket/key", 0, 5)) == DATA[:5]
 
 
-def test_wrong_arguments_show_no_key(web: Any) -> None:
-    """What boto3 doesn't take is a ConfigError that doesn't repeat it."""
-    server = web.serve(lambda request: web.ranged(request, DATA))
-    extra = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": 5, "RequestPayer": [SECRET]}
+def test_a_name_that_boto3_refuses_is_a_config_error() -> None:
+    """It is told before a request, without what boto3 says."""
+    with pytest.raises(ConfigError, match="s3://bucket/"):
+        Boto3Transport(KEYS).get_range("s3://bucket/", 0, 5)
 
-    with pytest.raises(ConfigError, match="extra_args") as caught:
-        Boto3Transport({**KEYS, "s3.endpoint": server.url}, extra_args=extra).get_range("s3://bucket/key", 0, 5)
 
-    assert SECRET not in str(caught.value)
-    assert caught.value.__cause__ is None
+@pytest.mark.parametrize(
+    ("properties", "named"),
+    [
+        ({**KEYS, "s3.anonymous": "true"}, "s3.anonymous"),
+        ({"s3.signer": "S3V4RestSigner"}, "s3.signer"),
+        ({"s3.access-key-id": "id"}, "s3.secret-access-key"),
+        ({"s3.profile-name": "nobody"}, "s3.profile-name"),
+    ],
+)
+def test_wrong_properties_are_named(properties: dict[str, str], named: str) -> None:
+    """As by the default transport."""
+    with pytest.raises(ConfigError, match=named):
+        Boto3Transport(properties)
 
 
 def test_credentials_are_renewed(web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,30 +247,22 @@ def test_a_request_that_is_cancelled_is_dropped() -> None:
         thread.join()
 
 
-def test_a_part_that_is_refused_undoes_the_upload(web: Any) -> None:
-    """The store is told to forget the parts it has, and the writer why."""
+@pytest.mark.parametrize("undone", [True, False])
+def test_a_part_that_is_refused_undoes_the_upload(web: Any, *, undone: bool) -> None:
+    """The store is told to forget the parts it has, and the writer why, also where the store doesn't."""
 
     def answer(request: Any) -> Any:
         if request.method == "POST":
             body = "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>"
             return web.answer(200, body.encode())
-        return web.answer(204 if request.method == "DELETE" else 403)
+        return web.answer((204 if undone else 404) if request.method == "DELETE" else 403)
 
     server = web.serve(answer)
     file = Boto3Transport({**KEYS, "s3.endpoint": server.url}).open_output("s3://bucket/key")
 
-    with pytest.raises(AccessDeniedError), file:
+    with pytest.raises(AccessDeniedError) as caught, file:
         file.write(bytes(2 * PART_BYTES))
 
     last = server.requests[-1]
     assert (last.method, last.path) == ("DELETE", "/bucket/key?uploadId=u1")
-
-
-def test_parts_grow_to_the_largest_object() -> None:
-    """Ten thousand parts hold 5 TiB, none is larger than S3 takes, and the first 8 GB come in small ones."""
-    sizes = [growing_part(number) for number in range(MAX_PARTS)]
-
-    assert sum(sizes) >= 5 * 1024**4
-    assert max(sizes) < 5 * 1024**3
-    assert set(sizes[:1000]) == {PART_BYTES}
-    assert sizes == sorted(sizes)
+    assert undone == (not getattr(caught.value, "__notes__", []))

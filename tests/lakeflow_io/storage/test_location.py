@@ -30,11 +30,12 @@ from lakeflow_io.storage.location import Location, join
         ("az://c/a", Location("azure", "c", "a")),
         ("adl://c@acc.dfs.core.windows.net/a", Location("azure", "c", "a", "acc.dfs.core.windows.net")),
         ("https://host:8443/a/b", Location("https", "host:8443", "a/b")),
-        ("http://host/a%20b", Location("http", "host", "a%20b")),
+        ("http://host/a%20b", Location("http", "host", "a b")),
+        ("https://host/a%3Fb?c=%2F/d&e", Location("https", "host", "a?b", query="c=%2F/d&e")),
     ],
 )
 def test_a_uri_comes_apart(uri: str, expected: Location) -> None:
-    """Scheme aliases mean S3, a bare path is a file, and no character of a key is special."""
+    """Scheme aliases mean S3, a bare path is a file, and no character of a key is special but on the web."""
     assert expected == Location.parse(uri)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
-from lakeflow_io.storage import Boto3Transport, MemoryTransport, ObjectStoreTransport
+from lakeflow_io.storage import MemoryTransport, ObjectStoreTransport
+from lakeflow_io.storage.boto3_transport import Boto3Transport
 from lakeflow_io.storage.location import join
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lakeflow_io.errors import AccessDeniedError, ConfigError, ObjectNotFoundError, StoreError, ThrottledError
-from lakeflow_io.storage import Boto3Transport, ObjectStoreTransport
+from lakeflow_io.storage import ObjectStoreTransport
+from lakeflow_io.storage.boto3_transport import Boto3Transport
 
 if TYPE_CHECKING:
     from lakeflow_io.storage import Transport

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
-from lakeflow_io.storage import Boto3Transport, MemoryTransport, ObjectInfo, ObjectStoreTransport
+from lakeflow_io.storage import MemoryTransport, ObjectInfo, ObjectStoreTransport
+from lakeflow_io.storage.boto3_transport import Boto3Transport
 from lakeflow_io.storage.location import join
 
 if TYPE_CHECKING:
@@ -59,12 +60,14 @@ def test_what_was_put_is_got(store: tuple[Transport, str]) -> None:
 def test_any_buffer_is_put(store: tuple[Transport, str], kind: Any) -> None:
     """Bytes, views and Arrow buffers, whose views have signed items, are all taken; so is an empty one."""
     transport, base = store
-    full, empty = join(base, "full"), join(base, "empty")
+    values = {"full": b"some bytes", "empty": b""}
 
-    transport.put(full, memoryview(kind(b"some bytes")))
-    transport.put(empty, memoryview(kind(b"")))
+    for name, value in values.items():
+        transport.put(join(base, name), memoryview(kind(value)))
+        transport.put_if_absent(join(base, f"{name} once"), memoryview(kind(value)))
 
-    assert (bytes(transport.get(full)), bytes(transport.get(empty))) == (b"some bytes", b"")
+    for name, value in values.items():
+        assert [bytes(transport.get(join(base, each))) for each in (name, f"{name} once")] == [value, value]
 
 
 def test_a_large_object_is_put_in_parts(store: tuple[Transport, str]) -> None:
