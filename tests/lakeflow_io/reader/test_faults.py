@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,11 +62,11 @@ def stored(server: S3Like, memory_files: Callable[..., Any], tmp_path: Path) -> 
     return files
 
 
-def scan(stored: Any, server: S3Like, counters: Counters | None = None, **credentials: Any) -> pa.Table:
-    """All rows from the server."""
+def scan(stored: Any, server: S3Like, counters: Counters | None = None, **more: str) -> pa.Table:
+    """All rows from the server, with `more` properties."""
     # Only where there is a source of others do the first keys' end count.
-    properties = {**server.store_properties, "s3.session-token-expires-at-ms": "1"}
-    transport = ObjectStoreTransport(properties, **credentials)
+    properties = {**server.store_properties, "s3.session-token-expires-at-ms": "1", **more}
+    transport = ObjectStoreTransport(properties)
     # A budget that makes many units of them, and as many requests.
     batches = read_batches(stored.spec(), stored.pieces, memory=8_000_000, transport=transport, counters=counters)
     return pa.Table.from_batches(batches, stored.local.schema)
@@ -88,7 +90,9 @@ def test_a_store_with_faults_gives_the_exact_rows(stored: Any, server: S3Like) -
     assert set(met) == {"slow_down", "cut", "stall"}
 
 
-def test_keys_that_expire_in_the_middle_are_renewed(stored: Any, server: S3Like) -> None:
+def test_keys_that_expire_in_the_middle_are_renewed(
+    stored: Any, server: S3Like, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each key is good for three requests, and said to be about to end: a scan of many asks for many."""
     server.guard(Access(keys=tuple(AccessKey(f"key-{number}", requests=3) for number in range(1000))))
     numbers = itertools.count()
@@ -100,7 +104,9 @@ def test_keys_that_expire_in_the_middle_are_renewed(stored: Any, server: S3Like)
             "s3.session-token-expires-at-ms": "1",
         }
 
-    found = scan(stored, server, credentials=renew)
+    monkeypatch.setitem(sys.modules, "module_of_keys", SimpleNamespace(renew=renew))
+
+    found = scan(stored, server, **{"lakeflow.credentials.function": "module_of_keys:renew"})
 
     assert found.equals(stored.local)
     assert next(numbers) > 10
