@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lakeflow_io.errors import NotFoundError, ObjectNotFoundError
+from lakeflow_io.storage.location import Location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +20,10 @@ __all__ = ["Found", "list_files"]
 
 # Consoles make "folders" on object stores as empty objects. An empty file of these names is damage.
 _DATA_SUFFIXES = (".parquet", ".parq", ".pq")
-_TRAILER_BYTES = 8
+# Of a single file: more than most footers.
+_TAIL_BYTES = 64 * 1024
+# Where a listing costs a round trip.
+_FAR = ("s3", "gs", "azure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Found:
     """Bytes."""
     keys: tuple[tuple[str, str], ...]
     """`key=value` folders on its path, outermost first, as they are written there."""
+    tail: bytes = field(default=b"", repr=False)
+    """Its last bytes, of a file that was looked for without a listing."""
 
 
 def list_files(transport: Transport, paths: Sequence[Given]) -> list[Found]:
@@ -56,6 +62,12 @@ def list_files(transport: Transport, paths: Sequence[Given]) -> list[Found]:
 
 
 def _files(transport: Transport, given: Given) -> Iterator[Found]:
+    # A name like a file's is one, most often; Spark gives such names to folders.
+    if given.base.endswith(_DATA_SUFFIXES) and not given.pattern and Location.parse(given.base).scheme in _FAR:
+        single = list(_single(transport, given))
+        if single:
+            yield from single
+            return
     # A layout's levels follow each other: of the folders that were named, those that end in key=value.
     own = _pairs(_trailing(given.folders))
     listed = False
@@ -70,13 +82,13 @@ def _files(transport: Transport, given: Given) -> Iterator[Found]:
 
 
 def _single(transport: Transport, given: Given) -> Iterator[Found]:
-    """The path as one object: its last bytes tell its size in one request."""
+    """The path as one object: its last bytes, which come in one request, tell its size."""
     with ThreadPoolExecutor(1) as thread:  # the caller's own thread may run a loop already
         try:
-            _, size = thread.submit(asyncio.run, transport.get_suffix_async(given.base, _TRAILER_BYTES)).result()
+            tail, size = thread.submit(asyncio.run, transport.get_suffix_async(given.base, _TAIL_BYTES)).result()
         except ObjectNotFoundError:
             return
-    yield Found(given.base, size, _pairs(_trailing(given.folders[:-1])))
+    yield Found(given.base, size, _pairs(_trailing(given.folders[:-1])), bytes(tail))
 
 
 def _is_marker(info: ObjectInfo) -> bool:

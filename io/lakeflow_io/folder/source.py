@@ -16,7 +16,7 @@ from lakeflow_io.folder.prune import surviving
 from lakeflow_io.folder.schema import FORMAT_VERSION, Columns, check_asked, columns_of
 from lakeflow_io.iceberg.plan import Piece, ReadSpec, select_fields
 from lakeflow_io.iceberg.predicate import referenced_columns
-from lakeflow_io.parquet.footer import Footer, read_footer
+from lakeflow_io.parquet.footer import Footer, footer_range, parse_footer, read_footer
 from lakeflow_io.parquet.ranges import row_group_start
 from lakeflow_io.storage import open_transport
 
@@ -40,6 +40,8 @@ class _Layout:
 
     rows: int
     splits: tuple[int, ...]
+    footer: bytes = field(default=b"", repr=False)
+    """The footer itself, of a file that is read alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +107,17 @@ class Folder:
                     partition_key=repr(own),
                     splits=layout.splits,
                     constants=tuple(zip(ids, own, strict=True)),
+                    footer=layout.footer,
                 )
             )
         return pieces
 
     def with_splits(self, pieces: Sequence[Piece], largest: int) -> list[Piece]:
         """`pieces`, those of more than `largest` bytes with their row groups, for which footers are read."""
-        unknown = [piece.path for piece in pieces if piece.bytes > largest and not piece.splits]
-        sizes = {piece.path: piece.file_size for piece in pieces}
-        footers = _read_footers(open_transport(self.store), [(path, sizes[path]) for path in unknown])
+        unknown = [
+            Found(piece.path, piece.file_size, ()) for piece in pieces if piece.bytes > largest and not piece.splits
+        ]
+        footers = _read_footers(open_transport(self.store), unknown)
         known = {footer.uri: _layout(footer) for footer in footers}
         return [
             replace(piece, rows=known[piece.path].rows, splits=known[piece.path].splits)
@@ -159,10 +163,14 @@ def open_folder(
     files = list_files(transport, given)
     found = partitions(files, hive, schema)
     looked_at = files if union_by_name else files[:1] if schema is None else []
-    footers = _read_footers(transport, [(file.uri, file.size) for file in looked_at])
+    footers = _read_footers(transport, looked_at)
     columns = columns_of(footers, schema, found.schema)
     name = given[0].text + (f" and {len(given) - 1} more" if len(given) > 1 else "")
-    return Folder(name, files, found, columns, store, {footer.uri: _layout(footer) for footer in footers})
+    layouts = {footer.uri: _layout(footer) for footer in footers}
+    if len(files) == 1 and footers:
+        layouts = {uri: replace(layout, footer=footers[0].encoded) for uri, layout in layouts.items()}
+    files = [replace(file, tail=b"") for file in files]
+    return Folder(name, files, found, columns, store, layouts)
 
 
 def _several(paths: object) -> list[Any]:
@@ -171,11 +179,18 @@ def _several(paths: object) -> list[Any]:
     return list(paths) if isinstance(paths, Iterable) else [paths]
 
 
-def _read_footers(transport: Transport, files: Sequence[tuple[str, int]]) -> list[Footer]:
+def _read_footers(transport: Transport, files: Sequence[Found]) -> list[Footer]:
     if len(files) <= 1:
-        return [read_footer(transport, *file) for file in files]
+        return [_read_footer(transport, file) for file in files]
     with ThreadPoolExecutor(_FOOTER_THREADS, "lakeflow-footers") as threads:
-        return list(threads.map(lambda file: read_footer(transport, *file), files))
+        return list(threads.map(lambda file: _read_footer(transport, file), files))
+
+
+def _read_footer(transport: Transport, file: Found) -> Footer:
+    tail = memoryview(file.tail)
+    if tail and file.size - footer_range(file.uri, file.size, tail).start <= len(tail):
+        return parse_footer(file.uri, file.size, tail)
+    return read_footer(transport, file.uri, file.size)
 
 
 def _layout(footer: Footer) -> _Layout:

@@ -49,6 +49,8 @@ class Piece:
     """Values by field id for columns that a file may leave to its identity partition."""
     chunks: tuple[tuple[int, int, int], ...] = ()
     """Field id, start and length of columns that the scan reads, as `expected_chunks` guesses them."""
+    footer: bytes = field(default=b"", repr=False)
+    """The file's, with its trailer, where it was read while the scan was being planned."""
 
     @property
     def bytes(self) -> int:

@@ -100,6 +100,7 @@ def _split(piece: Piece, target: int) -> list[Piece]:
             end=end,
             rows=piece.rows * (end - start) // piece.bytes,
             splits=tuple(offset for offset in piece.splits if start <= offset < end),
+            footer=b"",  # would travel with each
         )
         for start, end in pairwise(edges)
     ]

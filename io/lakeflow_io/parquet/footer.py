@@ -39,6 +39,8 @@ class Footer:
     """Bytes of the file."""
     metadata: Any
     """`pyarrow.parquet.FileMetaData`."""
+    encoded: bytes
+    """Its own bytes, with the trailer: the end of the file."""
     schema_bytes: bytes | None
     """What tells one schema from another, where it is known: files of one writer have one."""
 
@@ -91,17 +93,18 @@ def parse_footer(uri: str, size: int, tail: memoryview) -> Footer:
     """
     where = footer_range(uri, size, tail)
     # A footer alone, preceded by the magic bytes, is a valid file for reading metadata.
-    footer = tail[where.start - size :]
+    encoded = bytes(tail[where.start - size :])
     try:
-        metadata = pq.read_metadata(pa.BufferReader(_MAGIC + bytes(footer)))
+        metadata = pq.read_metadata(pa.BufferReader(_MAGIC + encoded))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _corrupt(uri, f"its footer does not decode: {error}") from error
-    fault = footer_fault(footer[: where.length], metadata.num_columns)
+    footer = memoryview(encoded)[: where.length]
+    fault = footer_fault(footer, metadata.num_columns)
     if fault == ENCRYPTED:
         raise UnsupportedError(f"{uri} has encrypted columns.", "lakeflow reads unencrypted Parquet files.")
     if fault is not None:
         raise _corrupt(uri, f"its footer is damaged: {fault}")
-    return Footer(uri, size, metadata, schema_bytes(footer[: where.length]))
+    return Footer(uri, size, metadata, encoded, schema_bytes(footer))
 
 
 def read_footer(transport: Transport, uri: str, size: int) -> Footer:

@@ -147,11 +147,11 @@ class Footers:
                 self._fetch(file, asked)
 
     def _next_known(self) -> bytes | None:
-        """The remembered footer of the next file, looked up together with those behind it."""
+        """The known footer of the next file, looked up together with those behind it."""
         if not self._known:
             pieces = list(islice(self._left, _MOST_AHEAD))
             if self._cache is None:
-                self._known.extend(None for _ in pieces)
+                self._known.extend(piece.footer or None for piece in pieces)
             else:
                 self._cache.save(enough=True)
                 self._known.extend(self._cache.find([(piece.path, piece.file_size) for piece in pieces]))
@@ -168,15 +168,15 @@ class Footers:
         return [tail, *expected]
 
     def _recall(self, file: _Ahead) -> None:
-        """Decode a remembered footer; one that doesn't decode is fetched."""
+        """Decode a known footer; one that doesn't decode is fetched."""
         assert file.known is not None  # noqa: S101  (looked at before)
-        assert self._cache is not None  # noqa: S101  (it is what knew)
         uri, size = file.piece.path, file.piece.file_size
         known, file.known = memoryview(file.known), None
         try:
             footer = parse_footer(uri, size, known)
         except DataError:
-            self._cache.forget([(uri, size)])
+            if self._cache is not None:
+                self._cache.forget([(uri, size)])
             self._fetch(file, self._ranges(file.piece))
         else:
             self._trusted.add((uri, size))
@@ -199,7 +199,7 @@ class Footers:
                     footer = parse_footer(uri, size, got[0])
                     file.opened = Opened(file.piece, footer, FetchedRanges(uri, zip(asked, got, strict=True)))
                     if self._cache is not None:
-                        self._cache.keep(uri, size, bytes(got[0][start - tail.start :]))
+                        self._cache.keep(uri, size, footer.encoded)
                 except Exception as error:  # noqa: BLE001  (the consumer's thread raises it)
                     file.opened = located(error, f"bytes {tail.start}-{size} of {uri}")
             self._wake()

@@ -66,7 +66,7 @@ class FilteredFile:
     def _projection(self, shape: OutputShape) -> FileProjection:
         size = len(self.encoded)
         piece = Piece("f", size, 0, size, 1, "", "", (), tuple(self.constants.items()))
-        footer = Footer("f", size, self.metadata, None)
+        footer = Footer("f", size, self.metadata, b"", None)
         return FileProjection.of(self.spec, piece, file_layout(footer), shape.read_schema)
 
     def check(self) -> list[Match]:
