@@ -93,6 +93,7 @@ class Fetcher:
         self._queue: list[_Request] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._active = 0
+        self._in_flight = 0
         self._closing = False
         self._sequence = 0
         self._random = random.Random(0)  # noqa: S311  (spreads retries; seeded so that a test sees the same)
@@ -158,9 +159,13 @@ class Fetcher:
 
     def _send(self) -> None:
         while self._queue and self._active < self._pace.limit:
+            if self._in_flight >= self._pace.window:
+                self._pace.held_back()
+                break
             request = heappop(self._queue)
             if not request.batch.failed:
                 self._active += 1
+                self._in_flight += request.where.length
                 task = self._loop.create_task(self._serve(request))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
@@ -183,6 +188,7 @@ class Fetcher:
                 batch.done([part for part in batch.parts if part is not None])
         finally:
             self._active -= 1
+            self._in_flight -= request.where.length
             self._send()
 
     async def _with_retries(self, request: _Request) -> memoryview:

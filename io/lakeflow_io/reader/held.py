@@ -1,5 +1,9 @@
 """The byte budget of a scan: what it holds, and which unit may be decoded next.
 
+A unit is let in for the bytes that are fetched for it, and counts for what it decodes to from when it
+is decoded: bytes on their way are what keeps the link busy, and decoded ones come and go. Room for the
+oldest unit to be decoded is always left.
+
 A footer tells what a row group takes only roughly: a text that stands once in a dictionary and a
 million times in the rows is counted once. So bytes are corrected as units are decoded, later units
 are expected to grow as those before them did, and while the budget is used up only the oldest
@@ -36,33 +40,35 @@ class Held:
         self._total = 0
         self._promised = self._actual = 1
         self._oldest = 0
-        self._waiting: list[tuple[int, int, Callable[[], None]]] = []
+        # What units decode to that aren't decoded yet, by their number, in order.
+        self._undecoded: dict[int, int] = {}
+        self._waiting: list[tuple[int, Callable[[int], None]]] = []
 
-    def admit(self, cost: int, promised: int, *, anyway: bool) -> int | None:
-        """Take a unit in if there is room.
+    def admit(self, order: int, fetched: int, promised: int, *, anyway: bool) -> bool:
+        """Take unit number `order` in if there is room.
 
         Args:
-            cost: Bytes of it, as its footer promises.
-            promised: Of these, what it decodes to.
+            order: One more than the last one's.
+            fetched: Bytes that are fetched for it, or were.
+            promised: Bytes that it decodes to, as its footer has it.
             anyway: Whether it is the oldest.
-
-        Returns:
-            What it counts for now; None where there is no room.
         """
         with self._lock:
-            cost += self._growth(promised)
-            if not anyway and self._total + cost > self._budget:
-                return None
-            self._add(cost)
-            return cost
+            first = next(iter(self._undecoded.values()), promised)
+            if not anyway and self._total + fetched + self._grown(first) > self._budget:
+                return False
+            self._undecoded[order] = promised
+            self._add(fetched)
+            return True
 
-    def decode(self, order: int, promised: int, begin: Callable[[], None]) -> None:
+    def decode(self, order: int, begin: Callable[[int], None]) -> None:
         """Call `begin` as soon as unit number `order` may be decoded: now, or later in another thread.
 
-        Each call of `begin` is to be followed by one of `rest`.
+        It is told how many bytes more the unit counts for from then on: none, where it has been decoded in part
+        before. Each call of `begin` is to be followed by one of `rest`.
         """
         with self._lock:
-            heappush(self._waiting, (order, promised, begin))
+            heappush(self._waiting, (order, begin))
         self._begin()
 
     def decoded(self, promised: int, actual: int, change: int) -> None:
@@ -89,22 +95,28 @@ class Held:
         """Let go of units that wait."""
         with self._lock:
             self._waiting.clear()
+            self._undecoded.clear()
 
     def _begin(self) -> None:
         while True:
             with self._lock:
                 if not self._waiting or not self._free:
                     return
-                order, promised, begin = self._waiting[0]
-                if order != self._oldest and self._total + self._growth(promised) > self._budget:
+                order, begin = self._waiting[0]
+                room = self._grown(self._undecoded.get(order, 0))
+                first = next(iter(self._undecoded), order)
+                spare = self._grown(self._undecoded[first]) if first < order else 0
+                if order != self._oldest and self._total + room + spare > self._budget:
                     return
                 heappop(self._waiting)
+                self._undecoded.pop(order, None)
                 self._free -= 1
-            begin()
+                self._add(room)
+            begin(room)
 
-    def _growth(self, promised: int) -> int:
+    def _grown(self, promised: int) -> int:
         # Over all units so far: one small odd one is no reason to expect the worst of all others.
-        return max(0, promised * self._actual // self._promised - promised)
+        return max(promised, promised * self._actual // self._promised)
 
     def _add(self, change: int) -> None:
         self._total += change

@@ -186,10 +186,10 @@ class _Pipeline:
             unit = self._upcoming
             if unit is None:
                 return
-            cost = self._held.admit(unit.cost, unit.promised, anyway=not self._started)
-            if cost is None:
+            held = unit.fetched + unit.opens
+            if not self._held.admit(self._order, held, unit.promised, anyway=not self._started):
                 return
-            work = Work(self._order, unit, cost, self._scanning)
+            work = Work(self._order, unit, self._scanning)
             self._order += 1
             self._started.append(work)
             self._upcoming = None

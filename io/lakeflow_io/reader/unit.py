@@ -26,6 +26,8 @@ __all__ = ["OpenFile", "RowGroup", "Unit", "fixed_width", "pack", "wanted_row_gr
 
 # Row groups are fetched together up to this size: smaller requests pay for their latency.
 _PACKED_BYTES = 8 * 1024 * 1024
+# Of a column's validity and values, each a multiple of 64 bytes.
+_PADDING_BYTES = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,6 @@ class RowGroup:
     passes: bool
     """Whether statistics prove that every row passes the filter."""
 
-    @property
-    def cost(self) -> int:
-        """Bytes fetched plus bytes decoded."""
-        return self.fetched_bytes + self.decoded_bytes
-
 
 @dataclass(slots=True)
 class Unit:
@@ -72,8 +69,10 @@ class Unit:
     """Bytes to fetch."""
     promised: int = 0
     """Bytes decoded, as the footer has them."""
-    cost: int = 0
-    """Bytes fetched plus bytes decoded; of a file's last unit, also what came with the footer: it stays till then."""
+    opens: int = 0
+    """Bytes that came with the footer, of a file's first unit: they stay until its last one is decoded."""
+    closes: int = 0
+    """The same, of a file's last unit."""
 
 
 def wanted_row_groups(
@@ -107,7 +106,7 @@ def wanted_row_groups(
                 f"{file.piece.path}: its footer gives row group {index} {rows} rows.",
                 "the file is damaged; restore it or roll the table back to a snapshot without it.",
             )
-        decoded = max(sum(chunk.uncompressed for chunk in chunks), rows * row_bytes)
+        decoded = max(sum(chunk.uncompressed for chunk in chunks), rows * row_bytes) + len(chunks) * _PADDING_BYTES
         fetched = sum(chunk.length for chunk in chunks if not file.there.covers(chunk.start, chunk.length))
         yield RowGroup(index, rows, dict(zip(leaves, chunks, strict=True)), fetched, decoded, match is Match.ALL)
 
@@ -131,18 +130,17 @@ def pack(file: OpenFile, groups: Iterable[RowGroup], most_cost: int) -> Iterator
         groups: Its row groups that are wanted, in order.
         most_cost: Bytes, fetched and decoded, above which a unit doesn't grow.
     """
-    unit = Unit(file)
+    unit = Unit(file, opens=file.there.bytes)
     for group in groups:
-        full = unit.fetched + group.fetched_bytes > _PACKED_BYTES or unit.cost + group.cost > most_cost
-        if unit.groups and full:
+        fetched, promised = unit.fetched + group.fetched_bytes, unit.promised + group.decoded_bytes
+        if unit.groups and (fetched > _PACKED_BYTES or fetched + promised > most_cost):
             yield unit
             unit = Unit(file)
         unit.groups.append(group)
         unit.fetched += group.fetched_bytes
         unit.promised += group.decoded_bytes
-        unit.cost += group.cost
     if unit.groups:
-        unit.cost += file.there.bytes
+        unit.closes = file.there.bytes
         yield unit
 
 

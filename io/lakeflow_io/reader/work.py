@@ -96,14 +96,15 @@ class Work:
     """A unit's result, some time.
 
     Attributes:
-        cost: Bytes that it holds: as its footer and the units before it promise, and as they are once it is decoded.
+        cost: Bytes that it holds: fetched ones, from its decoding on also what its footer and the units before it
+            promise, and as they are once it is decoded.
         fetched: Whether all its bytes have come.
         tables: The row groups that have rows, in order; None while it is being worked on.
         error: What went wrong.
     """
 
-    def __init__(self, order: int, unit: Unit, cost: int, scanning: Scanning) -> None:
-        self.cost = cost
+    def __init__(self, order: int, unit: Unit, scanning: Scanning) -> None:
+        self.cost = unit.fetched + unit.closes
         self.fetched = False
         self.tables: list[pa.Table] | None = None
         self.error: BaseException | None = None
@@ -161,7 +162,12 @@ class Work:
     ) -> None:
         """Decode once the budget allows it."""
         self.fetched = True
-        self._scanning.held.decode(self._order, self._unit.promised, lambda: self._decode(groups, names, fetched, then))
+
+        def begin(room: int) -> None:
+            self.cost += room
+            self._decode(groups, names, fetched, then)
+
+        self._scanning.held.decode(self._order, begin)
 
     def _decode(
         self, groups: Sequence[RowGroup], names: tuple[str, ...], fetched: FetchedRanges, then: Callable[[], None]
@@ -246,7 +252,7 @@ class Work:
             decoded += sum(column.nbytes for column in columns.values())
             table = pa.table([columns[name] for name in schema.names], schema=schema)
             tables.append(table if rows is None else table.take(rows))
-        # The unit holds its file's tail: up to a megabyte, that isn't counted from here on.
+        # The unit holds what came with its file's footer.
         promised = self._unit.promised
         self._shaped, self._passing = {}, {}
         del self._unit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,3 +70,30 @@ def test_one_small_outlier_tells_little() -> None:
         paced.answered(8 * MIB, 0.03, 10.0 if number == 40 else 0.13, 8)
 
     assert paced.stalled_after(8 * MIB, 8) < 3
+
+
+@pytest.mark.parametrize(
+    ("link", "held_back", "least", "most"),
+    [(500e6, True, 64, 150), (5e9, True, 400, 1024), (100e9, True, 1024, 1024), (5e9, False, 64, 64)],
+)
+def test_the_window_is_what_the_link_takes(
+    monkeypatch: pytest.MonkeyPatch,
+    link: float,
+    held_back: bool,  # noqa: FBT001
+    least: int,
+    most: int,
+) -> None:
+    """It grows while it holds requests back and growing moves more; in MiB, with answers that take 130 ms at least."""
+    now = [0.0]
+    monkeypatch.setattr(pace.time, "perf_counter", lambda: now[0])
+    paced = pace.Pace()
+    for _ in range(200):
+        if held_back:
+            paced.held_back()
+        requests = paced.window // (8 * MIB)
+        seconds = max(0.13, paced.window / link)
+        for _ in range(requests):
+            now[0] += seconds / requests
+            paced.answered(8 * MIB, 0.03, seconds, requests)
+
+    assert least <= paced.window // MIB <= most
