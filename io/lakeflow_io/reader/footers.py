@@ -33,6 +33,7 @@ _MOST_AHEAD = 256
 _FIRST = -1
 # Bytes asked for before any footer has come: what 5 Gbit/s bring in a round trip of 50 ms.
 _MOST_EXPECTED_BYTES = 32 * 1024 * 1024
+_EXPECTED_SHARE = 4  # of the budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class Footers:
         self._trusted: set[tuple[str, int]] = set()
         self._ahead: deque[_Ahead] = deque()
         self._ahead_bytes, self._budget = 0, budget
-        self._expected_left = min(_MOST_EXPECTED_BYTES, budget)
+        self._expected_left = min(_MOST_EXPECTED_BYTES, budget // _EXPECTED_SHARE)
         # Footers speak of all columns; until one has, those that are read are all that is known.
         self._columns = columns
 

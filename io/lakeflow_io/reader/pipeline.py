@@ -186,7 +186,7 @@ class _Pipeline:
             unit = self._upcoming
             if unit is None:
                 return
-            held = unit.fetched + unit.opens
+            held = unit.held + unit.opens
             if not self._held.admit(self._order, held, unit.promised, anyway=not self._started):
                 return
             work = Work(self._order, unit, self._scanning)

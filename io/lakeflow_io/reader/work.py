@@ -104,7 +104,7 @@ class Work:
     """
 
     def __init__(self, order: int, unit: Unit, scanning: Scanning) -> None:
-        self.cost = unit.fetched + unit.closes
+        self.cost = unit.held + unit.closes
         self.fetched = False
         self.tables: list[pa.Table] | None = None
         self.error: BaseException | None = None
