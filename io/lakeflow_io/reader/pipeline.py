@@ -19,6 +19,7 @@ from lakeflow_io.budget import available_cpus, default_budget
 from lakeflow_io.errors import DataError
 from lakeflow_io.iceberg.projection import OutputShape
 from lakeflow_io.reader.decoders import Decoders
+from lakeflow_io.reader.deletions import Deletions
 from lakeflow_io.reader.fetch import Fetcher
 from lakeflow_io.reader.files import Files
 from lakeflow_io.reader.footers import Footers
@@ -111,11 +112,21 @@ class _Pipeline:
         self._held = Held(budget - tails, available_cpus(), counters)
         self._scanning = Scanning(shape, self._fetcher, self._decoders, counters, self._held, self._event.set)
         try:
+            deletions = self._deletions = Deletions(
+                spec,
+                pieces,
+                fetcher=self._fetcher,
+                decoders=self._decoders,
+                held=self._held,
+                counters=counters,
+                wake=self._event.set,
+            )
             self._footers = Footers(
                 spec,
                 pieces,
                 columns=len(shape.read_schema),
                 fetcher=self._fetcher,
+                deletions=deletions,
                 cache=ImmutableCache("footer", spec.store) if spec.match == "id" else None,
                 budget=tails,
                 counters=counters,
@@ -146,6 +157,7 @@ class _Pipeline:
         self._upcoming = None
         self._files.close()
         self._footers.close()
+        self._deletions.close()
         self._held.close()
         self._counters.ended = time.perf_counter()
 

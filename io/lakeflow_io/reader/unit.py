@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from lakeflow_io.iceberg.deletes.apply import FileDeletes
     from lakeflow_io.iceberg.plan import Piece
     from lakeflow_io.iceberg.projection import FileProjection
     from lakeflow_io.iceberg.row_groups import FileRowGroups
@@ -39,6 +40,12 @@ class OpenFile:
     constants: dict[int, Any]
     there: FetchedRanges
     """What came with the footer."""
+    names: tuple[str, ...]
+    """All columns of the table that are read."""
+    looked_at: tuple[str, ...]
+    """Of these, those that tell which rows leave the reader."""
+    deletes: FileDeletes | None
+    """What is deleted of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,8 @@ class RowGroup:
     """At least: encodings make a footer's own figure too small."""
     passes: bool
     """Whether statistics prove that every row passes the filter."""
+    first: int = 0
+    """Position of its first row in the file; of a file with deletes only."""
 
     @property
     def cost(self) -> int:
@@ -91,8 +100,12 @@ def wanted_row_groups(
     metadata, piece = file.footer.metadata, file.piece
     whole = piece.start == 0 and piece.end >= piece.file_size
     leaves = file.layout.indices(columns)
+    first = behind = 0
     for index in range(metadata.num_row_groups):
         group = metadata.row_group(index)
+        if file.deletes is not None:
+            # Positions count all row groups of the file, read or not, in this piece or another one.
+            first, behind = behind, behind + group.num_rows
         if not whole and not piece.start <= row_group_start(group) < piece.end:
             continue
         counters.row_groups += 1
@@ -107,9 +120,13 @@ def wanted_row_groups(
                 f"{file.piece.path}: its footer gives row group {index} {rows} rows.",
                 "the file is damaged; restore it or roll the table back to a snapshot without it.",
             )
+        if file.deletes is not None and rows and file.deletes.known(first, rows) == rows:
+            counters.row_groups_pruned += 1
+            counters.deletes_unread += rows
+            continue
         decoded = max(sum(chunk.uncompressed for chunk in chunks), rows * row_bytes)
         fetched = sum(chunk.length for chunk in chunks if not file.there.covers(chunk.start, chunk.length))
-        yield RowGroup(index, rows, dict(zip(leaves, chunks, strict=True)), fetched, decoded, match is Match.ALL)
+        yield RowGroup(index, rows, dict(zip(leaves, chunks, strict=True)), fetched, decoded, match is Match.ALL, first)
 
 
 def _checked(file: OpenFile, chunks: list[ColumnChunk]) -> list[ColumnChunk]:
@@ -142,7 +159,7 @@ def pack(file: OpenFile, groups: Iterable[RowGroup], most_cost: int) -> Iterator
         unit.promised += group.decoded_bytes
         unit.cost += group.cost
     if unit.groups:
-        unit.cost += file.there.bytes
+        unit.cost += file.there.bytes + (file.deletes.bytes if file.deletes is not None else 0)
         yield unit
 
 
