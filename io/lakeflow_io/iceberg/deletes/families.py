@@ -30,7 +30,7 @@ def families_of(pieces: Iterable[Piece]) -> dict[tuple[DeleteFile, ...], list[tu
     """
     found: dict[tuple[DeleteFile, ...], list[Family]] = {}
     longest: dict[tuple[tuple[int, ...], tuple[str, int]], Family] = {}
-    for deletes in {piece.deletes for piece in pieces}:
+    for deletes in dict.fromkeys(piece.deletes for piece in pieces):
         by_ids: dict[tuple[int, ...], list[DeleteFile]] = {}
         for delete in deletes:
             if delete.kind == "equality":

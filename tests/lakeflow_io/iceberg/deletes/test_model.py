@@ -80,14 +80,14 @@ def contents(draw: st.DrawFn) -> tuple[list[Any], list[Any], int]:
         )  # fmt: skip
     numbers = st.integers(0, len(files) - 1)
     deletes: list[Any] = []
-    for _ in range(draw(st.integers(0, 6))):
-        kind = draw(st.sampled_from(["position", "equality", "vector"]))
+    for _ in range(draw(st.integers(0, 8))):
+        kind = draw(st.sampled_from(["equality", "equality", "position", "vector"]))
         if kind == "position":
             hits = draw(st.lists(st.tuples(numbers, st.integers(0, 15)), min_size=1, max_size=12))
             target = files[hits[0][0]]
             deletes.append((kind, target[0], target[1], hits, draw(st.booleans())))
         elif kind == "equality":
-            names = draw(st.lists(st.sampled_from(["id", "k", "text"]), min_size=1, max_size=2, unique=True))
+            names = draw(st.sampled_from([["id"], ["id"], ["k"], ["text", "id"]]))
             pool = [tuple(row[name] for name in names) for _, _, rows in files for row in rows]
             keys = draw(st.lists(st.sampled_from(pool), min_size=1, max_size=3))
             deletes.append((kind, draw(st.sampled_from([PARTITIONED, GLOBAL])), draw(st.integers(0, 1)), names, keys))
@@ -97,7 +97,7 @@ def contents(draw: st.DrawFn) -> tuple[list[Any], list[Any], int]:
             if number not in taken:
                 rows = draw(st.lists(st.integers(0, 15), min_size=1, max_size=10, unique=True))
                 deletes.append((kind, files[number][0], files[number][1], number, rows))
-    return files, deletes, draw(st.integers(1, 5))
+    return files, deletes, draw(st.integers(1, 6))
 
 
 def commit_all(table: Any, made: Any, data: st.DataObject) -> Model:
