@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from lakeflow_io.iceberg.deletes.file import DeleteFile
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
     from lakeflow_io.reader.decoders import Decoders
-    from lakeflow_io.reader.fetch import Fetcher
     from lakeflow_io.reader.held import Held
+    from lakeflow_io.reader.remembered import Remembered
     from lakeflow_io.reader.report import Counters
 
 __all__ = ["Deletions"]
@@ -75,7 +75,7 @@ class Deletions:
     Args:
         spec: What is read.
         pieces: Parts of data files.
-        fetcher: Where bytes are asked for.
+        remembered: Where bytes are asked for.
         decoders: Where they are decoded.
         held: Where they are counted.
         counters: Where files are counted.
@@ -87,13 +87,13 @@ class Deletions:
         spec: ReadSpec,
         pieces: Sequence[Piece],
         *,
-        fetcher: Fetcher,
+        remembered: Remembered,
         decoders: Decoders,
         held: Held,
         counters: Counters,
         wake: Callable[[], None],
     ) -> None:
-        self._spec, self._fetcher, self._decoders, self._held = spec, fetcher, decoders, held
+        self._spec, self._remembered, self._decoders, self._held = spec, remembered, decoders, held
         self._counters, self._wake, self._lock = counters, wake, Lock()
         having = [piece for piece in pieces if piece.deletes]
         self._wanted = {same_object(piece.path) for piece in having}
@@ -167,8 +167,13 @@ class Deletions:
             self._let_go(need.name)
         return FileDeletes(merged(positions), tuple(keys))
 
+    def distrust(self) -> None:
+        """Forget the delete files that were known: one may have been replaced after all."""
+        self._remembered.distrust()
+
     def close(self) -> None:
-        """Let go of everything."""
+        """Let go of everything; remember small files."""
+        self._remembered.save()
         self._sources.clear()
 
     def _let_go(self, name: Hashable) -> None:
@@ -243,8 +248,7 @@ class Deletions:
         if not ranges:
             came([])
             return
-        self._counters.bytes_wanted += size
-        self._fetcher.fetch(_FIRST, uri, ranges, came)
+        self._remembered.fetch(_FIRST, uri, ranges, came)
 
     @staticmethod
     def _fail(sources: list[_Source], error: BaseException) -> None:

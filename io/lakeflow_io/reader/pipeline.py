@@ -25,6 +25,7 @@ from lakeflow_io.reader.files import Files
 from lakeflow_io.reader.footers import Footers
 from lakeflow_io.reader.held import Held
 from lakeflow_io.reader.located import located
+from lakeflow_io.reader.remembered import Remembered
 from lakeflow_io.reader.report import Counters
 from lakeflow_io.reader.work import Scanning, Work
 from lakeflow_io.storage import Transport, open_transport
@@ -115,7 +116,7 @@ class _Pipeline:
             deletions = self._deletions = Deletions(
                 spec,
                 pieces,
-                fetcher=self._fetcher,
+                remembered=Remembered(self._fetcher, _cache("delete", spec), counters),
                 decoders=self._decoders,
                 held=self._held,
                 counters=counters,
@@ -127,7 +128,7 @@ class _Pipeline:
                 columns=len(shape.read_schema),
                 fetcher=self._fetcher,
                 deletions=deletions,
-                cache=ImmutableCache("footer", spec.store) if spec.match == "id" else None,
+                cache=_cache("footer", spec),
                 budget=tails,
                 counters=counters,
                 wake=self._event.set,
@@ -172,6 +173,7 @@ class _Pipeline:
         except Exception as error:  # noqa: BLE001  (one place makes all of them ours)
             if isinstance(error, DataError):
                 self._footers.distrust()
+                self._deletions.distrust()
             failure = located(error, f"for {self._spec.source}")
         else:
             return
@@ -229,6 +231,11 @@ class _Pipeline:
             self._counters.cpu_wait += passed
         else:
             self._counters.network_wait += passed
+
+
+def _cache(kind: str, spec: ReadSpec) -> ImmutableCache | None:
+    """What is remembered of a table's files; a folder's may be written again under their names."""
+    return ImmutableCache(kind, spec.store) if spec.match == "id" else None
 
 
 _open: WeakSet[_Pipeline] = WeakSet()

@@ -105,7 +105,7 @@ def wanted_row_groups(
         group = metadata.row_group(index)
         if file.deletes is not None:
             # Positions count all row groups of the file, read or not, in this piece or another one.
-            first, behind = behind, behind + group.num_rows
+            first, behind = behind, behind + _rows(file, group, index)
         if not whole and not piece.start <= row_group_start(group) < piece.end:
             continue
         counters.row_groups += 1
@@ -114,12 +114,7 @@ def wanted_row_groups(
             counters.row_groups_pruned += 1
             continue
         chunks = _checked(file, column_chunks(group, leaves))
-        rows = group.num_rows
-        if rows < 0:
-            raise CorruptFileError(
-                f"{file.piece.path}: its footer gives row group {index} {rows} rows.",
-                "the file is damaged; restore it or roll the table back to a snapshot without it.",
-            )
+        rows = _rows(file, group, index)
         if file.deletes is not None and rows and file.deletes.known(first, rows) == rows:
             counters.row_groups_pruned += 1
             counters.deletes_unread += rows
@@ -127,6 +122,16 @@ def wanted_row_groups(
         decoded = max(sum(chunk.uncompressed for chunk in chunks), rows * row_bytes)
         fetched = sum(chunk.length for chunk in chunks if not file.there.covers(chunk.start, chunk.length))
         yield RowGroup(index, rows, dict(zip(leaves, chunks, strict=True)), fetched, decoded, match is Match.ALL, first)
+
+
+def _rows(file: OpenFile, group: Any, index: int) -> int:
+    rows: int = group.num_rows
+    if rows < 0:
+        raise CorruptFileError(
+            f"{file.piece.path}: its footer gives row group {index} {rows} rows.",
+            "the file is damaged; restore it or roll the table back to a snapshot without it.",
+        )
+    return rows
 
 
 def _checked(file: OpenFile, chunks: list[ColumnChunk]) -> list[ColumnChunk]:
