@@ -46,7 +46,7 @@ class _Column:
         if _fits(column.type):
             fixed = np.unique(_as_bits(column.drop_null()))
             return cls(fixed, None, len(fixed), null)
-        values = pc.unique(column.drop_null())
+        values = column.drop_null().unique()
         return cls(None, values, len(values), null)
 
     @property
@@ -59,9 +59,10 @@ class _Column:
         if self.fixed is not None:
             found = _find(self.fixed, _as_bits(column))
         else:
-            found = pc.fill_null(pc.index_in(column, value_set=self.values), -1).to_numpy().astype(np.int64)
+            there = pc.call_function("index_in", [column], pc.SetLookupOptions(self.values))
+            found = pc.fill_null(there, -1).to_numpy().astype(np.int64)
         if column.null_count:
-            found[pc.is_null(column).to_numpy(zero_copy_only=False)] = self.count if self.null else -1
+            found[column.is_null().to_numpy(zero_copy_only=False)] = self.count if self.null else -1
         return found
 
 

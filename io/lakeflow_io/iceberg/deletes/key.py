@@ -133,5 +133,5 @@ def leaf(columns: Mapping[str, pa.ChunkedArray], name: str, path: Sequence[str])
     whole = columns[name].combine_chunks()
     column = pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
     for step in path:
-        column = pc.struct_field(column, step)
+        column = pc.call_function("struct_field", [column], pc.StructFieldOptions([step]))
     return column.storage if isinstance(column, pa.ExtensionArray) else column
