@@ -121,6 +121,10 @@ def describe(report: ScanReport) -> str:
     """A report as lines for people."""
     left_out = report.row_groups_pruned + report.row_groups_skipped
     rate = report.bytes_fetched / _MB / report.seconds if report.seconds else 0.0
+    deletes = (
+        f"deletes      {report.deletes_applied:,} rows left out by {report.delete_files:,} delete files; "
+        f"{report.dangling_deletes:,} deletes name no data file"
+    )
     return "\n".join(
         (
             (
@@ -128,6 +132,7 @@ def describe(report: ScanReport) -> str:
                 f"{report.row_groups:,} row groups, {left_out:,} left out "
                 f"({report.row_groups_pruned:,} by statistics, {report.row_groups_skipped:,} by the filter's columns)"
             ),
+            *([deletes] if report.delete_files else []),
             (
                 f"requests     {report.requests:,} ({report.retries:,} retried, {report.throttled:,} throttled, "
                 f"{report.hedges:,} hedged), {report.concurrency} at a time at most"

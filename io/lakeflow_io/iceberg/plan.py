@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyiceberg.table.name_mapping import NameMapping
     from pyiceberg.typedef import TableVersion
 
-_COMPACT = "compact the table with the engine that wrote it (rewrite_data_files), then scan again."
+    from lakeflow_io.iceberg.deletes.file import DeleteFile
 
 __all__ = ["Piece", "ReadSpec", "plan_pieces", "read_spec", "select_fields"]
 
@@ -51,6 +51,8 @@ class Piece:
     """Field id, start and length of columns that the scan reads, as `expected_chunks` guesses them."""
     footer: bytes = field(default=b"", repr=False)
     """The file's, with its trailer, where it was read while the scan was being planned."""
+    deletes: tuple[DeleteFile, ...] = ()
+    """Row-level deletes that apply to the file."""
 
     @property
     def bytes(self) -> int:
@@ -126,10 +128,13 @@ def plan_pieces(table: Table, spec: ReadSpec) -> list[Piece]:
         One piece a file, sorted by path: the same for the same snapshot, wherever it is planned.
 
     Raises:
-        UnsupportedError: a file has deletes, or isn't Parquet.
+        UnsupportedError: a file isn't Parquet, or has deletes in a format that isn't read.
+        CorruptFileError: a delete file's manifest entry contradicts itself.
     """
     from pyiceberg.expressions import AlwaysTrue
-    from pyiceberg.table import DataScan
+
+    from lakeflow_io.iceberg.deletes.planned import counted, index_of, sequence_of
+    from lakeflow_io.iceberg.internals import planned_entries
 
     if spec.snapshot_id is None:
         return []
@@ -139,22 +144,17 @@ def plan_pieces(table: Table, spec: ReadSpec) -> list[Piece]:
         metadata = table.metadata.model_copy(update={"current_schema_id": spec.columns.schema_id})
         prunes = spec.filter is not None and not _names_double_partition(table, spec.filter)
         row_filter = spec.filter if spec.filter is not None and prunes else AlwaysTrue()
-        try:
-            tasks = list(DataScan(metadata, table.io, row_filter, snapshot_id=spec.snapshot_id).plan_files())
-        except (NotImplementedError, ValueError) as error:
-            if "equality deletes" not in str(error):
-                raise
-            raise UnsupportedError(
-                f"{spec.source} has equality deletes, which this version does not apply.", _COMPACT
-            ) from error
+        entries = planned_entries(metadata, table.io, row_filter, spec.snapshot_id)
+        deletes = index_of(entries.deletes, table.metadata, spec.source) if entries.deletes else None
     specs = metadata.specs()
     order, wanted = list(leaf_ids(table.schema().fields)), set(leaf_ids(spec.filter_columns.fields))
     guesses = len(wanted) < spec.width  # else row groups are read whole
     pieces = []
-    for task in tasks:
-        file = task.file
-        _refuse_unreadable(file, task.delete_files, spec.source)
+    for entry in entries.data:
+        file = entry.data_file
+        _refuse_unreadable(file, spec.source)
         partition_spec = specs[file.spec_id]
+        values = [file.partition[i] for i in range(len(partition_spec.fields))]
         pieces.append(
             Piece(
                 path=file.file_path,
@@ -164,12 +164,16 @@ def plan_pieces(table: Table, spec: ReadSpec) -> list[Piece]:
                 rows=file.record_count,
                 partition=partition_spec.partition_to_path(file.partition, metadata.schema()),
                 splits=tuple(sorted(file.split_offsets or ())),
-                partition_key=f"{file.spec_id}:{[file.partition[i] for i in range(len(partition_spec.fields))]!r}",
+                partition_key=f"{file.spec_id}:{values!r}",
                 constants=_identity_values(partition_spec, file),
                 chunks=expected_chunks(file, order, wanted) if guesses else (),
+                deletes=()
+                if deletes is None
+                else deletes.for_file(file.file_path, file.spec_id, values, sequence_of(entry, spec.source)),
             )
         )
-    return sorted(pieces, key=lambda piece: piece.path)
+    pieces.sort(key=lambda piece: piece.path)
+    return counted(pieces) if deletes is not None and spec.filter is None else pieces
 
 
 def _names_double_partition(table: Table, predicate: BooleanExpression) -> bool:
@@ -188,18 +192,11 @@ def _names_double_partition(table: Table, predicate: BooleanExpression) -> bool:
     )
 
 
-def _refuse_unreadable(file: DataFile, deletes: Any, source: str) -> None:
+def _refuse_unreadable(file: DataFile, source: str) -> None:
     if file.file_format != "PARQUET":
         raise UnsupportedError(
             f"{source}: {file.file_path} is {file.file_format.value}, not Parquet.",
             "rewrite the table's data files as Parquet.",
-        )
-    if deletes:
-        delete = next(iter(deletes))
-        raise UnsupportedError(
-            f"{source}: {file.file_path} has row-level deletes ({delete.content.name} in {delete.file_path}), "
-            "which this version does not apply.",
-            _COMPACT,
         )
 
 

@@ -93,7 +93,7 @@ class FileProjection:
         by_id = {field.field_id: field for field in in_file.fields}
         there = [field for field in spec.filter_columns.fields if field.field_id in by_id]
         return cls(
-            present=Schema(*(by_id[field.field_id] for field in there)),
+            present=Schema(*{field.field_id: by_id[field.field_id] for field in there}.values()),
             sources={field.name: by_id[field.field_id].name for field in there},
             target=target,
             _fields={field.name: field for field in spec.filter_columns.fields},
@@ -103,7 +103,8 @@ class FileProjection:
         """The file's columns that the table's columns `names` are made of; worked out once."""
         found = self._fetched.get(names)
         if found is None:
-            found = self._fetched[names] = tuple(self.sources[name] for name in names if name in self.sources)
+            there = dict.fromkeys(self.sources[name] for name in names if name in self.sources)
+            found = self._fetched[names] = tuple(there)
         return found
 
     def shape(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
+from lakeflow_io.iceberg.internals import arrow_schema
 from lakeflow_io.iceberg.projection import FileProjection
 from lakeflow_io.iceberg.row_groups import RowGroupFilter
 from lakeflow_io.parquet.layout import FileLayout, Layouts
@@ -12,6 +16,8 @@ from lakeflow_io.reader.unit import OpenFile, Unit, fixed_width, pack, wanted_ro
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pyiceberg.types import NestedField
 
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
     from lakeflow_io.iceberg.projection import OutputShape
@@ -41,7 +47,7 @@ class Files:
         self._row_bytes = sum(fixed_width(field.type) for field in shape.read_schema)
         self._filter = RowGroupFilter.of(spec)
         self._layouts = Layouts()
-        self._projections: dict[tuple[int, tuple[int, ...]], tuple[FileLayout, FileProjection]] = {}
+        self._projections: dict[tuple[int, tuple[int, ...], tuple[str, ...]], tuple[FileLayout, FileProjection]] = {}
         self._units: Iterator[Unit] = iter(())
         self._path = ""
 
@@ -77,22 +83,38 @@ class Files:
         """Lazily: what is wrong with a file is found when its first unit is asked for."""
         self._counters.files += 1
         piece, footer = opened.piece, opened.footer
-        layout, projection = self._match(piece, footer)
-        file = OpenFile(piece, footer, layout, projection, dict(piece.constants), opened.there)
+        extra = opened.deletes.extra if opened.deletes is not None else ()
+        layout, projection = self._match(piece, footer, extra)
+        names, looked_at = self._shape.names, self._shape.filter_columns
+        if opened.deletes is not None:
+            names += tuple(field.name for field in extra)
+            looked_at = tuple(dict.fromkeys(looked_at + opened.deletes.looked_at))
+        constants = dict(piece.constants)
+        file = OpenFile(piece, footer, layout, projection, constants, opened.there, names, looked_at, opened.deletes)
         judged = None
         if self._filter is not None:
             judged = self._filter.file(projection.present, footer.metadata, file.constants)
-        columns = projection.fetched(self._shape.names)
+        columns = projection.fetched(names)
         groups = wanted_row_groups(file, columns, self._row_bytes, judged, self._counters)
         yield from pack(file, groups, self._unit_cost)
 
-    def _match(self, piece: Piece, footer: Footer) -> tuple[FileLayout, FileProjection]:
+    def _match(self, piece: Piece, footer: Footer, extra: tuple[NestedField, ...]) -> tuple[FileLayout, FileProjection]:
+        """A file's columns and the table's; `extra` are read besides."""
         layout = self._layouts.of(footer)
         # The layout is kept beside its projection, so that its id stays its own.
-        key = id(layout), tuple(field_id for field_id, _ in piece.constants)
+        key = id(layout), tuple(field_id for field_id, _ in piece.constants), tuple(field.name for field in extra)
         if key not in self._projections:
-            made = FileProjection.of(self._spec, piece, layout, self._shape.read_schema)
+            spec, target = (self._spec, self._shape.read_schema) if not extra else self._widened(extra)
+            made = FileProjection.of(spec, piece, layout, target)
             if footer.schema_bytes is None:
                 return layout, made
             self._projections[key] = layout, made
         return self._projections[key]
+
+    def _widened(self, extra: tuple[NestedField, ...]) -> tuple[ReadSpec, pa.Schema]:
+        """What is read where deletes compare columns that the scan doesn't read."""
+        from pyiceberg.schema import Schema
+
+        spec = replace(self._spec, filter_columns=Schema(*self._spec.filter_columns.fields, *extra))
+        # One by one: a column may be there twice, with its type of then and its type of now.
+        return spec, pa.schema([*self._shape.read_schema, *(arrow_schema(Schema(each)).field(0) for each in extra)])

@@ -7,7 +7,7 @@ with a round trip in which nothing but footers moves.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,9 @@ from lakeflow_io.reader.located import located
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lakeflow_io.iceberg.deletes.apply import FileDeletes
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
+    from lakeflow_io.reader.deletions import Deletions
     from lakeflow_io.reader.fetch import Fetcher
     from lakeflow_io.reader.report import Counters
     from lakeflow_io.storage.immutable import ImmutableCache
@@ -44,6 +46,8 @@ class Opened:
     footer: Footer
     there: FetchedRanges
     """What came with it."""
+    deletes: FileDeletes | None = None
+    """Its row-level deletes; None where it has none."""
 
 
 class _Ahead:
@@ -66,6 +70,7 @@ class Footers:
         pieces: Parts of data files.
         columns: Leaf columns that files have at least.
         fetcher: Where tails are asked for.
+        deletions: The files' deletes, which are asked for together with their footers.
         cache: Where footers are remembered; None where files may be written again under their names.
         budget: Bytes that may be there ahead of the units they belong to.
         counters: Where bytes and known footers are counted.
@@ -79,12 +84,14 @@ class Footers:
         *,
         columns: int,
         fetcher: Fetcher,
+        deletions: Deletions,
         cache: ImmutableCache | None,
         budget: int,
         counters: Counters,
         wake: Callable[[], None],
     ) -> None:
         self._spec, self._fetcher, self._cache, self._counters, self._wake = spec, fetcher, cache, counters, wake
+        self._deletions = deletions
         self._left = deque(pieces)
         # What is known of the first of these, as many as have been looked up.
         self._known: deque[bytes | None] = deque()
@@ -101,10 +108,10 @@ class Footers:
         return not self._left and not self._ahead
 
     def next(self) -> Opened | None:
-        """The next file; None where its footer hasn't come yet, or there is none left.
+        """The next file; None where its footer or its deletes haven't come yet, or there is none left.
 
         Raises:
-            DataError, StoreError: a footer couldn't be fetched or decoded.
+            DataError, StoreError: a footer or a delete file couldn't be fetched or decoded.
         """
         self._ask_ahead()
         if not self._ahead:
@@ -114,10 +121,15 @@ class Footers:
             self._recall(file)
         if file.opened is None:
             return None
-        self._ahead.popleft()
-        self._ahead_bytes -= file.bytes
         if isinstance(file.opened, BaseException):
             raise file.opened
+        if file.piece.deletes and file.opened.deletes is None:
+            deletes = self._deletions.of(file.piece)
+            if deletes is None:
+                return None
+            file.opened = replace(file.opened, deletes=deletes)
+        self._ahead.popleft()
+        self._ahead_bytes -= file.bytes
         self._columns = max(self._columns, file.opened.footer.metadata.num_columns)
         self._expected_left = 0
         return file.opened
@@ -146,6 +158,10 @@ class Footers:
             self._ahead.append(file)
             if file.known is None:
                 self._fetch(file, asked)
+            if file.piece.deletes:
+                size = self._deletions.ask(file.piece)
+                file.bytes += size
+                self._ahead_bytes += size
 
     def _next_known(self) -> bytes | None:
         """The known footer of the next file, looked up together with those behind it."""

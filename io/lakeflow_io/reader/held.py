@@ -91,6 +91,13 @@ class Held:
             self._add(-cost)
         self._begin()
 
+    def keep(self, change: int) -> None:
+        """Bytes that are kept besides the units: deletes, which several of them need."""
+        with self._lock:
+            self._add(change)
+        if change < 0:
+            self._begin()
+
     def close(self) -> None:
         """Let go of units that wait."""
         with self._lock:

@@ -19,11 +19,13 @@ from lakeflow_io.budget import available_cpus, default_budget
 from lakeflow_io.errors import DataError
 from lakeflow_io.iceberg.projection import OutputShape
 from lakeflow_io.reader.decoders import Decoders
+from lakeflow_io.reader.deletions import Deletions
 from lakeflow_io.reader.fetch import Fetcher
 from lakeflow_io.reader.files import Files
 from lakeflow_io.reader.footers import Footers
 from lakeflow_io.reader.held import Held
 from lakeflow_io.reader.located import located
+from lakeflow_io.reader.remembered import Remembered
 from lakeflow_io.reader.report import Counters
 from lakeflow_io.reader.work import Scanning, Work
 from lakeflow_io.storage import Transport, open_transport
@@ -111,12 +113,22 @@ class _Pipeline:
         self._held = Held(budget - tails, available_cpus(), counters)
         self._scanning = Scanning(shape, self._fetcher, self._decoders, counters, self._held, self._event.set)
         try:
+            deletions = self._deletions = Deletions(
+                spec,
+                pieces,
+                remembered=Remembered(self._fetcher, _cache("delete", spec), counters),
+                decoders=self._decoders,
+                held=self._held,
+                counters=counters,
+                wake=self._event.set,
+            )
             self._footers = Footers(
                 spec,
                 pieces,
                 columns=len(shape.read_schema),
                 fetcher=self._fetcher,
-                cache=ImmutableCache("footer", spec.store) if spec.match == "id" else None,
+                deletions=deletions,
+                cache=_cache("footer", spec),
                 budget=tails,
                 counters=counters,
                 wake=self._event.set,
@@ -146,6 +158,7 @@ class _Pipeline:
         self._upcoming = None
         self._files.close()
         self._footers.close()
+        self._deletions.close()
         self._held.close()
         self._counters.ended = time.perf_counter()
 
@@ -160,6 +173,7 @@ class _Pipeline:
         except Exception as error:  # noqa: BLE001  (one place makes all of them ours)
             if isinstance(error, DataError):
                 self._footers.distrust()
+                self._deletions.distrust()
             failure = located(error, f"for {self._spec.source}")
         else:
             return
@@ -217,6 +231,11 @@ class _Pipeline:
             self._counters.cpu_wait += passed
         else:
             self._counters.network_wait += passed
+
+
+def _cache(kind: str, spec: ReadSpec) -> ImmutableCache | None:
+    """What is remembered of a table's files; a folder's may be written again under their names."""
+    return ImmutableCache(kind, spec.store) if spec.match == "id" else None
 
 
 _open: WeakSet[_Pipeline] = WeakSet()

@@ -25,11 +25,18 @@ class ScanReport:
     row_groups: int
     """Row groups of those files, within the scan's pieces."""
     row_groups_pruned: int
-    """Of these, left out by their statistics before anything of them was fetched."""
+    """Of these, left out before anything of them was fetched: by their statistics, or as wholly deleted."""
     row_groups_skipped: int
     """Of these, left out once the filter's columns had been read: no row passed."""
     rows: int
     """That left the reader."""
+    deletes_applied: int
+    """Rows that row-level deletes left out, and that neither statistics nor the filter had left out before."""
+    delete_files: int
+    """Delete files that were read; each deletion vector is one."""
+    dangling_deletes: int
+    """Position deletes that were read and name no data file of the table. A scan with a filter, or a shard,
+    can't tell them from those of files that it doesn't read, and doesn't count them."""
     requests: int
     """Ranged reads sent to the store, retries and hedges included."""
     bytes_wanted: int
@@ -82,6 +89,11 @@ class Counters:
     row_groups_pruned: int = 0
     row_groups_skipped: int = 0
     rows: int = 0
+    deletes_applied: int = 0
+    deletes_unread: int = 0
+    """Of row groups that were not read for it."""
+    delete_files: int = 0
+    dangling_deletes: int = 0
     requests: int = 0
     bytes_wanted: int = 0
     bytes_fetched: int = 0
@@ -103,6 +115,7 @@ class Counters:
         """The figures so far."""
         times = sorted(self.first_bytes)
         named = {name: getattr(self, name) for name in ScanReport.__dataclass_fields__ if hasattr(self, name)}
+        named["deletes_applied"] += self.deletes_unread
         return ScanReport(
             **named,
             compiled=library() is not None,

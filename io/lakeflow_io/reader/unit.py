@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from lakeflow_io.iceberg.deletes.apply import FileDeletes
     from lakeflow_io.iceberg.plan import Piece
     from lakeflow_io.iceberg.projection import FileProjection
     from lakeflow_io.iceberg.row_groups import FileRowGroups
@@ -41,6 +42,12 @@ class OpenFile:
     constants: dict[int, Any]
     there: FetchedRanges
     """What came with the footer."""
+    names: tuple[str, ...]
+    """All columns of the table that are read."""
+    looked_at: tuple[str, ...]
+    """Of these, those that tell which rows leave the reader."""
+    deletes: FileDeletes | None
+    """What is deleted of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,8 @@ class RowGroup:
     """At least: encodings make a footer's own figure too small."""
     passes: bool
     """Whether statistics prove that every row passes the filter."""
+    first: int = 0
+    """Position of its first row in the file; of a file with deletes only."""
 
 
 @dataclass(slots=True)
@@ -70,7 +79,8 @@ class Unit:
     promised: int = 0
     """Bytes decoded, as the footer has them."""
     opens: int = 0
-    """Bytes that came with the footer, of a file's first unit: they stay until its last one is decoded."""
+    """Bytes of deletes and of what came with the footer, of a file's first unit: they stay until its last one is
+    decoded."""
     closes: int = 0
     """The same, of a file's last unit."""
 
@@ -95,8 +105,12 @@ def wanted_row_groups(
     metadata, piece = file.footer.metadata, file.piece
     whole = piece.start == 0 and piece.end >= piece.file_size
     leaves = file.layout.indices(columns)
+    first = behind = 0
     for index in range(metadata.num_row_groups):
         group = metadata.row_group(index)
+        if file.deletes is not None:
+            # Positions count all row groups of the file, read or not, in this piece or another one.
+            first, behind = behind, behind + _rows(file, group, index)
         if not whole and not piece.start <= row_group_start(group) < piece.end:
             continue
         counters.row_groups += 1
@@ -105,15 +119,24 @@ def wanted_row_groups(
             counters.row_groups_pruned += 1
             continue
         chunks = _checked(file, column_chunks(group, leaves))
-        rows = group.num_rows
-        if rows < 0:
-            raise CorruptFileError(
-                f"{file.piece.path}: its footer gives row group {index} {rows} rows.",
-                "the file is damaged; restore it or roll the table back to a snapshot without it.",
-            )
+        rows = _rows(file, group, index)
+        if file.deletes is not None and rows and file.deletes.known(first, rows) == rows:
+            counters.row_groups_pruned += 1
+            counters.deletes_unread += rows
+            continue
         decoded = max(sum(chunk.uncompressed for chunk in chunks), rows * row_bytes) + len(chunks) * _PADDING_BYTES
         fetched = sum(chunk.length for chunk in chunks if not file.there.covers(chunk.start, chunk.length))
-        yield RowGroup(index, rows, dict(zip(leaves, chunks, strict=True)), fetched, decoded, match is Match.ALL)
+        yield RowGroup(index, rows, dict(zip(leaves, chunks, strict=True)), fetched, decoded, match is Match.ALL, first)
+
+
+def _rows(file: OpenFile, group: Any, index: int) -> int:
+    rows: int = group.num_rows
+    if rows < 0:
+        raise CorruptFileError(
+            f"{file.piece.path}: its footer gives row group {index} {rows} rows.",
+            "the file is damaged; restore it or roll the table back to a snapshot without it.",
+        )
+    return rows
 
 
 def _checked(file: OpenFile, chunks: list[ColumnChunk]) -> list[ColumnChunk]:
@@ -135,7 +158,8 @@ def pack(file: OpenFile, groups: Iterable[RowGroup], most_cost: int) -> Iterator
         groups: Its row groups that are wanted, in order.
         most_cost: Bytes, fetched and decoded, above which a unit doesn't grow.
     """
-    unit = Unit(file, opens=file.there.bytes)
+    beside = file.there.bytes + (file.deletes.bytes if file.deletes is not None else 0)
+    unit = Unit(file, opens=beside)
     for group in groups:
         fetched, promised = unit.fetched + group.fetched_bytes, unit.promised + group.decoded_bytes
         if unit.groups and (fetched > _PACKED_BYTES or fetched + promised > most_cost):
@@ -145,7 +169,7 @@ def pack(file: OpenFile, groups: Iterable[RowGroup], most_cost: int) -> Iterator
         unit.fetched += group.fetched_bytes
         unit.promised += group.decoded_bytes
     if unit.groups:
-        unit.closes = file.there.bytes
+        unit.closes = beside
         yield unit
 
 

@@ -25,6 +25,7 @@ from lakeflow_io.reader.located import located
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lakeflow_io.iceberg.deletes.apply import FileDeletes
     from lakeflow_io.iceberg.projection import OutputShape
     from lakeflow_io.reader.decoders import Decoders
     from lakeflow_io.reader.fetch import Fetcher
@@ -122,13 +123,12 @@ class Work:
 
     def start(self) -> None:
         """Ask for the bytes."""
-        shape, projection = self._scanning.shape, self._unit.file.projection
-        names = shape.names
-        rest = tuple(name for name in names if name not in shape.filter_columns)
-        if self._scanning.reads_late(self._unit, projection.fetched(rest)):
-            self._read(self._unit.groups, shape.filter_columns, lambda: self._read_rest(rest))
+        file = self._unit.file
+        rest = tuple(name for name in file.names if name not in file.looked_at)
+        if self._scanning.reads_late(self._unit, file.projection.fetched(rest)):
+            self._read(self._unit.groups, file.looked_at, lambda: self._read_rest(rest))
         else:
-            self._read(self._unit.groups, names, self._finish)
+            self._read(self._unit.groups, file.names, self._finish)
 
     def _read(self, groups: Sequence[RowGroup], names: tuple[str, ...], then: Callable[[], None]) -> None:
         """Fetch and decode the table's columns `names` of `groups`, then go on."""
@@ -230,15 +230,25 @@ class Work:
             self._finish()
 
     def _passes(self, group: RowGroup) -> bool:
-        """Find the rows that pass the filter; tell whether there is one."""
-        shape = self._scanning.shape
-        if shape.condition is None or group.passes:
-            self._passing[group.index] = None
-            return group.rows > 0
-        columns = self._shaped[group.index]
-        rows = shape.passing(pa.table({name: columns[name] for name in shape.filter_columns}))
+        """Find the rows that pass the filter and aren't deleted; tell whether there is one."""
+        shape, columns, rows = self._scanning.shape, self._shaped[group.index], None
+        if shape.condition is not None and not group.passes:
+            rows = shape.passing(pa.table({name: columns[name] for name in shape.filter_columns}))
+        if self._unit.file.deletes is not None:
+            rows = self._undeleted(self._unit.file.deletes, group, rows, columns)
         self._passing[group.index] = rows
-        return rows is None or len(rows) > 0
+        return group.rows > 0 if rows is None else len(rows) > 0
+
+    def _undeleted(
+        self, deletes: FileDeletes, group: RowGroup, passing: pa.Array | None, columns: dict[str, pa.ChunkedArray]
+    ) -> pa.Array | None:
+        """Of the rows that pass the filter, those that aren't deleted; None for all of the row group."""
+        left = deletes.surviving(group.first, group.rows, passing, columns)
+        if left is not None:
+            before = group.rows if passing is None else len(passing)
+            with self._scanning.lock:
+                self._scanning.counters.deletes_applied += before - len(left)
+        return left
 
     def _finish(self) -> None:
         """Put row groups together, without the rows that don't pass and the columns that only the filter needed."""

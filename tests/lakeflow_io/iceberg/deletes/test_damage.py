@@ -1,0 +1,170 @@
+"""Delete files that are damaged, gone, or not what they claim to be: an error names them, and no row comes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyiceberg.manifest import DataFileContent
+
+from lakeflow_io.errors import CorruptFileError, LakeflowError, ObjectNotFoundError
+from lakeflow_io.iceberg.deletes.file import DeleteFile
+from lakeflow_io.iceberg.deletes.paths import same_object
+from lakeflow_io.iceberg.deletes.positions import DeletedPositions
+from lakeflow_io.parquet.ranges import ByteRange, FetchedRanges
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SCHEMA = pa.schema([("id", pa.int64())])
+ROWS = pa.table({"id": [1, 2, 3]})
+
+
+def on_disk(file: Any) -> Path:
+    """Where a file of a local table lies."""
+    return Path(file.file_path.removeprefix("file://"))
+
+
+@pytest.mark.parametrize("kind", ["positions", "keys"])
+def test_a_file_that_is_gone_is_named(deleted_table: Callable[..., Any], kind: str) -> None:
+    """Without a delete file nothing can be told of its data files."""
+    table = deleted_table(SCHEMA)
+    file = table.data(ROWS)
+    table.commit(file)
+    delete = table.positions([(file.file_path, 0)]) if kind == "positions" else table.keys({"id": [1]})
+    table.commit(delete)
+    on_disk(delete).unlink()
+
+    with pytest.raises(ObjectNotFoundError, match=f"{kind if kind == 'positions' else 'equality'}.parquet"):
+        table.rows()
+
+
+@pytest.mark.parametrize("kind", ["positions", "keys"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "overwritten", "replaced"])
+def test_a_damaged_file_is_named(deleted_table: Callable[..., Any], kind: str, damage: str) -> None:
+    """Truncated, emptied, overwritten at its end, or another file of the same size."""
+    table = deleted_table(SCHEMA)
+    file = table.data(ROWS)
+    table.commit(file)
+    delete = table.positions([(file.file_path, 0)]) if kind == "positions" else table.keys({"id": [1]})
+    table.commit(delete)
+    data = on_disk(delete).read_bytes()
+    made = {
+        "cut": data[: len(data) // 2],
+        "empty": b"",
+        "overwritten": data[:-20] + bytes(20),
+        "replaced": b"PAR1" + bytes(len(data) - 8) + b"PAR1",
+    }
+    on_disk(delete).write_bytes(made[damage])
+
+    with pytest.raises(CorruptFileError, match=r"(positions|equality)\.parquet") as caught:
+        table.rows()
+
+    assert table.table.name in caught.value.message
+
+
+def positions_of(rows: pa.Table) -> DeletedPositions:
+    """Decode a position delete file that holds these rows."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink)
+    return decoded(sink.getvalue().to_pybytes())
+
+
+def decoded(data: bytes) -> DeletedPositions:
+    """Decode a position delete file for one data file."""
+    delete = DeleteFile("position", "s3://b/d.parquet", len(data), 1)
+    fetched = FetchedRanges("s3://b/d.parquet", [(ByteRange(0, len(data)), memoryview(data))])
+    return DeletedPositions.of(delete, fetched, {same_object("s3://b/f")})
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (pa.table({"file_path": ["s3://b/f"], "pos": [-1]}), "deletes row -1"),
+        (pa.table({"file_path": ["s3://b/f"], "pos": pa.array([None], pa.int64())}), "without a path or a position"),
+        (pa.table({"file_path": pa.array([None], pa.string()), "pos": [1]}), "without a path or a position"),
+        (pa.table({"file_path": ["s3://b/f"]}), "has no column pos"),
+        (pa.table({"file_path": ["s3://b/f"], "pos": ["1"]}), "not paths and positions"),
+    ],
+)
+def test_rows_that_mean_nothing_are_damage(rows: pa.Table, said: str) -> None:
+    """A delete without a path or a position deletes nobody knows what."""
+    with pytest.raises(CorruptFileError, match=said):
+        positions_of(rows)
+
+
+def test_columns_without_ids_are_found_by_name() -> None:
+    """Some writers leave out the reserved field ids; other columns don't disturb."""
+    found = positions_of(pa.table({"row": [0, 0], "pos": [7, 3], "file_path": ["s3a://b/f", "s3://b//f"]}))
+
+    assert {name: rows.tolist() for name, rows in found.by_file.items()} == {same_object("s3://b/f"): [3, 7]}
+    assert found.elsewhere == 0
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_any_damage_is_an_error_of_ours(data: Any) -> None:
+    """A byte that is flipped raises a LakeflowError, or changes nothing that is read."""
+    sink = pa.BufferOutputStream()
+    rows = pa.table({"file_path": ["s3://b/f"] * 50 + ["s3://b/g"] * 50, "pos": [*range(50), *range(50)]})
+    pq.write_table(rows, sink, row_group_size=30, write_page_checksum=True)
+    encoded = bytearray(sink.getvalue().to_pybytes())
+    encoded[data.draw(st.integers(0, len(encoded) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+
+    try:
+        found = decoded(bytes(encoded))
+    except LakeflowError:
+        return
+    assert all((each[1:] > each[:-1]).all() for each in found.by_file.values())
+
+
+def test_a_vector_without_its_place_is_refused(deleted_table: Callable[..., Any]) -> None:
+    """A manifest that names no blob, or no data file, leaves open what is deleted."""
+    table = deleted_table(SCHEMA, version=3)
+    file = table.data(ROWS)
+    table.commit(file)
+    (vector,) = table.vectors({file.file_path: [0]})
+    vector[17] = None
+    table.commit(vector)
+
+    with pytest.raises(CorruptFileError, match=r"vectors\.puffin has no data file"):
+        table.rows()
+
+
+def test_an_entry_without_a_sequence_number_is_refused(deleted_table: Callable[..., Any]) -> None:
+    """What neither states a sequence number nor may inherit one can't be put in order."""
+    from pyiceberg.manifest import ManifestEntryStatus
+
+    table = deleted_table(SCHEMA)
+    file = table.data(ROWS)
+    table.commit(file)
+    table.commit(table.positions([(file.file_path, 0)]), status=ManifestEntryStatus.EXISTING)
+
+    with pytest.raises(CorruptFileError, match=r"positions\.parquet has no sequence number"):
+        table.rows()
+
+
+def test_equality_deletes_of_a_double_partition_are_refused(deleted_table: Callable[..., Any]) -> None:
+    """Two partitions that may look alike are not taken for one."""
+    table = deleted_table(pa.schema([("d", pa.float64())]), partition_by=["d"])
+    table.commit(table.data(pa.table({"d": [0.1]}), [0.1]))
+    table.commit(table.keys({"d": [0.1]}, partition=[0.1]))
+
+    with pytest.raises(LakeflowError, match="partition by 'd', which is a double"):
+        table.rows()
+
+
+def test_content_of_the_wrong_kind(deleted_table: Callable[..., Any]) -> None:
+    """A data file that a manifest calls a position delete file isn't one."""
+    table = deleted_table(SCHEMA)
+    file = table.data(ROWS)
+    table.commit(file)
+    table.commit(table.file(DataFileContent.POSITION_DELETES, file.file_path, file.file_size_in_bytes, 3))
+
+    with pytest.raises(CorruptFileError, match=r"rows\.parquet: the delete file has no column file_path"):
+        table.rows()
