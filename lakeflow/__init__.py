@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from lakeflow.runs.foreach import foreach
     from lakeflow.runs.run import Run
     from lakeflow.scan import Scan
-    from lakeflow.table import Snapshot, Table
+    from lakeflow.snapshot import Snapshot
+    from lakeflow.table import Table
     from lakeflow_io import errors
     from lakeflow_io.errors import LakeflowError
     from lakeflow_io.iceberg.shards import Shard
@@ -63,7 +64,7 @@ _HOMES = {
     "Scan": "lakeflow.scan",
     "ScanReport": "lakeflow_io.reader.report",
     "Shard": "lakeflow_io.iceberg.shards",
-    "Snapshot": "lakeflow.table",
+    "Snapshot": "lakeflow.snapshot",
     "Table": "lakeflow.table",
     "connect": "lakeflow.lake",
     "foreach": "lakeflow.runs.foreach",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.manifest import DataFile
+    from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.table import Table
     from pyiceberg.table.name_mapping import NameMapping
     from pyiceberg.typedef import TableVersion
@@ -37,11 +38,15 @@ __all__ = [
     "arrow_filter",
     "arrow_schema",
     "data_file_statistics",
+    "file_evaluator",
     "file_schema",
     "fresh_schema",
     "keep_own_code",
     "project",
+    "schema_change",
+    "spec_change",
     "staged_append",
+    "staged_appends",
 ]
 
 
@@ -153,18 +158,94 @@ class PreparedCommit:
     """Delete its manifests; only once it is known that the commit didn't land."""
 
 
-def staged_append(table: Table, files: Sequence[DataFile], summary: dict[str, str]) -> PreparedCommit:
-    """Write the manifests of an APPEND snapshot on top of the table's current one."""
-    from pyiceberg.table.update import AssertTableUUID
+def staged_append(
+    table: Table, files: Sequence[DataFile], summary: dict[str, str], branch: str = "main"
+) -> PreparedCommit:
+    """Write the manifests of an APPEND snapshot on top of a branch's newest one."""
+    return staged_appends(table, [(files, summary)], branch)
 
-    producer = table.transaction().update_snapshot(snapshot_properties=summary).fast_append()
-    for file in files:
-        producer.append_data_file(file)
-    updates, requirements = producer._commit()  # noqa: SLF001
-    uuid = AssertTableUUID(uuid=table.metadata.table_uuid)
+
+def staged_appends(
+    table: Table, parts: Sequence[tuple[Sequence[DataFile], dict[str, str]]], branch: str = "main"
+) -> PreparedCommit:
+    """Write the manifests of APPEND snapshots, each on top of the one before, that are committed together.
+
+    Args:
+        table: The first lies on the newest snapshot of this table's branch.
+        parts: Files and extra entries of the summary, of each; one at least.
+        branch: What they are committed to.
+    """
+    from pyiceberg.table.update import AssertRefSnapshotId, AssertTableUUID
+
+    head = table.metadata.snapshot_by_name(branch)
+    transaction, producers = table.transaction(), []
+    for files, summary in parts:
+        producer = transaction.update_snapshot(snapshot_properties=summary, branch=branch).fast_append()
+        for file in files:
+            producer.append_data_file(file)
+        producers.append(producer)
+        transaction._stage(*producer._commit())  # noqa: SLF001
+
+    def discard() -> None:
+        for producer in producers:
+            producer._clean_all_uncommitted()  # noqa: SLF001
+
     return PreparedCommit(
-        producer.snapshot_id,
-        updates,
-        (*requirements, uuid),
-        producer._clean_all_uncommitted,  # noqa: SLF001
+        producers[-1].snapshot_id,
+        transaction._updates,  # noqa: SLF001
+        (
+            AssertRefSnapshotId(ref=branch, snapshot_id=None if head is None else head.snapshot_id),
+            AssertTableUUID(uuid=table.metadata.table_uuid),
+        ),
+        discard,
     )
+
+
+def file_evaluator(table: Table, predicate: BooleanExpression, schema: Schema) -> Callable[[DataFile], bool]:
+    """Whether a data file can hold a row for which `predicate` is true, by its manifest's entry.
+
+    Args:
+        table: Whose partition specs tell what partition values mean.
+        predicate: On columns of `schema`.
+        schema: One of the table's.
+    """
+    from pyiceberg.table import ManifestGroupPlanner
+    from pyiceberg.typedef import KeyDefaultDict
+
+    metadata = table.metadata.model_copy(update={"current_schema_id": schema.schema_id})
+    planner = ManifestGroupPlanner(metadata, table.io, predicate)
+    metrics = planner._build_metrics_evaluator()  # noqa: SLF001
+    by_spec = KeyDefaultDict(planner._build_partition_evaluator)  # noqa: SLF001
+    return lambda file: by_spec[file.spec_id](file) and metrics(file)
+
+
+def schema_change(
+    table: Table, steps: Sequence[Callable[[Any], object]]
+) -> tuple[Schema, tuple[Any, ...], tuple[Any, ...]]:
+    """What changes a table's schema by `steps`, each of which is handed an `UpdateSchema`.
+
+    Returns:
+        The new schema, updates and requirements.
+    """
+    from pyiceberg.table.update.schema import UpdateSchema
+
+    update = UpdateSchema(table.transaction(), name_mapping=table.metadata.name_mapping())
+    for step in steps:
+        step(update)
+    return update._apply(), *update._commit()  # noqa: SLF001
+
+
+def spec_change(
+    table: Table, steps: Sequence[Callable[[Any], object]]
+) -> tuple[PartitionSpec, tuple[Any, ...], tuple[Any, ...]]:
+    """What changes a table's partitioning by `steps`, each of which is handed an `UpdateSpec`.
+
+    Returns:
+        The new spec, updates and requirements.
+    """
+    from pyiceberg.table.update.spec import UpdateSpec
+
+    update = UpdateSpec(table.transaction())
+    for step in steps:
+        step(update)
+    return update._apply(), *update._commit()  # noqa: SLF001
