@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lakeflow.runs.run import Run
     from lakeflow.scan import Scan
     from lakeflow.snapshot import Snapshot
+    from lakeflow.static import open_table
     from lakeflow.table import Table
     from lakeflow_io import errors
     from lakeflow_io.errors import LakeflowError
@@ -49,6 +50,7 @@ __all__ = [
     "connect",
     "errors",
     "foreach",
+    "open_table",
     "precompute",
     "read_parquet",
     "scan_parquet",
@@ -68,6 +70,7 @@ _HOMES = {
     "Table": "lakeflow.table",
     "connect": "lakeflow.lake",
     "foreach": "lakeflow.runs.foreach",
+    "open_table": "lakeflow.static",
     "precompute": "lakeflow.cache.precompute",
     "read_parquet": "lakeflow.parquet",
     "scan_parquet": "lakeflow.parquet",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import InputError, NotFoundError, SchemaError
@@ -102,7 +103,7 @@ def change_partitions(table: Table, name: str, add: Sequence[str], drop: Sequenc
 def _dropped(table: Table, name: str, terms: Sequence[str]) -> Iterator[Callable[[Any], object]]:
     fields = [part for part in table.spec().fields if str(part.transform) != "void"]
     for part_name in dict.fromkeys(_named(table, name, fields, term) for term in terms):
-        yield lambda update, part_name=part_name: update.remove_field(part_name)
+        yield methodcaller("remove_field", part_name)
 
 
 def _named(table: Table, name: str, fields: Sequence[Any], term: str) -> str:
@@ -128,9 +129,7 @@ def _added(table: Table, name: str, terms: Sequence[str], drop: Sequence[str]) -
         # One that was there before gets its old name, and with that its old id, back.
         part_name = known.get((source, str(transform))) or _free(partition_name(column, kind), column, taken)
         taken.add(part_name)
-        yield lambda update, column=column, transform=transform, part_name=part_name: update.add_field(
-            column, transform, part_name
-        )
+        yield methodcaller("add_field", column, transform, part_name)
 
 
 def _free(wanted: str, column: str, taken: set[str]) -> str:

@@ -194,7 +194,7 @@ def staged_appends(
         producers[-1].snapshot_id,
         transaction._updates,  # noqa: SLF001
         (
-            AssertRefSnapshotId(ref=branch, snapshot_id=None if head is None else head.snapshot_id),
+            AssertRefSnapshotId.model_validate({"ref": branch, "snapshot-id": head.snapshot_id if head else None}),
             AssertTableUUID(uuid=table.metadata.table_uuid),
         ),
         discard,

@@ -57,7 +57,7 @@ def drop_ref(table: Table, name: str, ref: str, kind: Literal["branch", "tag"]) 
         NotFoundError: there is none of that name.
         InputError: it is `main`, or of the other kind.
     """
-    from pyiceberg.table.update import AssertRefSnapshotId, RemoveSnapshotRefUpdate
+    from pyiceberg.table.update import RemoveSnapshotRefUpdate
 
     from lakeflow_io.errors import NotFoundError
 
@@ -72,8 +72,8 @@ def drop_ref(table: Table, name: str, ref: str, kind: Literal["branch", "tag"]) 
         if ref not in known:
             raise InputError(f"{ref!r} is a {there.snapshot_ref_type.value} of {name}, no {kind}.", "drop it as that.")
         return Change(
-            (RemoveSnapshotRefUpdate(ref_name=ref),),
-            (AssertRefSnapshotId(ref=ref, snapshot_id=there.snapshot_id),),
+            (RemoveSnapshotRefUpdate.model_validate({"ref-name": ref}),),
+            (_still(ref, there.snapshot_id),),
             lambda now: ref not in now.metadata.refs,
         )
 
@@ -115,24 +115,25 @@ def publish(table: Table, name: str, branch: str) -> None:
 
 def _moved(table: Table, ref: str, kind: Any, snapshot_id: int) -> Change:
     from pyiceberg.table.refs import SnapshotRefType
-    from pyiceberg.table.update import AssertRefSnapshotId, SetSnapshotRefUpdate
+    from pyiceberg.table.update import SetSnapshotRefUpdate
 
     there = table.metadata.refs.get(ref)
-    update = SetSnapshotRefUpdate(
-        ref_name=ref,
-        type=SnapshotRefType(kind),
-        snapshot_id=snapshot_id,
-        max_ref_age_ms=there.max_ref_age_ms if there else None,
-        max_snapshot_age_ms=there.max_snapshot_age_ms if there else None,
-        min_snapshots_to_keep=there.min_snapshots_to_keep if there else None,
+    kept = {} if there is None else there.model_dump(by_alias=True, exclude_none=True)  # retention
+    update = SetSnapshotRefUpdate.model_validate(
+        {**kept, "ref-name": ref, "type": SnapshotRefType(kind), "snapshot-id": snapshot_id}
     )
 
     def landed(now: Table) -> bool:
         found = now.metadata.refs.get(ref)
         return found is not None and found.snapshot_id == snapshot_id
 
-    requirement = AssertRefSnapshotId(ref=ref, snapshot_id=there.snapshot_id if there else None)
-    return Change((update,), (requirement,), landed)
+    return Change((update,), (_still(ref, there.snapshot_id if there else None),), landed)
+
+
+def _still(ref: str, snapshot_id: int | None) -> Any:
+    from pyiceberg.table.update import AssertRefSnapshotId
+
+    return AssertRefSnapshotId.model_validate({"ref": ref, "snapshot-id": snapshot_id})
 
 
 def _replayed(table: Table, name: str, branch: str, new: list[Snapshot]) -> Change | None:

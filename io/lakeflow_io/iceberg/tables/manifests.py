@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import ManifestFile
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
+    from pyiceberg.types import PrimitiveType
 
 __all__ = ["manifests_table"]
 
@@ -87,6 +88,6 @@ def _summaries(table: Table, manifest: ManifestFile) -> list[dict[str, object]]:
             kind = part.transform.result_type(source)
             for name, bound in (("lower", summary.lower_bound), ("upper", summary.upper_bound)):
                 if bound is not None:
-                    row[name] = part.transform.to_human_string(source, from_bytes(kind, bound))
+                    row[name] = part.transform.to_human_string(source, from_bytes(cast("PrimitiveType", kind), bound))
         found.append(row)
     return found
