@@ -137,12 +137,21 @@ def arrow_filter(bound: BooleanExpression, schema: Schema) -> Any:
     return expression_to_pyarrow(bound, schema)
 
 
-def data_file_statistics(metadata: Any, schema: Schema, properties: dict[str, str]) -> dict[str, Any]:
-    """Column sizes, counts, bounds and split offsets of a written file, as arguments for a DataFile."""
+def data_file_statistics(
+    metadata: Any, schema: Schema, properties: dict[str, str], columns: dict[str, int] | None = None
+) -> dict[str, Any]:
+    """Column sizes, counts, bounds and split offsets of a written file, as arguments for a DataFile.
+
+    Args:
+        metadata: Its `pyarrow.parquet.FileMetaData`.
+        schema: The table's.
+        properties: The table's, which may say what is kept of which column.
+        columns: Field ids by the file's own paths; default those that our writer makes of `schema`.
+    """
     statistics = data_file_statistics_from_parquet_metadata(
         parquet_metadata=metadata,
         stats_columns=compute_statistics_plan(schema, properties),
-        parquet_column_mapping=parquet_path_to_id_mapping(schema),
+        parquet_column_mapping=parquet_path_to_id_mapping(schema) if columns is None else columns,
     )
     return statistics.to_serialized_dict()
 
