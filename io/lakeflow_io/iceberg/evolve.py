@@ -67,12 +67,15 @@ def _refuse_drops(table: Table, name: str, schema: Schema) -> None:
     kept = index_by_id(schema)
     for what, fields in (("partitioned", table.spec().fields), ("sorted", table.sort_order().fields)):
         for part in fields:
-            if part.source_id not in kept and str(part.transform) != "void":
-                raise SchemaError(
-                    f"The column {table.schema().find_column_name(part.source_id)!r} can't be dropped: "
-                    f"{name} is {what} by {term_of(table.schema(), part)}.",
-                    "call update_partitions(drop=[...]) first." if what == "partitioned" else "keep the column.",
-                )
+            if part.source_id in kept:
+                continue
+            # Format version 1 keeps what was dropped of the partitioning in the spec, as void.
+            how = "was once" if str(part.transform) == "void" else "is"
+            raise SchemaError(
+                f"The column {table.schema().find_column_name(part.source_id)!r} can't be dropped: "
+                f"{name} {how} {what} by it.",
+                "call update_partitions(drop=[...]) first." if how == "is" and what == "partitioned" else "keep it.",
+            )
 
 
 def change_partitions(table: Table, name: str, add: Sequence[str], drop: Sequence[str]) -> None:

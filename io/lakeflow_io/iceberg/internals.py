@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyiceberg.io.pyarrow import (
     UnsupportedPyArrowTypeException,
-    _to_requested_schema,
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
     expression_to_pyarrow,
@@ -42,7 +41,6 @@ __all__ = [
     "file_schema",
     "fresh_schema",
     "keep_own_code",
-    "project",
     "schema_change",
     "spec_change",
     "staged_append",
@@ -116,20 +114,6 @@ def file_schema(schema: pa.Schema, name_mapping: NameMapping | None, format_vers
         )
     except UnsupportedPyArrowTypeException as error:
         raise TypeError(str(error)) from error
-
-
-def project(requested: Schema, present: Schema, batch: pa.RecordBatch, constants: dict[int, Any]) -> pa.RecordBatch:
-    """A file's batch in the table's shape: by field id, promoted, with defaults for missing columns.
-
-    Args:
-        requested: The wanted columns.
-        present: The file's columns that are in `batch`.
-        batch: As decoded.
-        constants: Values, by field id, of columns that the file leaves to its partition.
-    """
-    return _to_requested_schema(
-        requested, present, batch, projected_missing_fields=constants, allow_timestamp_tz_mismatch=True
-    )
 
 
 def arrow_filter(bound: BooleanExpression, schema: Schema) -> Any:

@@ -50,7 +50,7 @@ def manifests_table(table: Table, snapshot: Snapshot | None) -> pa.Table:
     manifests = [] if snapshot is None else snapshot.manifests(table.io)
     rows = [
         {
-            "content": "deletes" if manifest.content.value else "data",
+            "content": "deletes" if int(manifest.content) else "data",
             "path": manifest.manifest_path,
             "bytes": manifest.manifest_length,
             "spec_id": manifest.partition_spec_id,
