@@ -128,7 +128,7 @@ class FileProjection:
             CorruptFileError: the file's types can't become the table's.
         """
         try:
-            columns = [self._column(uri, self._fields[name], decoded, rows, constants) for name in names]
+            columns = [self._column(self._fields[name], decoded, rows, constants) for name in names]
         except (pa.ArrowException, ResolveError, ValueError, TypeError) as error:
             raise CorruptFileError(
                 f"{uri}: its columns do not fit the table's schema: {error}",
@@ -138,7 +138,6 @@ class FileProjection:
 
     def _column(
         self,
-        uri: str,
         field: NestedField,
         decoded: Mapping[str, pa.ChunkedArray],
         rows: int,

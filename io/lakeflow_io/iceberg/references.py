@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lakeflow_io.errors import AlreadyExistsError, CommitConflictError, InputError
+from lakeflow_io.errors import AlreadyExistsError, CommitConflictError, InputError, NotFoundError
 from lakeflow_io.iceberg.added import added_files
+from lakeflow_io.iceberg.commit import RUN_ID
 from lakeflow_io.iceberg.internals import staged_appends
 from lakeflow_io.iceberg.refs import MAIN, ancestors, require_branch
 from lakeflow_io.iceberg.update import Change, change_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Literal
 
     from pyiceberg.table import Table
@@ -59,8 +61,6 @@ def drop_ref(table: Table, name: str, ref: str, kind: Literal["branch", "tag"]) 
     """
     from pyiceberg.table.update import RemoveSnapshotRefUpdate
 
-    from lakeflow_io.errors import NotFoundError
-
     if ref == MAIN:
         raise InputError(f"The branch 'main' of {name} can't be dropped.", "drop the table, if that is what you want.")
 
@@ -107,8 +107,11 @@ def publish(table: Table, name: str, branch: str) -> None:
                 f"The branch {branch!r} of {name} and main have no snapshot in common any more.",
                 "append the branch's rows to main: table.append(branch.scan()).",
             )
-        done = {_source(snapshot) for snapshot in ancestors(seen, seen.metadata.snapshot_by_name(MAIN))}
-        return _replayed(seen, name, branch, [each for each in reversed(new) if each.snapshot_id not in done])
+        main = list(ancestors(seen, seen.metadata.snapshot_by_name(MAIN)))
+        done = {_entry(snapshot, _SOURCE) for snapshot in main}
+        left = [snapshot for snapshot in reversed(new) if str(snapshot.snapshot_id) not in done]
+        _refuse_second_runs(name, branch, main, left)
+        return _replayed(seen, name, branch, left)
 
     change_table(table, f"publish the branch {branch!r} of {name}", make)
 
@@ -166,9 +169,20 @@ def _replayed(table: Table, name: str, branch: str, new: list[Snapshot]) -> Chan
     )
 
 
-def _source(snapshot: Snapshot) -> int | None:
-    found = snapshot.summary.additional_properties.get(_SOURCE) if snapshot.summary else None
-    return int(found) if found is not None and found.isdigit() else None
+def _refuse_second_runs(name: str, branch: str, main: Sequence[Snapshot], new: Sequence[Snapshot]) -> None:
+    """A run is committed once to what a reader of main sees."""
+    there = {_entry(snapshot, RUN_ID) for snapshot in main} - {None}
+    for snapshot in new:
+        run_id = _entry(snapshot, RUN_ID)
+        if run_id in there:
+            raise CommitConflictError(
+                f"The run {run_id!r} was committed to main of {name} and to the branch {branch!r}, too.",
+                "drop the branch; main has the run's rows already.",
+            )
+
+
+def _entry(snapshot: Snapshot, key: str) -> str | None:
+    return snapshot.summary.additional_properties.get(key) if snapshot.summary else None
 
 
 def _own_summary(snapshot: Snapshot) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from lakeflow_io.errors import InputError, NotFoundError
+from lakeflow_io.errors import CorruptFileError, InputError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,9 +44,10 @@ def resolve(table: Table, name: str, wanted: SnapshotName) -> Resolved:
     Raises:
         NotFoundError: there is none of that id or name, or there was none yet at that moment.
         InputError: it is none of these, or a moment without a time zone.
+        CorruptFileError: the metadata lacks its current snapshot.
     """
     if wanted is None:
-        return Resolved(table.current_snapshot(), table.schema())
+        return Resolved(_current(table, name), table.schema())
     if isinstance(wanted, str):
         return _by_ref(table, name, wanted)
     if isinstance(wanted, datetime):
@@ -109,13 +110,24 @@ def require_branch(table: Table, name: str, branch: str) -> None:
 def _by_ref(table: Table, name: str, ref: str) -> Resolved:
     found = table.metadata.refs.get(ref)
     if found is None and ref == MAIN:
-        return Resolved(table.current_snapshot(), table.schema())
+        return Resolved(_current(table, name), table.schema())
     if found is None:
         raise NotFoundError.among("branch or tag", ref, name, sorted(table.metadata.refs))
     snapshot = _by_id(table, name, found.snapshot_id)
     if found.snapshot_ref_type.value == "branch":
         return Resolved(snapshot, table.schema())
     return _recorded(table, snapshot)
+
+
+def _current(table: Table, name: str) -> Snapshot | None:
+    """The current snapshot; a table that lost it isn't empty."""
+    found, snapshot_id = table.current_snapshot(), table.metadata.current_snapshot_id
+    if found is None and snapshot_id is not None:
+        raise CorruptFileError(
+            f"The current snapshot of {name} is {snapshot_id}, which its metadata doesn't have.",
+            "roll the table back to a snapshot that is there.",
+        )
+    return found
 
 
 def _by_id(table: Table, name: str, wanted: Any) -> Snapshot:

@@ -13,8 +13,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from lakeflow_io.errors import CorruptFileError, UnsupportedError
-from lakeflow_io.iceberg.translate import translated
+from lakeflow_io.errors import CorruptFileError, LakeflowError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +26,7 @@ _VERSIONS = (1, 2, 3)
 _GZIP = b"\x1f\x8b"
 _KNOWN_TRANSFORM = re.compile(r"identity|void|year|month|day|hour|(?:bucket|truncate)\[\d+\]")
 _KEY_ID = "encryption.key-id"
+_NANOSECONDS = ("timestamp_ns", "timestamptz_ns")
 _RESTORE = "restore the file, or open an older one."
 
 
@@ -44,11 +44,16 @@ def parse_metadata(uri: str, data: bytes | memoryview) -> TableMetadata:
     from pyiceberg.table.metadata import TableMetadataUtil
 
     found = _json(uri, bytes(data))
-    _refuse_unknown(uri, found)
-    for spec in _specs(found):
-        _forget_transforms(spec)
-    with translated(f"read the metadata file {uri}"):
+    try:
+        _refuse_unknown(uri, found)
+        for spec in _specs(found):
+            _forget_transforms(spec)
         metadata = TableMetadataUtil.parse_raw(json.dumps(found))
+    except LakeflowError:
+        raise
+    except Exception as error:
+        said = str(error).strip().partition("\n")[0]
+        raise CorruptFileError(f"{uri} is no table metadata: {said}", _RESTORE) from error
     _refuse_contradictions(uri, metadata)
     return metadata
 
@@ -68,7 +73,7 @@ def _refuse_unknown(uri: str, found: dict[str, Any]) -> None:
     version = found["format-version"]
     if version not in _VERSIONS:
         raise UnsupportedError(
-            f"{uri} is of format version {version}; 1, 2 and 3 are read.", "read the table with a newer lakeflow."
+            f"{uri} is of format version {version!r}; 1, 2 and 3 are read.", "read the table with a newer lakeflow."
         )
     snapshots = [each for each in found.get("snapshots") or [] if isinstance(each, dict)]
     properties = found.get("properties") or {}
@@ -79,30 +84,31 @@ def _refuse_unknown(uri: str, found: dict[str, Any]) -> None:
             f"{uri} has a snapshot that lists its manifests itself, as the first tables did.",
             "expire old snapshots, or rewrite manifests, with the engine that wrote it.",
         )
-    for name, kind in _types(found):
-        if not _is_known(kind):
-            raise UnsupportedError(
-                f"The column {name!r} in {uri} is of the type {kind!r}, which isn't read.",
-                "read the table with the engine that wrote it.",
-            )
-
-
-def _types(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Names and types of all columns of all schemas."""
     schemas = [*(found.get("schemas") or []), *([found["schema"]] if isinstance(found.get("schema"), dict) else [])]
     for schema in schemas:
-        yield from _types_in("", schema)
+        fields = list(_fields("", schema))
+        if len({field_id for _, field_id, _, _ in fields}) < len(fields):
+            raise CorruptFileError(f"{uri}: schema {schema.get('schema-id', 0)} has two fields of one id.", _RESTORE)
+        for name, _, kind, default in fields:
+            # pyiceberg doesn't decode a moment in nanoseconds.
+            if isinstance(kind, str) and (not _is_known(kind) or (default is not None and kind in _NANOSECONDS)):
+                what = f"of the type {kind!r}" + (" with a default" if default is not None else "")
+                raise UnsupportedError(
+                    f"The column {name!r} in {uri} is {what}, which isn't read.",
+                    "read the table with the engine that wrote it.",
+                )
 
 
-def _types_in(name: str, kind: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(kind, str):
-        yield name, kind
-    elif isinstance(kind, dict):
-        for field in kind.get("fields") or []:
-            yield from _types_in(f"{name}.{field.get('name')}".lstrip("."), field.get("type"))
-        for part in ("element", "key", "value"):
-            if part in kind:
-                yield from _types_in(f"{name}.{part}", kind[part])
+def _fields(name: str, kind: Any) -> Iterator[tuple[str, Any, Any, Any]]:
+    """Dotted name, id, type and default of each field within a type."""
+    if not isinstance(kind, dict):
+        return
+    inner = [(each.get("name"), each.get("id"), each.get("type"), each) for each in kind.get("fields") or []]
+    inner += [(part, kind.get(f"{part}-id"), kind[part], {}) for part in ("element", "key", "value") if part in kind]
+    for own, field_id, within, field in inner:
+        path = f"{name}.{own}".lstrip(".")
+        yield path, field_id, within, field.get("initial-default")
+        yield from _fields(path, within)
 
 
 def _is_known(kind: str) -> bool:
@@ -134,22 +140,13 @@ def _forget_transforms(fields: Any) -> None:
 
 
 def _refuse_contradictions(uri: str, metadata: TableMetadata) -> None:
-    from pyiceberg.schema import index_by_id, index_by_name
 
-    known = {schema.schema_id for schema in metadata.schemas}
-    if len(known) < len(metadata.schemas):
+    if len({schema.schema_id for schema in metadata.schemas}) < len(metadata.schemas):
         raise CorruptFileError(f"{uri} has two schemas of one id.", _RESTORE)
-    for schema in metadata.schemas:
-        with translated(f"read schema {schema.schema_id} of {uri}"):
-            try:
-                fields, names = index_by_id(schema), index_by_name(schema)
-            except Exception as error:
-                raise CorruptFileError(
-                    f"{uri}: schema {schema.schema_id} contradicts itself: {error}", _RESTORE
-                ) from error
-        if len(set(names.values())) < len(fields):
-            raise CorruptFileError(f"{uri}: schema {schema.schema_id} has two fields of one id.", _RESTORE)
     there = {snapshot.snapshot_id for snapshot in metadata.snapshots}
     for name, ref in metadata.refs.items():
         if ref.snapshot_id not in there:
             raise CorruptFileError(f"{uri}: {name!r} is at snapshot {ref.snapshot_id}, which isn't there.", _RESTORE)
+    main, current = metadata.refs.get("main"), metadata.current_snapshot_id
+    if current is not None and (current not in there or (main is not None and main.snapshot_id != current)):
+        raise CorruptFileError(f"{uri}: its current snapshot {current} isn't main's, or isn't there.", _RESTORE)
