@@ -40,13 +40,15 @@ def ids(scan: lf.Scan) -> list[int]:
 def compact(table: lf.Table) -> None:
     """Write all rows into new files, as a compaction does: a `replace` snapshot."""
     transaction = table.iceberg.transaction()
-    replace = _OverwriteFiles(Operation.REPLACE, transaction, table.iceberg.io)
+    replace = _OverwriteFiles(Operation.OVERWRITE, transaction, table.iceberg.io)
     for task in table.iceberg.scan().plan_files():
         replace.delete_data_file(task.file)
     for file in Stager.for_table(table.iceberg, table.name).write("compacted", table.scan().read().to_arrow()):
         replace.append_data_file(_data_file(table.iceberg, file))
-    replace.commit()
-    transaction.commit_transaction()
+    updates, requirements = replace._commit()
+    summary = updates[0].snapshot.summary.model_copy(update={"operation": Operation.REPLACE})  # pyiceberg makes none
+    updates[0].snapshot = updates[0].snapshot.model_copy(update={"summary": summary})
+    table.iceberg.catalog.commit_table(table.iceberg, requirements, updates)
     table.refresh()
 
 
