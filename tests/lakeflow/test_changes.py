@@ -45,10 +45,11 @@ def compact(table: lf.Table) -> None:
         replace.delete_data_file(task.file)
     for file in Stager.for_table(table.iceberg, table.name).write("compacted", table.scan().read().to_arrow()):
         replace.append_data_file(_data_file(table.iceberg, file))
-    updates, requirements = replace._commit()
-    summary = updates[0].snapshot.summary.model_copy(update={"operation": Operation.REPLACE})  # pyiceberg makes none
-    updates[0].snapshot = updates[0].snapshot.model_copy(update={"summary": summary})
-    table.iceberg.catalog.commit_table(table.iceberg, requirements, updates)
+    (added, moved), requirements = replace._commit()
+    # pyiceberg itself makes no snapshot of this kind.
+    summary = added.snapshot.summary.model_copy(update={"operation": Operation.REPLACE})
+    added = added.model_copy(update={"snapshot": added.snapshot.model_copy(update={"summary": summary})})
+    table.iceberg.catalog.commit_table(table.iceberg, requirements, (added, moved))
     table.refresh()
 
 
