@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from lakeflow.runs.foreach import foreach
     from lakeflow.runs.run import Run
     from lakeflow.scan import Scan
-    from lakeflow.table import Snapshot, Table
+    from lakeflow.snapshot import Snapshot
+    from lakeflow.static import open_table
+    from lakeflow.table import Table
     from lakeflow_io import errors
     from lakeflow_io.errors import LakeflowError
     from lakeflow_io.iceberg.shards import Shard
@@ -48,6 +50,7 @@ __all__ = [
     "connect",
     "errors",
     "foreach",
+    "open_table",
     "precompute",
     "read_parquet",
     "scan_parquet",
@@ -63,10 +66,11 @@ _HOMES = {
     "Scan": "lakeflow.scan",
     "ScanReport": "lakeflow_io.reader.report",
     "Shard": "lakeflow_io.iceberg.shards",
-    "Snapshot": "lakeflow.table",
+    "Snapshot": "lakeflow.snapshot",
     "Table": "lakeflow.table",
     "connect": "lakeflow.lake",
     "foreach": "lakeflow.runs.foreach",
+    "open_table": "lakeflow.static",
     "precompute": "lakeflow.cache.precompute",
     "read_parquet": "lakeflow.parquet",
     "scan_parquet": "lakeflow.parquet",

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from lakeflow.table import Table
-from lakeflow_io.errors import AlreadyExistsError, ConfigError, InputError, NotFoundError
+from lakeflow_io.errors import AlreadyExistsError, ConfigError, InputError, LakeflowError, NotFoundError
+from lakeflow_io.iceberg.adopt import adopted_files, name_mapping, take_in
 from lakeflow_io.iceberg.catalog import embedded_catalog, named_catalog, open_catalog, without_secrets
+from lakeflow_io.iceberg.commit import append_staged
 from lakeflow_io.iceberg.internals import fresh_schema
 from lakeflow_io.iceberg.layout import partition_spec, sort_order
 from lakeflow_io.iceberg.translate import translated
 from lakeflow_io.iceberg.vended import table_store
 from lakeflow_io.storage import open_transport
+from lakeflow_io.storage.properties import store_properties
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pyiceberg.catalog import Catalog
     from pyiceberg.typedef import TableVersion
+
+    from lakeflow_io.folder.hive import HiveTypes
 
 __all__ = ["Lake", "connect"]
 
@@ -149,6 +157,53 @@ class Lake:
                 name, schema=fresh, partition_spec=spec, sort_order=order, properties=options
             )
         return Table(name, created)
+
+    def adopt(
+        self,
+        path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        name: str,
+        *,
+        hive: HiveTypes = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> Table:
+        """Make a table of Parquet files that are there; they stay where and as they are.
+
+        All footers are read, for the table's columns (the widest type of each) and the statistics that
+        scans prune by. `key=value` folders become identity partitions. The files belong to the table
+        from then on: what deletes or rewrites rows in it may delete them; dropping it does not.
+
+        Args:
+            path: A file, a folder, a glob, or several of these, in a store that the catalog's properties open.
+            name: `namespace.table` of the new table.
+            hive: Which folders are partition columns, as for `scan_parquet`.
+            properties: Iceberg table properties.
+
+        Raises:
+            AlreadyExistsError: the name is taken.
+            NotFoundError: there is no file.
+            UnsupportedError: a file has field ids, or a type that Iceberg's data files lack; names it.
+            SchemaError: files don't fit together, or with what their paths say.
+            CorruptFileError: one is no Parquet file.
+
+        Example:
+            >>> lake.adopt("s3://lake/events/", "web.events")  # doctest: +SKIP
+        """
+        if self.has_table(name):
+            raise AlreadyExistsError(f"Cannot adopt files as {name}: it exists already.", "choose another name.")
+        options = dict(properties or {})
+        paths = [path] if isinstance(path, str | os.PathLike) else path
+        if not isinstance(paths, Iterable):
+            raise InputError(f"{path!r} is no path.", "give a path, a URI or a glob, or a list of them.")
+        found = take_in(paths, store_properties(self._catalog.properties), hive)
+        table = self.create_table(name, found.schema, partition_by=found.partition_by, properties=options)
+        try:
+            table.set_properties(name_mapping(table.iceberg))
+            append_staged(table.iceberg, name, adopted_files(table.iceberg, found), {})
+        except BaseException:
+            with suppress(LakeflowError):
+                self.drop_table(name)
+            raise
+        return table
 
     def drop_table(self, name: str, *, purge: bool = False) -> None:
         """Take a table out of the catalog.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from lakeflow_io.iceberg.changes import added_pieces
 from lakeflow_io.iceberg.plan import plan_pieces
 
 if TYPE_CHECKING:
@@ -12,10 +13,11 @@ if TYPE_CHECKING:
 
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table as IcebergTable
+    from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
 
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
 
-__all__ = ["Origin", "TableOrigin"]
+__all__ = ["ChangesOrigin", "Origin", "TableOrigin"]
 
 
 class Origin(Protocol):
@@ -57,6 +59,28 @@ class TableOrigin:
 
     def detached(self, pieces: list[Piece]) -> Origin:
         """The plan alone: the connection to the catalog doesn't travel."""
+        return _Planned(self.schema, pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesOrigin:
+    """The data files that some snapshots of an Iceberg table added."""
+
+    table: IcebergTable
+    schema: Schema
+    snapshots: list[IcebergSnapshot]
+
+    def pieces(self, spec: ReadSpec) -> list[Piece]:
+        """By partition and by the column bounds in manifests; only those of these snapshots are read."""
+        return added_pieces(self.table, spec, self.schema, self.snapshots)
+
+    def with_splits(self, pieces: Sequence[Piece], largest: int) -> Sequence[Piece]:
+        """As they are: manifests tell where row groups begin."""
+        del largest
+        return pieces
+
+    def detached(self, pieces: list[Piece]) -> Origin:
+        """The plan alone."""
         return _Planned(self.schema, pieces)
 
 

@@ -1,29 +1,33 @@
-"""One Iceberg table: its schema and snapshots, scans of it, appends to it."""
+"""One Iceberg table: its schema, snapshots and metadata, scans of it, appends to it, changes of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from lakeflow.branch import Branch
+from lakeflow.evolution import SchemaChange
+from lakeflow.metadata import TableMetadata
 from lakeflow.names import check_run_id
-from lakeflow.origin import TableOrigin
+from lakeflow.origin import ChangesOrigin, TableOrigin
 from lakeflow.scan import Scan
+from lakeflow.snapshot import Snapshot
 from lakeflow.stream import bounded_tables
-from lakeflow_io.errors import NotFoundError
+from lakeflow_io.errors import InputError
+from lakeflow_io.iceberg.changes import adding_snapshots, snapshots_between
 from lakeflow_io.iceberg.commit import append_staged, find_snapshot
-from lakeflow_io.iceberg.internals import arrow_schema
+from lakeflow_io.iceberg.evolve import change_partitions, change_properties
 from lakeflow_io.iceberg.plan import read_spec
+from lakeflow_io.iceberg.references import drop_ref, set_ref
+from lakeflow_io.iceberg.refs import MAIN, Resolved, SnapshotName, require_branch, resolve
 from lakeflow_io.iceberg.stage import Stager
 from lakeflow_io.iceberg.translate import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Literal
 
-    import pyarrow as pa
     from pyiceberg.expressions import BooleanExpression
-    from pyiceberg.table import Table as IcebergTable
     from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
 
     from lakeflow.dataframe import DataFrame
@@ -34,77 +38,8 @@ __all__ = ["Snapshot", "Table"]
 _APPEND_BYTES = 256 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """One committed state of a table."""
-
-    id: int
-    parent_id: int | None
-    committed: datetime
-    """UTC."""
-    operation: str
-    """`append`, `overwrite`, `delete` or `replace`."""
-    summary: dict[str, str]
-    """What the writer recorded: counts, and `lakeflow.run-id` where a run made it."""
-
-    @classmethod
-    def of(cls, snapshot: IcebergSnapshot) -> Snapshot:
-        """From pyiceberg's."""
-        summary = snapshot.summary
-        return cls(
-            id=snapshot.snapshot_id,
-            parent_id=snapshot.parent_snapshot_id,
-            committed=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, tz=UTC),
-            operation=str(summary.operation.value) if summary else "",
-            summary=dict(summary.additional_properties) if summary else {},
-        )
-
-
-class Table:
+class Table(TableMetadata):
     """An Iceberg table, as it was when it was opened or last written through this object."""
-
-    def __init__(self, name: str, table: IcebergTable) -> None:
-        self.name = name
-        self._table = table
-
-    def __repr__(self) -> str:
-        return f"Table({self.name!r} at {self.location})"
-
-    @property
-    def iceberg(self) -> IcebergTable:
-        """The pyiceberg table beneath, for what lakeflow doesn't do."""
-        return self._table
-
-    @property
-    def location(self) -> str:
-        """URI of the table's folder."""
-        return str(self._table.location())
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The current schema."""
-        return arrow_schema(self._table.schema())
-
-    @property
-    def partition_by(self) -> list[str]:
-        """The partition spec in the words that `create_table` takes."""
-        return [_term(self._table, part) for part in self._table.spec().fields]
-
-    @property
-    def sort_by(self) -> list[str]:
-        """The sort order in the words that `create_table` takes."""
-        fields = self._table.sort_order().fields
-        return [_term(self._table, part) + (" desc" if part.direction.value == "desc" else "") for part in fields]
-
-    @property
-    def snapshot(self) -> Snapshot | None:
-        """The current snapshot; None where nothing was ever written."""
-        current = self._table.current_snapshot()
-        return None if current is None else Snapshot.of(current)
-
-    def snapshots(self) -> list[Snapshot]:
-        """All snapshots that haven't expired, oldest first."""
-        return sorted((Snapshot.of(s) for s in self._table.snapshots()), key=lambda s: s.committed)
 
     def refresh(self) -> Table:
         """See what others have committed since; returns itself."""
@@ -116,33 +51,71 @@ class Table:
         self,
         columns: Sequence[str] | str | None = None,
         where: str | BooleanExpression | None = None,
-        snapshot: int | None = None,
+        snapshot: SnapshotName = None,
     ) -> Scan:
         """A lazy read, pinned to one snapshot.
 
         Args:
             columns: Names in the wanted order; default all.
             where: `"year >= 2000 and country in ('DE', 'AT')"`, or a pyiceberg expression.
-            snapshot: A snapshot's id; default the current one. An older one is read with its own schema.
+            snapshot: A snapshot's id; the name of a branch or a tag; or a moment, for what was current
+                then. Default what is current. A state of the past is read with its own schema, a branch
+                with the table's.
 
         Raises:
             NotFoundError: there is no such column or snapshot.
-            InputError: `columns` is empty.
+            InputError: `columns` is empty, or a moment has no time zone.
             FilterError: `where` doesn't parse or doesn't fit.
         """
-        current = self._table.current_snapshot()
-        schema = self._table.schema()
-        if snapshot is None:
-            snapshot = current.snapshot_id if current else None
-        else:
-            found = self._table.metadata.snapshot_by_id(snapshot)
-            if found is None:
-                known = [str(each.snapshot_id) for each in self._table.snapshots()]
-                raise NotFoundError.among("snapshot", snapshot, self.name, known)
-            if found.schema_id is not None:
-                schema = self._table.schemas()[found.schema_id]
-        names = [field.name for field in schema.fields]
-        scan = Scan(TableOrigin(self._table, schema), read_spec(self._table, self.name, snapshot, names, None, schema))
+        found = resolve(self._table, self.name, snapshot)
+        return self._scan(TableOrigin(self._table, found.schema), found, columns, where)
+
+    def changes(
+        self,
+        since: SnapshotName = None,
+        until: SnapshotName = None,
+        *,
+        columns: Sequence[str] | str | None = None,
+        where: str | BooleanExpression | None = None,
+        overwrites: Literal["refuse", "expand"] = "refuse",
+    ) -> Scan:
+        """A lazy read of the rows that came between two snapshots.
+
+        Rows that a compaction wrote anew (a `replace` snapshot) are not among them. Only manifests of
+        the snapshots in between are read.
+
+        Args:
+            since: A snapshot, branch, tag or moment: what is known already. Default nothing, so that all
+                appends since the table was made are read.
+            until: Where it ends, included; default what is current.
+            columns: As for `scan`.
+            where: As for `scan`.
+            overwrites: What to do about a snapshot that removes or changes rows. `"expand"` reads all rows of
+                the data files that it added, the unchanged ones that were copied with them included, and
+                tells nothing of the rows that it removed.
+
+        Raises:
+            NotFoundError: `since` did not lead to `until`, or what lies between has expired.
+            UnsupportedError: a snapshot removes or changes rows; names it.
+            InputError: an argument can't be.
+        """
+        found = resolve(self._table, self.name, until)
+        between: list[IcebergSnapshot] = []
+        if found.snapshot is not None:
+            between = snapshots_between(self._table, self.name, since, found.snapshot)
+        origin = ChangesOrigin(self._table, found.schema, adding_snapshots(self.name, between, overwrites))
+        return self._scan(origin, found, columns, where)
+
+    def _scan(
+        self,
+        origin: TableOrigin | ChangesOrigin,
+        found: Resolved,
+        columns: Sequence[str] | str | None,
+        where: str | BooleanExpression | None,
+    ) -> Scan:
+        snapshot_id = None if found.snapshot is None else found.snapshot.snapshot_id
+        names = [field.name for field in found.schema.fields]
+        scan = Scan(origin, read_spec(self._table, self.name, snapshot_id, names, None, found.schema))
         scan = scan if columns is None else scan.select(columns)
         return scan if where is None else scan.where(where)
 
@@ -154,7 +127,7 @@ class Table:
         """
         return self.scan().limit(n).read(memory=1)
 
-    def append(self, data: Any, *, run_id: str | None = None) -> Snapshot:
+    def append(self, data: Any, *, run_id: str | None = None, branch: str = MAIN) -> Snapshot:
         """Add rows in one snapshot.
 
         Args:
@@ -162,16 +135,19 @@ class Table:
                 length), a pandas frame, a dict of columns, or a list of rows as dicts.
             run_id: Makes it safe to repeat: while a snapshot in the table's history carries this id, a
                 call with it writes nothing and returns that snapshot.
+            branch: What it is added to; made by `branch` before.
 
         Raises:
-            InputError: the run id is no plain name.
+            InputError: the run id is no plain name, or `branch` is a tag.
+            NotFoundError: there is no such branch.
             SchemaError: it doesn't fit; nothing is written.
             StoreError: the store or the catalog refused. Nothing is visible, unless the catalog went away
                 after it had taken the commit: with a run id it is safe to call again.
         """
-        found = self.refresh().find_run(check_run_id(run_id)) if run_id is not None else None
+        found = self.refresh().find_run(check_run_id(run_id), branch) if run_id is not None else None
         if found is not None:
             return found
+        require_branch(self._table, self.name, branch)
         stager = Stager.for_table(self._table, self.name)
         staged: list[dict[str, Any]] = []
         name = f"append-{uuid4().hex[:8]}"
@@ -181,20 +157,114 @@ class Table:
         except BaseException:
             stager.discard(staged)
             raise
-        snapshot, ours = append_staged(self._table, self.name, staged, {}, run_id)
+        snapshot, ours = append_staged(self._table, self.name, staged, {}, run_id, branch)
         if not ours:
             stager.discard(staged)  # a twin with this run id was a moment faster
         return Snapshot.of(snapshot)
 
-    def find_run(self, run_id: str) -> Snapshot | None:
-        """The snapshot that a run committed, among those that led to the current one."""
-        found = find_snapshot(self._table, run_id)
+    def find_run(self, run_id: str, branch: str = MAIN) -> Snapshot | None:
+        """The snapshot that a run committed, among those that led to the branch's newest one."""
+        found = find_snapshot(self._table, run_id, branch)
         return None if found is None else Snapshot.of(found)
 
+    def branch(self, name: str, snapshot: SnapshotName = None, *, keep: bool = True) -> Branch:
+        """Open a branch, which is made where there is none of that name.
 
-def _term(table: IcebergTable, part: Any) -> str:
-    column = table.schema().find_column_name(part.source_id) or str(part.source_id)
-    name, _, width = str(part.transform).rstrip("]").partition("[")
-    if name == "identity":
-        return column
-    return f"{name}({width}, {column})" if width else f"{name}({column})"
+            with table.branch("audit") as audit:
+                audit.append(rows)
+                if audit.scan(where="price < 0").limit(1).read().to_pylist() == []:
+                    audit.publish()
+
+        Args:
+            name: Its name.
+            snapshot: Where a new one begins; default at what is current.
+            keep: Whether it is still there after the `with` block, published or not.
+
+        Raises:
+            InputError: the name is `main` or a tag's, or the table has no snapshot yet.
+            NotFoundError: there is no such snapshot.
+            CommitConflictError: other writers kept winning.
+        """
+        self.refresh()
+        if name == MAIN or name not in self._table.metadata.refs or snapshot is not None:
+            set_ref(self._table, self.name, name, "branch", self._snapshot_id(snapshot))
+        require_branch(self._table, self.name, name)
+        return Branch(self, name, keep=keep)
+
+    def tag(self, name: str, snapshot: SnapshotName = None, *, replace: bool = False) -> Snapshot:
+        """Give a snapshot a name, under which it doesn't expire.
+
+        Args:
+            name: The tag.
+            snapshot: Which; default what is current.
+            replace: Move a tag of that name that is there.
+
+        Raises:
+            AlreadyExistsError: there is a tag of that name at another snapshot.
+            InputError: the name is a branch's, or the table has no snapshot yet.
+            NotFoundError: there is no such snapshot.
+            CommitConflictError: other writers kept winning.
+        """
+        self.refresh()
+        snapshot_id = self._snapshot_id(snapshot)
+        set_ref(self._table, self.name, name, "tag", snapshot_id, replace=replace)
+        return next(each for each in self.snapshots() if each.id == snapshot_id)
+
+    def drop_branch(self, name: str) -> None:
+        """Remove a branch; what only it has can be expired from then on.
+
+        Raises:
+            NotFoundError: there is none of that name.
+            InputError: it is `main`, or a tag.
+        """
+        drop_ref(self._table, self.name, name, "branch")
+
+    def drop_tag(self, name: str) -> None:
+        """Remove a tag; what only it keeps can be expired from then on.
+
+        Raises:
+            NotFoundError: there is none of that name.
+            InputError: it is a branch.
+        """
+        drop_ref(self._table, self.name, name, "tag")
+
+    def _snapshot_id(self, wanted: SnapshotName) -> int:
+        found = resolve(self._table, self.name, wanted).snapshot
+        if found is None:
+            raise InputError(f"{self.name} has no snapshot yet that could have a name.", "append to it first.")
+        return found.snapshot_id
+
+    def update_schema(self) -> SchemaChange:
+        """Change columns: `with table.update_schema() as change: change.add("year", pa.int32())`.
+
+        All steps of a block are one commit; no data file is written again.
+
+        Raises:
+            SchemaError: a step can't be; nothing is changed.
+            CommitConflictError: other writers kept winning.
+        """
+        return SchemaChange(self.refresh().iceberg, self.name)
+
+    def update_partitions(self, *, add: Sequence[str] | str = (), drop: Sequence[str] | str = ()) -> None:
+        """Partition in another way what is written from now on; files that are there stay as they are.
+
+        Args:
+            add: Columns and transforms, as in `create_table`: `["day(ts)"]`.
+            drop: Those that are no more wanted, in the same words or by the partitions' names.
+
+        Raises:
+            NotFoundError: a column, or a partition to drop, isn't there.
+            InputError: a transform doesn't exist or doesn't take its column's type, or is there already.
+            CommitConflictError: other writers kept winning.
+        """
+        added, dropped = ([each] if isinstance(each, str) else list(each) for each in (add, drop))
+        change_partitions(self._table, self.name, added, dropped)
+
+    def set_properties(self, properties: Mapping[str, str | float | None]) -> None:
+        """Set table properties; None removes one.
+
+        Raises:
+            InputError: a name or a value can't be.
+            CommitConflictError: other writers kept winning.
+        """
+        change_properties(self._table, self.name, properties)

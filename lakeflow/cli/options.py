@@ -1,8 +1,9 @@
-"""What several commands share: the lake that they were pointed at, and `--json`."""
+"""What several commands share: the lake or table that they were pointed at, `--snapshot`, `--json`."""
 
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,9 @@ from lakeflow_io.errors import NotFoundError
 
 if TYPE_CHECKING:
     from lakeflow.lake import Lake
+    from lakeflow.table import Table
 
-__all__ = ["home", "json_option", "open_lake"]
+__all__ = ["home", "json_option", "named_table", "open_lake", "snapshot_name"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -37,3 +39,29 @@ def open_lake(context: click.Context, *, create: bool = False) -> Lake:
             f"There is no lakehouse in {home()}.", "set LAKEFLOW_HOME, name a --catalog, or make one: lakeflow demo."
         )
     return connect(catalog, **properties)
+
+
+def named_table(context: click.Context, name: str) -> Table:
+    """A table of the lake; or, where a path is given, the one that lies there.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    if "/" not in name:
+        return open_lake(context).table(name)
+    from lakeflow.static import open_table
+
+    if context.obj["catalog"] is not None:
+        raise click.UsageError("--catalog goes with a table's name, not with a path.")
+    return open_table(name, **context.obj["properties"])
+
+
+def snapshot_name(text: str | None) -> int | str | datetime | None:
+    """What `--snapshot` means: an id, a moment with a time zone, else a branch or a tag."""
+    if text is None or text.isdecimal():
+        return None if text is None else int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return moment if moment.tzinfo else text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakeflow.cli.options import json_option, open_lake
+from lakeflow.cli.options import json_option, open_lake, snapshot_name
 from lakeflow.cli.output import print_json, print_rows
 
 if TYPE_CHECKING:
@@ -26,7 +26,11 @@ _NOT_COMPILED = "the compiled decoder is missing; install a C compiler, then lak
 @click.argument("source", metavar="TABLE|PATH")
 @click.option("--columns", metavar="A,B", help="Columns to read; default all.")
 @click.option("--where", metavar="FILTER", help='Rows to read, such as "year >= 2000".')
-@click.option("--snapshot", type=int, metavar="ID", help="A snapshot of the table; default the current one.")
+@click.option(
+    "--snapshot",
+    metavar="SNAPSHOT",
+    help="An id, a branch, a tag, or a moment such as 2026-01-31T12:00Z; default what is current.",
+)
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Read N rows at most, and show them.")
 @click.option("--memory", metavar="SIZE", help='Bytes in flight, such as "512 MiB".')
 @click.option("--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write the rows to a Parquet file.")
@@ -38,7 +42,7 @@ def scan_command(
     source: str,
     columns: str | None,
     where: str | None,
-    snapshot: int | None,
+    snapshot: str | None,
     limit: int | None,
     memory: str | None,
     output: str | None,
@@ -70,7 +74,7 @@ def scan_command(
 
 
 def _opened(
-    context: click.Context, source: str, columns: list[str] | None, where: str | None, snapshot: int | None
+    context: click.Context, source: str, columns: list[str] | None, where: str | None, snapshot: str | None
 ) -> Scan:
     if "/" in source or source.endswith(".parquet"):
         from lakeflow.parquet import scan_parquet
@@ -80,7 +84,7 @@ def _opened(
         return scan_parquet(source, columns=columns, where=where, **context.obj["properties"])
     if "." not in source and Path(source).exists():
         raise click.UsageError(f"{source!r} is no table's name. For the files in it write ./{source}")
-    return open_lake(context).table(source).scan(columns, where, snapshot)
+    return open_lake(context).table(source).scan(columns, where, snapshot_name(snapshot))
 
 
 def _consumed(scan: Scan, memory: str | None, shown: list[dict[str, Any]] | None) -> tuple[int, int]:

@@ -36,7 +36,7 @@ def test_the_public_names_are_exact_and_sorted() -> None:
     assert lf.__all__ == sorted(lf.__all__)
     assert lf.__all__ == [
         "Cache", "CacheVersion", "DataFrame", "Lake", "LakeflowError", "Run", "Scan", "ScanReport", "Shard", "Snapshot",
-        "Table", "connect", "errors", "foreach", "precompute", "read_parquet", "scan_parquet",
+        "Table", "connect", "errors", "foreach", "open_table", "precompute", "read_parquet", "scan_parquet",
     ]  # fmt: skip
 
 

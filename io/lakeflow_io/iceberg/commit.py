@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lakeflow_io.errors import CatalogError, CommitConflictError, InternalError
 from lakeflow_io.iceberg.internals import staged_append
+from lakeflow_io.iceberg.refs import MAIN, ancestors, require_branch
 from lakeflow_io.iceberg.translate import translated
 
 if TYPE_CHECKING:
@@ -38,7 +39,12 @@ _BACKOFF_LIMIT_SECONDS = 3.0
 
 
 def append_staged(
-    table: Table, name: str, staged: Sequence[dict[str, Any]], summary: Mapping[str, str], run_id: str | None = None
+    table: Table,
+    name: str,
+    staged: Sequence[dict[str, Any]],
+    summary: Mapping[str, str],
+    run_id: str | None = None,
+    branch: str = MAIN,
 ) -> tuple[Snapshot, bool]:
     """Commit files written by `Stager.write` as one APPEND snapshot; once, where a run id is given.
 
@@ -48,13 +54,16 @@ def append_staged(
         staged: The files' descriptions.
         summary: Extra entries of the snapshot's summary.
         run_id: Recorded in the summary. If an ancestor has it already, that one is returned.
+        branch: What is appended to; it is there already.
 
     Returns:
         The snapshot, and whether it holds these files: not where the run had been committed before.
 
     Raises:
         InternalError: a file is listed twice; nothing is committed.
-        CommitConflictError: other writers kept winning; nothing is visible.
+        NotFoundError: the branch is gone.
+        CommitConflictError: other writers kept winning, or one has changed how the table is partitioned;
+            nothing is visible.
         CatalogError: the catalog failed and doesn't answer now. Whether the commit landed is not
             known; calling again with the same run id finds out.
     """
@@ -65,10 +74,12 @@ def append_staged(
     for attempt in range(_TRIES):
         with translated(f"commit to {name}"):
             table.refresh()
-            found = find_snapshot(table, run_id) if run_id else None
+            require_branch(table, name, branch)
+            found = find_snapshot(table, run_id, branch) if run_id else None
             if found is not None:
                 return found, False
-            landed = _try_append(table, staged, facts)
+            _refuse_other_partitioning(table, name, staged)
+            landed = _try_append(table, staged, facts, branch)
         if landed is not None:
             return landed, True
         _log.info("commit %d to %s met a faster writer", attempt + 1, name)
@@ -80,11 +91,20 @@ def append_staged(
     )
 
 
-def _try_append(table: Table, staged: Sequence[dict[str, Any]], facts: dict[str, str]) -> Snapshot | None:
+def _refuse_other_partitioning(table: Table, name: str, staged: Sequence[dict[str, Any]]) -> None:
+    # A manifest holds files of one spec, and pyiceberg writes that of the current one.
+    if any(file["spec_id"] != table.spec().spec_id for file in staged):
+        raise CommitConflictError(
+            f"Cannot commit to {name}: its partitioning has changed since the files were written.",
+            "nothing of this commit is visible; run again, so that rows are partitioned in the new way.",
+        )
+
+
+def _try_append(table: Table, staged: Sequence[dict[str, Any]], facts: dict[str, str], branch: str) -> Snapshot | None:
     """One try; None where another writer was faster. The catalog's failure is raised as it is."""
     from pyiceberg.exceptions import CommitFailedException
 
-    change = staged_append(table, [_data_file(table, file) for file in staged], facts)
+    change = staged_append(table, [_data_file(table, file) for file in staged], facts, branch)
     try:
         table.catalog.commit_table(table, change.requirements, change.updates)
     except CommitFailedException:
@@ -111,14 +131,11 @@ def _try_append(table: Table, staged: Sequence[dict[str, Any]], facts: dict[str,
     return landed
 
 
-def find_snapshot(table: Table, run_id: str) -> Snapshot | None:
-    """The ancestor of the current snapshot that this run committed, if any."""
-    snapshot = table.current_snapshot()
-    while snapshot is not None:
+def find_snapshot(table: Table, run_id: str, branch: str = MAIN) -> Snapshot | None:
+    """The ancestor of a branch's newest snapshot that this run committed, if any."""
+    for snapshot in ancestors(table, table.metadata.snapshot_by_name(branch)):
         if snapshot.summary is not None and snapshot.summary.additional_properties.get(RUN_ID) == run_id:
             return snapshot
-        parent = snapshot.parent_snapshot_id
-        snapshot = table.metadata.snapshot_by_id(parent) if parent is not None else None
     return None
 
 

@@ -6,6 +6,7 @@ read whole, so one GET is enough.
 
 from __future__ import annotations
 
+import gzip
 import io
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,9 @@ class _TransportFile(InputFile, OutputFile):
                 # pyiceberg tells a missing file by this type.
                 raise FileNotFoundError(str(error)) from error
             check_whole(self.location, data)
-            self._data = data
+            # pyiceberg decompresses what ends in .gz.metadata.json; the older name of the same it doesn't know.
+            old_name = self.location.endswith(".metadata.json.gz")
+            self._data = memoryview(gzip.decompress(data)) if old_name else data
         return self._data
 
     def __len__(self) -> int:

@@ -13,7 +13,6 @@ import pyarrow as pa
 from pyiceberg.avro.file import AvroFile
 from pyiceberg.io.pyarrow import (
     UnsupportedPyArrowTypeException,
-    _to_requested_schema,
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
     expression_to_pyarrow,
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.io import FileIO
+    from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.table import Table
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.name_mapping import NameMapping
@@ -52,12 +52,15 @@ __all__ = [
     "arrow_filter",
     "arrow_schema",
     "data_file_statistics",
+    "file_evaluator",
     "file_schema",
     "fresh_schema",
     "keep_own_code",
     "planned_entries",
-    "project",
+    "schema_change",
+    "spec_change",
     "staged_append",
+    "staged_appends",
     "vector_place",
 ]
 
@@ -130,31 +133,26 @@ def file_schema(schema: pa.Schema, name_mapping: NameMapping | None, format_vers
         raise TypeError(str(error)) from error
 
 
-def project(requested: Schema, present: Schema, batch: pa.RecordBatch, constants: dict[int, Any]) -> pa.RecordBatch:
-    """A file's batch in the table's shape: by field id, promoted, with defaults for missing columns.
-
-    Args:
-        requested: The wanted columns.
-        present: The file's columns that are in `batch`.
-        batch: As decoded.
-        constants: Values, by field id, of columns that the file leaves to its partition.
-    """
-    return _to_requested_schema(
-        requested, present, batch, projected_missing_fields=constants, allow_timestamp_tz_mismatch=True
-    )
-
-
 def arrow_filter(bound: BooleanExpression, schema: Schema) -> Any:
     """A bound Iceberg predicate as a `pyarrow.compute.Expression`."""
     return expression_to_pyarrow(bound, schema)
 
 
-def data_file_statistics(metadata: Any, schema: Schema, properties: dict[str, str]) -> dict[str, Any]:
-    """Column sizes, counts, bounds and split offsets of a written file, as arguments for a DataFile."""
+def data_file_statistics(
+    metadata: Any, schema: Schema, properties: dict[str, str], columns: dict[str, int] | None = None
+) -> dict[str, Any]:
+    """Column sizes, counts, bounds and split offsets of a written file, as arguments for a DataFile.
+
+    Args:
+        metadata: Its `pyarrow.parquet.FileMetaData`.
+        schema: The table's.
+        properties: The table's, which may say what is kept of which column.
+        columns: Field ids by the file's own paths; default those that our writer makes of `schema`.
+    """
     statistics = data_file_statistics_from_parquet_metadata(
         parquet_metadata=metadata,
         stats_columns=compute_statistics_plan(schema, properties),
-        parquet_column_mapping=parquet_path_to_id_mapping(schema),
+        parquet_column_mapping=parquet_path_to_id_mapping(schema) if columns is None else columns,
     )
     return statistics.to_serialized_dict()
 
@@ -228,18 +226,94 @@ class PreparedCommit:
     """Delete its manifests; only once it is known that the commit didn't land."""
 
 
-def staged_append(table: Table, files: Sequence[DataFile], summary: dict[str, str]) -> PreparedCommit:
-    """Write the manifests of an APPEND snapshot on top of the table's current one."""
-    from pyiceberg.table.update import AssertTableUUID
+def staged_append(
+    table: Table, files: Sequence[DataFile], summary: dict[str, str], branch: str = "main"
+) -> PreparedCommit:
+    """Write the manifests of an APPEND snapshot on top of a branch's newest one."""
+    return staged_appends(table, [(files, summary)], branch)
 
-    producer = table.transaction().update_snapshot(snapshot_properties=summary).fast_append()
-    for file in files:
-        producer.append_data_file(file)
-    updates, requirements = producer._commit()  # noqa: SLF001
-    uuid = AssertTableUUID(uuid=table.metadata.table_uuid)
+
+def staged_appends(
+    table: Table, parts: Sequence[tuple[Sequence[DataFile], dict[str, str]]], branch: str = "main"
+) -> PreparedCommit:
+    """Write the manifests of APPEND snapshots, each on top of the one before, that are committed together.
+
+    Args:
+        table: The first lies on the newest snapshot of this table's branch.
+        parts: Files and extra entries of the summary, of each; one at least.
+        branch: What they are committed to.
+    """
+    from pyiceberg.table.update import AssertRefSnapshotId, AssertTableUUID
+
+    head = table.metadata.snapshot_by_name(branch)
+    transaction, producers = table.transaction(), []
+    for files, summary in parts:
+        producer = transaction.update_snapshot(snapshot_properties=summary, branch=branch).fast_append()
+        for file in files:
+            producer.append_data_file(file)
+        producers.append(producer)
+        transaction._stage(*producer._commit())  # noqa: SLF001
+
+    def discard() -> None:
+        for producer in producers:
+            producer._clean_all_uncommitted()  # noqa: SLF001
+
     return PreparedCommit(
-        producer.snapshot_id,
-        updates,
-        (*requirements, uuid),
-        producer._clean_all_uncommitted,  # noqa: SLF001
+        producers[-1].snapshot_id,
+        transaction._updates,  # noqa: SLF001
+        (
+            AssertRefSnapshotId.model_validate({"ref": branch, "snapshot-id": head.snapshot_id if head else None}),
+            AssertTableUUID(uuid=table.metadata.table_uuid),
+        ),
+        discard,
     )
+
+
+def file_evaluator(table: Table, predicate: BooleanExpression, schema: Schema) -> Callable[[DataFile], bool]:
+    """Whether a data file can hold a row for which `predicate` is true, by its manifest's entry.
+
+    Args:
+        table: Whose partition specs tell what partition values mean.
+        predicate: On columns of `schema`.
+        schema: One of the table's.
+    """
+    from pyiceberg.table import ManifestGroupPlanner
+    from pyiceberg.typedef import KeyDefaultDict
+
+    metadata = table.metadata.model_copy(update={"current_schema_id": schema.schema_id})
+    planner = ManifestGroupPlanner(metadata, table.io, predicate)
+    metrics = planner._build_metrics_evaluator()  # noqa: SLF001
+    by_spec = KeyDefaultDict(planner._build_partition_evaluator)  # noqa: SLF001
+    return lambda file: by_spec[file.spec_id](file) and metrics(file)
+
+
+def schema_change(
+    table: Table, steps: Sequence[Callable[[Any], object]]
+) -> tuple[Schema, tuple[Any, ...], tuple[Any, ...]]:
+    """What changes a table's schema by `steps`, each of which is handed an `UpdateSchema`.
+
+    Returns:
+        The new schema, updates and requirements.
+    """
+    from pyiceberg.table.update.schema import UpdateSchema
+
+    update = UpdateSchema(table.transaction(), name_mapping=table.metadata.name_mapping())
+    for step in steps:
+        step(update)
+    return update._apply(), *update._commit()  # noqa: SLF001
+
+
+def spec_change(
+    table: Table, steps: Sequence[Callable[[Any], object]]
+) -> tuple[PartitionSpec, tuple[Any, ...], tuple[Any, ...]]:
+    """What changes a table's partitioning by `steps`, each of which is handed an `UpdateSpec`.
+
+    Returns:
+        The new spec, updates and requirements.
+    """
+    from pyiceberg.table.update.spec import UpdateSpec
+
+    update = UpdateSpec(table.transaction())
+    for step in steps:
+        step(update)
+    return update._apply(), *update._commit()  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""How a new table is laid out: `partition_by` and `sort_by` in words -> Iceberg's spec and order."""
+"""How a table is laid out: `partition_by` and `sort_by` in words -> Iceberg's spec and order, and back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table.sorting import SortOrder
 
-__all__ = ["partition_spec", "sort_order"]
+__all__ = ["parse_term", "partition_name", "partition_spec", "sort_order", "term_of"]
 
 # `bucket(16, alias_id)`, `day(ts)`, `country`: the transforms of the spec, section "Partition Transforms".
 _TERM = re.compile(
@@ -26,10 +26,22 @@ _LARGEST_WIDTH = 2**31 - 1  # the spec's widths are ints
 _FIRST_PARTITION_ID = 1000  # the spec's convention, so that partition ids never meet column ids
 
 
-def _parse(term: str, schema: Schema, what: str) -> tuple[Any, int, str, str]:
-    """A term's transform, source field id, column name and transform name."""
+def parse_term(term: str, schema: Schema, what: str) -> tuple[Any, int, str, str]:
+    """A term's transform, source field id, column name and transform name.
+
+    Args:
+        term: A column or a transform of one.
+        schema: With its final field ids.
+        what: The argument that it stands in, for messages.
+
+    Raises:
+        InputError: it is no transform, or doesn't take the column's type.
+        NotFoundError: the column isn't in the schema.
+    """
     from pyiceberg.transforms import parse_transform
 
+    if not isinstance(term, str):
+        raise InputError(f"{what} {term!r} is no text.", _hint())
     match = _TERM.fullmatch(term)
     if match is None:
         raise InputError(f"{what} {term!r} is no column and no transform.", _hint())
@@ -56,6 +68,20 @@ def _hint() -> str:
     return "write a column, or bucket(n, column), truncate(n, column), year(column), month(), day() or hour()."
 
 
+def partition_name(column: str, transform: str) -> str:
+    """What a partition of `column` is called, as other engines call it."""
+    return column + {"identity": "", "truncate": "_trunc"}.get(transform, f"_{transform}")
+
+
+def term_of(schema: Schema, part: Any) -> str:
+    """A field of a partition spec or sort order in the words that `parse_term` takes."""
+    column = schema.find_column_name(part.source_id) or str(part.source_id)
+    name, _, width = str(part.transform).rstrip("]").partition("[")
+    if name == "identity":
+        return column
+    return f"{name}({width}, {column})" if width else f"{name}({column})"
+
+
 def partition_spec(schema: Schema, terms: Sequence[str]) -> PartitionSpec:
     """The partition spec of a new table.
 
@@ -71,11 +97,10 @@ def partition_spec(schema: Schema, terms: Sequence[str]) -> PartitionSpec:
 
     fields: list[PartitionField] = []
     for number, term in enumerate(terms):
-        transform, source, column, name = _parse(term, schema, "partition_by")
+        transform, source, column, name = parse_term(term, schema, "partition_by")
         if any(source == field.source_id and str(transform) == str(field.transform) for field in fields):
             raise InputError(f"partition_by names {term!r} twice.", "name each partition once.")
-        suffix = {"identity": "", "truncate": "_trunc"}.get(name, f"_{name}")
-        fields.append(PartitionField(source, _FIRST_PARTITION_ID + number, transform, column + suffix))
+        fields.append(PartitionField(source, _FIRST_PARTITION_ID + number, transform, partition_name(column, name)))
     names = [field.name for field in fields]
     if len(set(names)) < len(names):
         raise InputError(f"partition_by {list(terms)} gives two partitions one name.", "use one transform a column.")
@@ -98,7 +123,7 @@ def sort_order(schema: Schema, terms: Sequence[str]) -> SortOrder:
         column, _, direction = term.strip().rpartition(" ")
         descending = bool(column) and direction.lower() == "desc"
         plain = column if column and direction.lower() in ("asc", "desc") else term
-        transform, source, _, _ = _parse(plain, schema, "sort_by")
+        transform, source, _, _ = parse_term(plain, schema, "sort_by")
         direction_and_nulls = (
             (SortDirection.DESC, NullOrder.NULLS_LAST) if descending else (SortDirection.ASC, NullOrder.NULLS_FIRST)
         )

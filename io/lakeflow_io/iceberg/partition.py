@@ -57,10 +57,10 @@ def split_by_partition(
 
 
 def _transformed(data: pa.Table, schema: Schema, part: PartitionField) -> pa.Array:
-    source = schema.find_field(part.source_id)
-    column = data.column(cast("str", schema.find_column_name(part.source_id)))
     if str(part.transform) == "void":
         return pa.nulls(data.num_rows)
+    source = schema.find_field(part.source_id)
+    column = data.column(cast("str", schema.find_column_name(part.source_id)))
     return _storage(_flat(part.transform.pyarrow_transform(source.field_type)(column)))
 
 

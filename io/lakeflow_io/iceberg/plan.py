@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from lakeflow_io.errors import UnsupportedError
@@ -11,7 +11,7 @@ from lakeflow_io.iceberg.translate import translated
 from lakeflow_io.iceberg.vended import table_store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.manifest import DataFile
@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
     from lakeflow_io.iceberg.deletes.file import DeleteFile
 
-__all__ = ["Piece", "ReadSpec", "plan_pieces", "read_spec", "select_fields"]
+__all__ = [
+    "Piece",
+    "ReadSpec",
+    "names_double_partition",
+    "piece_maker",
+    "plan_pieces",
+    "read_spec",
+    "refuse_unreadable",
+    "select_fields",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +130,70 @@ def select_fields(schema: Schema, columns: Sequence[str]) -> Schema:
     return Schema(*(by_name[name] for name in tops), schema_id=schema.schema_id)
 
 
+def piece_maker(table: Table, spec: ReadSpec) -> Callable[[DataFile], Piece]:
+    """What makes pieces of whole data files, as their manifests have them, for one scan."""
+    metadata, specs = table.metadata, table.metadata.specs()
+    order, wanted = list(leaf_ids(table.schema().fields)), set(leaf_ids(spec.filter_columns.fields))
+    guesses = len(wanted) < spec.width  # else row groups are read whole
+
+    def piece(file: DataFile) -> Piece:
+        partition_spec = specs[file.spec_id]
+        return Piece(
+            path=file.file_path,
+            file_size=file.file_size_in_bytes,
+            start=0,
+            end=file.file_size_in_bytes,
+            rows=file.record_count,
+            partition=partition_spec.partition_to_path(file.partition, metadata.schema()),
+            splits=tuple(sorted(file.split_offsets or ())),
+            partition_key=f"{file.spec_id}:{[file.partition[i] for i in range(len(partition_spec.fields))]!r}",
+            constants=_identity_values(partition_spec, file),
+            chunks=expected_chunks(file, order, wanted) if guesses else (),
+        )
+
+    return piece
+
+
+def refuse_unreadable(file: DataFile, source: str) -> None:
+    """Refuse a data file of a format that isn't read.
+
+    Raises:
+        UnsupportedError: names the file and its format.
+    """
+    if file.file_format != "PARQUET":
+        raise UnsupportedError(
+            f"{source}: {file.file_path} is {file.file_format.value}, not Parquet.",
+            "rewrite the table's data files as Parquet.",
+        )
+
+
+def _identity_values(spec: PartitionSpec, file: DataFile) -> tuple[tuple[int, Any], ...]:
+    from pyiceberg.transforms import IdentityTransform
+
+    return tuple(
+        (part.source_id, file.partition[position])
+        for position, part in enumerate(spec.fields)
+        if isinstance(part.transform, IdentityTransform)
+    )
+
+
+def names_double_partition(table: Table, predicate: BooleanExpression) -> bool:
+    """Tell whether a predicate looks at a column of doubles by which some files are partitioned."""
+    # pyiceberg's compiled decoder reads a double partition value as a float: comparing it would
+    # prune files that hold wanted rows. The residual filter finds them.
+    from pyiceberg.types import DoubleType
+
+    from lakeflow_io.iceberg.predicate import referenced_columns
+
+    named = set(referenced_columns(predicate))
+    return any(
+        table.schema().find_column_name(part.source_id) in named
+        and isinstance(table.schema().find_field(part.source_id).field_type, DoubleType)
+        for spec in table.specs().values()
+        for part in spec.fields
+    )
+
+
 def plan_pieces(table: Table, spec: ReadSpec) -> list[Piece]:
     """The data files that can hold rows of the scan, pruned by partition and by column bounds.
 
@@ -142,69 +215,19 @@ def plan_pieces(table: Table, spec: ReadSpec) -> list[Piece]:
         # pyiceberg plans with the current schema, which may lack or mean something else by a column
         # that the filter on an older snapshot names: make the scan's own schema the current one.
         metadata = table.metadata.model_copy(update={"current_schema_id": spec.columns.schema_id})
-        prunes = spec.filter is not None and not _names_double_partition(table, spec.filter)
+        prunes = spec.filter is not None and not names_double_partition(table, spec.filter)
         row_filter = spec.filter if spec.filter is not None and prunes else AlwaysTrue()
         entries = planned_entries(metadata, table.io, row_filter, spec.snapshot_id)
         deletes = index_of(entries.deletes, table.metadata, spec.source) if entries.deletes else None
-    specs = metadata.specs()
-    order, wanted = list(leaf_ids(table.schema().fields)), set(leaf_ids(spec.filter_columns.fields))
-    guesses = len(wanted) < spec.width  # else row groups are read whole
-    pieces = []
+    piece, pieces = piece_maker(table, spec), []
     for entry in entries.data:
         file = entry.data_file
-        _refuse_unreadable(file, spec.source)
-        partition_spec = specs[file.spec_id]
-        values = [file.partition[i] for i in range(len(partition_spec.fields))]
-        pieces.append(
-            Piece(
-                path=file.file_path,
-                file_size=file.file_size_in_bytes,
-                start=0,
-                end=file.file_size_in_bytes,
-                rows=file.record_count,
-                partition=partition_spec.partition_to_path(file.partition, metadata.schema()),
-                splits=tuple(sorted(file.split_offsets or ())),
-                partition_key=f"{file.spec_id}:{values!r}",
-                constants=_identity_values(partition_spec, file),
-                chunks=expected_chunks(file, order, wanted) if guesses else (),
-                deletes=()
-                if deletes is None
-                else deletes.for_file(file.file_path, file.spec_id, values, sequence_of(entry, spec.source)),
-            )
-        )
+        refuse_unreadable(file, spec.source)
+        made = piece(file)
+        if deletes is not None:
+            values = [file.partition[i] for i in range(len(table.specs()[file.spec_id].fields))]
+            applied = deletes.for_file(file.file_path, file.spec_id, values, sequence_of(entry, spec.source))
+            made = replace(made, deletes=applied)
+        pieces.append(made)
     pieces.sort(key=lambda piece: piece.path)
     return counted(pieces) if deletes is not None and spec.filter is None else pieces
-
-
-def _names_double_partition(table: Table, predicate: BooleanExpression) -> bool:
-    # pyiceberg's compiled decoder reads a double partition value as a float: comparing it would
-    # prune files that hold wanted rows. The residual filter finds them.
-    from pyiceberg.types import DoubleType
-
-    from lakeflow_io.iceberg.predicate import referenced_columns
-
-    named = set(referenced_columns(predicate))
-    return any(
-        table.schema().find_column_name(part.source_id) in named
-        and isinstance(table.schema().find_field(part.source_id).field_type, DoubleType)
-        for spec in table.specs().values()
-        for part in spec.fields
-    )
-
-
-def _refuse_unreadable(file: DataFile, source: str) -> None:
-    if file.file_format != "PARQUET":
-        raise UnsupportedError(
-            f"{source}: {file.file_path} is {file.file_format.value}, not Parquet.",
-            "rewrite the table's data files as Parquet.",
-        )
-
-
-def _identity_values(spec: PartitionSpec, file: DataFile) -> tuple[tuple[int, Any], ...]:
-    from pyiceberg.transforms import IdentityTransform
-
-    return tuple(
-        (part.source_id, file.partition[position])
-        for position, part in enumerate(spec.fields)
-        if isinstance(part.transform, IdentityTransform)
-    )

@@ -11,9 +11,10 @@ from pyiceberg.exceptions import ResolveError
 
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 from lakeflow_io.folder.match import columns_by_name
-from lakeflow_io.iceberg.internals import arrow_filter, arrow_schema, file_schema, project
+from lakeflow_io.iceberg.internals import arrow_filter, arrow_schema, file_schema
 from lakeflow_io.iceberg.plan import select_fields
 from lakeflow_io.iceberg.predicate import referenced_columns
+from lakeflow_io.iceberg.reshape import missing, reshape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,7 +129,7 @@ class FileProjection:
             CorruptFileError: the file's types can't become the table's.
         """
         try:
-            columns = [self._column(uri, self._fields[name], decoded, rows, constants) for name in names]
+            columns = [self._column(self._fields[name], decoded, rows, constants) for name in names]
         except (pa.ArrowException, ResolveError, ValueError, TypeError) as error:
             raise CorruptFileError(
                 f"{uri}: its columns do not fit the table's schema: {error}",
@@ -138,7 +139,6 @@ class FileProjection:
 
     def _column(
         self,
-        uri: str,
         field: NestedField,
         decoded: Mapping[str, pa.ChunkedArray],
         rows: int,
@@ -151,31 +151,18 @@ class FileProjection:
             return pa.chunked_array([_missing(field, rows, constants, wanted)])
         found, present = decoded[source], self.present.find_field(field.field_id)
         if present.field_type != field.field_type:
-            if any(_has_null_list(chunk) for chunk in found.chunks):
-                # pyiceberg's projection turns a null list into an empty one.
-                raise UnsupportedError(
-                    f"{uri}: column {field.name!r} holds null lists and its type has changed since it was written.",
-                    "rewrite the file with the engine that wrote it (rewrite_data_files).",
-                )
-            found = pa.chunked_array([_projected(field, present, chunk) for chunk in found.chunks], None)
+            have, want = present.field_type, field.field_type
+            found = pa.chunked_array([reshape(chunk, have, want, wanted) for chunk in found.chunks], wanted)
         return found if found.type == wanted else found.cast(wanted)
-
-
-def _projected(field: NestedField, present: NestedField, chunk: pa.Array) -> pa.Array:
-    from pyiceberg.schema import Schema
-
-    batch = pa.record_batch([chunk], names=[present.name])
-    return project(Schema(field), Schema(present), batch, {}).column(0)
 
 
 def _missing(field: NestedField, rows: int, constants: Mapping[int, Any], wanted: pa.DataType) -> pa.Array:
     """A column that the file doesn't have: its partition's value, its default, or nulls."""
-    from pyiceberg.schema import Schema
-
-    # One row without columns tells the value; no row would do for none.
-    single = pa.RecordBatch.from_struct_array(pa.array([{}], pa.struct([])))
-    value = project(Schema(field), Schema(), single, dict(constants)).column(0).cast(wanted)
-    return pa.repeat(value[0], rows) if value[0].is_valid else pa.nulls(rows, wanted)
+    if constants.get(field.field_id) is None:
+        return missing(field, rows, wanted)
+    storage = wanted.storage_type if isinstance(wanted, pa.BaseExtensionType) else wanted
+    values = pa.repeat(pa.scalar(constants[field.field_id], storage), rows)
+    return pa.ExtensionArray.from_storage(wanted, values) if storage != wanted else values
 
 
 def _columns_by_id(spec: ReadSpec, piece: Piece, schema: pa.Schema) -> Schema:
@@ -186,12 +173,3 @@ def _columns_by_id(spec: ReadSpec, piece: Piece, schema: pa.Schema) -> Schema:
             f"{spec.source}: the columns of {piece.path} can't be matched with the table's: {error}",
             "set the table property schema.name-mapping.default, or rewrite the file.",
         ) from error
-
-
-def _has_null_list(column: pa.Array) -> bool:
-    kind = column.type
-    if pa.types.is_struct(kind):
-        return any(_has_null_list(column.field(i)) for i in range(kind.num_fields))
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
-        return column.null_count > 0 or (not pa.types.is_map(kind) and _has_null_list(column.values))
-    return False

@@ -14,6 +14,7 @@ from uuid import uuid4
 from lakeflow_io.iceberg.conform import conform
 from lakeflow_io.iceberg.internals import arrow_schema, data_file_statistics
 from lakeflow_io.iceberg.partition import split_by_partition
+from lakeflow_io.iceberg.static import refuse_read_only
 from lakeflow_io.iceberg.vended import table_store
 from lakeflow_io.parquet.encode import encode
 from lakeflow_io.storage import open_transport
@@ -50,7 +51,12 @@ class Stager:
 
     @classmethod
     def for_table(cls, table: Table, name: str) -> Stager:
-        """What workers need to write into `table` as it is now."""
+        """What workers need to write into `table` as it is now.
+
+        Raises:
+            InputError: the table was opened without a catalog.
+        """
+        refuse_read_only(table, name)
         return cls(
             table=name,
             schema=table.schema(),

@@ -22,7 +22,7 @@ def check_whole(uri: str, data: memoryview) -> None:
     """
     if uri.endswith(".avro"):
         wrong = _why_no_avro(data)
-    elif uri.endswith(".metadata.json"):
+    elif uri.endswith((".metadata.json", ".metadata.json.gz")):
         wrong = _why_no_json(data)
     else:
         return

@@ -18,6 +18,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from lakeflow_io.budget import parse_bytes
+from lakeflow_io.storage.relocated import Relocation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -63,6 +64,7 @@ class ImmutableCache:
         self._limit = parse_bytes(properties.get(_LIMIT) or _DISK_BYTES)
         self._off = properties.get(_FOLDER) == _OFF
         self._file = _file(properties.get(_FOLDER))
+        self._where = Relocation.of(properties)
         self._unsaved: dict[bytes, bytes] = {}
         self._unsaved_bytes = 0
         self._lock = Lock()
@@ -114,6 +116,7 @@ class ImmutableCache:
             _write(self._file, unsaved, [], self._limit)
 
     def _key(self, uri: str, size: int) -> bytes | None:
+        uri = uri if self._where is None else self._where(uri)
         if self._off or uri.startswith(_NEAR):
             return None
         return hashlib.blake2b(f"{self._prefix}\0{size}\0{uri}".encode(), digest_size=16).digest()

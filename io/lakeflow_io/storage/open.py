@@ -10,6 +10,7 @@ from lakeflow_io.errors import ConfigError
 from lakeflow_io.storage.boto3_client import SESSION
 from lakeflow_io.storage.credentials import FUNCTION, TABLE, without_credentials
 from lakeflow_io.storage.object_store import ObjectStoreTransport
+from lakeflow_io.storage.relocated import RELOCATE, RelocatedTransport, Relocation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +51,10 @@ def open_transport(properties: Mapping[str, str]) -> Transport:
 
 
 def _make(properties: Mapping[str, str]) -> Transport:
+    relocation = Relocation.of(properties)
+    if relocation is not None:
+        inner = {name: value for name, value in properties.items() if name != RELOCATE}
+        return RelocatedTransport(open_transport(inner), relocation)
     kind = properties.get(_KIND) or ("boto3" if properties.get(SESSION) else "obstore")
     if kind not in ("obstore", "boto3"):
         raise ConfigError(f"{_KIND}={kind!r} is unknown.", "it is obstore or boto3.")

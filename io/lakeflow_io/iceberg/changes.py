@@ -1,0 +1,160 @@
+"""Which rows came to a table between two of its snapshots: the data files that the snapshots between them added."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from lakeflow_io.errors import CorruptFileError, InputError, NotFoundError, UnsupportedError
+from lakeflow_io.iceberg.added import added_deletes, added_files
+from lakeflow_io.iceberg.internals import file_evaluator
+from lakeflow_io.iceberg.plan import names_double_partition, piece_maker, refuse_unreadable
+from lakeflow_io.iceberg.refs import SnapshotName, ancestors, resolve
+from lakeflow_io.iceberg.translate import translated
+from lakeflow_io.iceberg.vended import table_store
+from lakeflow_io.storage import open_transport
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyiceberg.manifest import DataFile
+    from pyiceberg.schema import Schema
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+    from lakeflow_io.iceberg.plan import Piece, ReadSpec
+
+__all__ = ["added_pieces", "adding_snapshots", "snapshots_between"]
+
+Overwrites = Literal["refuse", "expand"]
+
+
+def snapshots_between(table: Table, name: str, since: SnapshotName, until: Snapshot) -> list[Snapshot]:
+    """The ancestors of `until`, itself included, that came after `since`; oldest first.
+
+    Args:
+        table: As it is known now.
+        name: Its name, for messages.
+        since: A snapshot, or a moment: whose rows are known already. None for the beginning of the table.
+        until: The last one.
+
+    Raises:
+        NotFoundError: `since` is no ancestor of `until`, or what lies between has expired.
+        InputError: `since` names no snapshot.
+    """
+    line = list(ancestors(table, until))
+    if isinstance(since, datetime):
+        if since.tzinfo is None:
+            raise InputError(f"since={since.isoformat()} has no time zone.", "give datetime(..., tzinfo=datetime.UTC).")
+        after = [snapshot for snapshot in line if snapshot.timestamp_ms > since.timestamp() * 1000]
+        if len(after) == len(line):
+            _refuse_expired(name, line[-1], f"since {since.isoformat()}")
+        return after[::-1]
+    if since is None:
+        _refuse_expired(name, line[-1], "since the beginning")
+        return line[::-1]
+    first = resolve(table, name, since).snapshot
+    found: list[Snapshot] = []
+    for snapshot in line:
+        if first is not None and snapshot.snapshot_id == first.snapshot_id:
+            return found[::-1]
+        found.append(snapshot)
+    raise NotFoundError(
+        f"since={since!r} of {name} did not lead to snapshot {until.snapshot_id}, or what lies between has expired.",
+        "the oldest that did is " + f"{line[-1].snapshot_id}.",
+    )
+
+
+def _refuse_expired(name: str, oldest: Snapshot, asked: str) -> None:
+    if oldest.parent_snapshot_id is not None:
+        raise NotFoundError(
+            f"The changes of {name} {asked} aren't known: snapshots before {oldest.snapshot_id} have expired.",
+            f"read the table whole, then follow it from since={oldest.snapshot_id} on.",
+        )
+
+
+def adding_snapshots(name: str, snapshots: Sequence[Snapshot], overwrites: Overwrites) -> list[Snapshot]:
+    """Those that bring rows: appends, and overwrites where they are to be expanded. A `replace` brings none.
+
+    Raises:
+        UnsupportedError: one changes or removes rows, and is not to be expanded; names it.
+        InputError: `overwrites` is neither of its two values.
+    """
+    if overwrites not in ("refuse", "expand"):
+        raise InputError(f"overwrites={overwrites!r} is unknown.", 'use overwrites="refuse" or "expand".')
+    found = []
+    for snapshot in snapshots:
+        operation = snapshot.summary.operation.value if snapshot.summary else "unknown"
+        if operation == "replace":
+            continue
+        if operation != "append" and overwrites == "refuse":
+            raise UnsupportedError(
+                f"Snapshot {snapshot.snapshot_id} of {name} is of the kind {operation!r}: "
+                "it removes or changes rows, which added rows don't tell.",
+                'pass overwrites="expand" for the rows of all files that it added, or read the table whole.',
+            )
+        found.append(snapshot)
+    return found
+
+
+def added_pieces(table: Table, spec: ReadSpec, schema: Schema, snapshots: Sequence[Snapshot]) -> list[Piece]:
+    """The data files that `snapshots` added and that can hold rows of the scan, sorted by path.
+
+    Args:
+        table: Theirs.
+        spec: What is read.
+        schema: All columns that the filter may name.
+        snapshots: From `adding_snapshots`.
+
+    Raises:
+        UnsupportedError: a file isn't Parquet, or has rows that were deleted in the commit that added it.
+    """
+    keep = None
+    if spec.filter is not None and not names_double_partition(table, spec.filter):
+        keep = file_evaluator(table, spec.filter, schema)
+    piece, found = piece_maker(table, spec), dict[str, "Piece"]()
+    with translated(f"plan the changes of {spec.source}"):
+        for snapshot in snapshots:
+            files = added_files(table, snapshot)
+            _refuse_own_deletes(table, spec, snapshot, files)
+            for file in files:
+                refuse_unreadable(file, spec.source)
+                if keep is None or keep(file):
+                    found[file.file_path] = piece(file)
+    return [found[path] for path in sorted(found)]
+
+
+def _refuse_own_deletes(table: Table, spec: ReadSpec, snapshot: Snapshot, files: Sequence[DataFile]) -> None:
+    """Position deletes apply to files of the same commit too: rows that no snapshot ever showed."""
+    from pyiceberg.manifest import DataFileContent
+
+    deletes = [file for file in added_deletes(table, snapshot) if file.content == DataFileContent.POSITION_DELETES]
+    own = {file.file_path for file in files}
+    for delete in deletes if own else []:
+        if own & _deleted_from(table, delete):
+            raise UnsupportedError(
+                f"{spec.source}: snapshot {snapshot.snapshot_id} added data files and deleted rows of them at once "
+                f"({delete.file_path}), which the changes can't tell.",
+                "read the table whole.",
+            )
+
+
+def _deleted_from(table: Table, delete: DataFile) -> set[str]:
+    """The data files that a file of position deletes is about."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if delete.file_format != "PARQUET":
+        raise UnsupportedError(
+            f"{delete.file_path} holds deletes as {delete.file_format.value}, which the changes can't look at.",
+            "read the table whole.",
+        )
+    data = open_transport(table_store(table)).get(delete.file_path)
+    try:
+        paths = pq.read_table(io.BytesIO(data), columns=["file_path"])["file_path"]
+    except (pa.ArrowException, KeyError, OSError) as error:
+        raise CorruptFileError(
+            f"{delete.file_path} is no file of position deletes: {error}", "restore it, or roll the table back."
+        ) from error
+    return set(paths.unique().to_pylist())

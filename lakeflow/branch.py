@@ -1,0 +1,109 @@
+"""A branch of a table: written to and looked at apart, then published on main."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from lakeflow.snapshot import Snapshot
+from lakeflow_io.iceberg.references import drop_ref, publish
+from lakeflow_io.iceberg.refs import MAIN, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from pyiceberg.expressions import BooleanExpression
+
+    from lakeflow.dataframe import DataFrame
+    from lakeflow.scan import Scan
+    from lakeflow.table import Table
+
+__all__ = ["Branch"]
+
+
+class Branch:
+    """A line of snapshots of its own. Made by `Table.branch`; nobody who reads main sees it.
+
+    In a `with` block it does nothing by itself at the end but, where the branch isn't kept, remove it:
+    what isn't published by `publish` isn't published.
+    """
+
+    def __init__(self, table: Table, name: str, *, keep: bool) -> None:
+        self._table, self.name, self._keep = table, name, keep
+
+    def __repr__(self) -> str:
+        return f"Branch({self.name!r} of {self._table.name})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._keep:
+            self.drop()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The branch's newest snapshot.
+
+        Raises:
+            NotFoundError: the branch is gone.
+        """
+        found = resolve(self._table.iceberg, self._table.name, self.name).snapshot
+        assert found is not None  # noqa: S101  (only main can be without one)
+        return Snapshot.of(found)
+
+    def append(self, data: Any, *, run_id: str | None = None) -> Snapshot:
+        """Add rows to the branch, as `Table.append` does to main.
+
+        Raises:
+            NotFoundError: the branch is gone.
+            SchemaError: the data doesn't fit; nothing is written.
+            StoreError: as from `Table.append`.
+        """
+        return self._table.append(data, run_id=run_id, branch=self.name)
+
+    def scan(self, columns: Sequence[str] | str | None = None, where: str | BooleanExpression | None = None) -> Scan:
+        """A lazy read of the branch as it is now, as `Table.scan`.
+
+        Raises:
+            NotFoundError: the branch is gone, or there is no such column.
+            FilterError: `where` doesn't parse or doesn't fit.
+        """
+        return self._table.scan(columns, where, snapshot=self.name)
+
+    def head(self, n: int = 10) -> DataFrame:
+        """The first `n` rows that come.
+
+        Raises:
+            InputError: `n` is negative or no number.
+        """
+        return self.scan().limit(n).read(memory=1)
+
+    def publish(self) -> Snapshot:
+        """Let main have all that the branch has, in one commit; a second call finds nothing to do.
+
+        Where main is where the branch began, it moves to the branch's newest snapshot. Where it has
+        gone on, the branch's appends are repeated on top of it, with the same data files.
+
+        Returns:
+            The snapshot that is main's then.
+
+        Raises:
+            CommitConflictError: main has gone on, and the branch has something else than appends; or other
+                writers kept winning. Nothing is published.
+            NotFoundError: the branch is gone.
+        """
+        publish(self._table.iceberg, self._table.name, self.name)
+        found = resolve(self._table.iceberg, self._table.name, MAIN).snapshot
+        assert found is not None  # noqa: S101  (a branch has a snapshot, and main has all of its)
+        return Snapshot.of(found)
+
+    def drop(self) -> None:
+        """Remove the branch; snapshots that were not published can be expired from then on.
+
+        Raises:
+            NotFoundError: it is gone already.
+        """
+        drop_ref(self._table.iceberg, self._table.name, self.name, "branch")
