@@ -10,7 +10,7 @@ from lakeflow_engines.frames import to_arrow
 from lakeflow_io.errors import SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["bounded_tables"]
 
@@ -22,20 +22,30 @@ def bounded_tables(data: Any, size: int) -> Iterator[pa.Table]:
         data: Anything with an Arrow stream, a pandas frame, a dict of columns, or a list of rows.
         size: Bytes of Arrow memory that a table has, about, at most.
 
+    Yields:
+        At least one, so that an empty stream tells its columns.
+
     Raises:
         SchemaError: it holds no columns, or columns of different lengths.
     """
     if not hasattr(data, "__arrow_c_stream__") or type(data).__module__.startswith("pandas"):
-        yield to_arrow(data, "The data to append", SchemaError)
+        yield to_arrow(data, "The data", SchemaError)
         return
     reader = pa.RecordBatchReader.from_stream(data)
     held: list[pa.RecordBatch] = []
     held_bytes = 0
-    for batch in reader:
+    for batch in _cut(reader, size):
         held.append(batch)
         held_bytes += batch.nbytes
         if held_bytes >= size:
             yield pa.Table.from_batches(held)
             held, held_bytes = [], 0
-    if held:
-        yield pa.Table.from_batches(held)
+    yield pa.Table.from_batches(held, reader.schema)
+
+
+def _cut(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
+    """Batches of about `size` bytes at most."""
+    for batch in batches:
+        rows = max(1, int(batch.num_rows * size / max(1, batch.nbytes)))
+        for start in range(0, max(1, batch.num_rows), rows):
+            yield batch.slice(start, rows)
