@@ -15,9 +15,10 @@ import pyarrow as pa
 from lakeflow_io.iceberg.live import live_files
 from lakeflow_io.iceberg.plan import plan_pieces
 from lakeflow_io.iceberg.rewrite import each_file, full_spec, gathered, rewrite
+from lakeflow_io.reader import output_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from pyiceberg.manifest import DataFile
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
 
     from lakeflow_io.iceberg.keys import Keys
     from lakeflow_io.iceberg.live import LiveFile
-    from lakeflow_io.iceberg.plan import Piece
+    from lakeflow_io.iceberg.plan import Piece, ReadSpec
     from lakeflow_io.iceberg.write import Writer
 
 __all__ = ["Clauses", "Join", "join_files", "write_joined"]
 
 # Joined rows that are written at one time, or mapped from where they were set aside.
 _ROWS_AT_ONCE = 256 * 1024
+# Rows of small files that are looked up at one time.
+_KEYS_AT_ONCE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,23 +101,53 @@ def join_files(join: Join, memory: int) -> None:
     spec = full_spec(join.table, join.name, join.snapshot_id, join.keys.names)
     pieces = [piece for piece in plan_pieces(join.table, spec) if piece.path in files] if files else []
 
-    def look(piece: Piece, tables: Iterator[pa.Table]) -> tuple[Piece, int, int]:
-        going = matching = 0
-        for rows in gathered(tables):
-            found = join.keys.rows_of(rows)
-            matched = found.is_valid().to_numpy(zero_copy_only=False)
-            join.seen[found.drop_null().to_numpy()] = True
-            matching += int(matched.sum())
-            going += int(join.clauses.going(matched).sum())
-        return piece, going, matching
+    for some in _together(pieces):
+        for piece, going, matching in _counted(join, spec, some, memory):
+            join.matched_rows += matching
+            if going == piece.rows:
+                join.whole[piece.path] = files[piece.path]
+            elif going or (matching and join.clauses.matched == "update"):
+                join.parts[piece.path] = files[piece.path]
+                join.pieces.append(piece)
 
-    for piece, going, matching in each_file(spec, pieces, look, memory):
-        join.matched_rows += matching
-        if going == piece.rows:
-            join.whole[piece.path] = files[piece.path]
-        elif going or (matching and join.clauses.matched == "update"):
-            join.parts[piece.path] = files[piece.path]
-            join.pieces.append(piece)
+
+def _together(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
+    """Small files in groups, large ones alone."""
+    group: list[Piece] = []
+    rows = 0
+    for piece in pieces:
+        if group and rows + piece.rows > _KEYS_AT_ONCE:
+            yield group
+            group, rows = [], 0
+        group.append(piece)
+        rows += piece.rows
+    if group:
+        yield group
+
+
+def _counted(join: Join, spec: ReadSpec, pieces: list[Piece], memory: int) -> list[tuple[Piece, int, int]]:
+    """How many rows of each file go, and how many have a key."""
+
+    def tell(rows: pa.Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        found = join.keys.rows_of(rows)
+        matched = found.is_valid().to_numpy(zero_copy_only=False)
+        join.seen[found.drop_null().to_numpy()] = True
+        return matched, join.clauses.going(matched)
+
+    def count(piece: Piece, tables: Iterator[pa.Table]) -> tuple[Piece, int, int]:
+        told = [tell(rows) for rows in gathered(tables)]
+        return piece, sum(int(going.sum()) for _, going in told), sum(int(matched.sum()) for matched, _ in told)
+
+    if len(pieces) == 1:
+        return each_file(spec, pieces, count, memory)
+    # All keys are hashed for each look-up: one for all of these files.
+    tables = each_file(spec, pieces, lambda _, tables: list(tables), memory)
+    ends = np.cumsum([sum(rows.num_rows for rows in own) for own in tables])
+    matched, going = tell(
+        pa.concat_tables([output_schema(spec).empty_table(), *(rows for own in tables for rows in own)])
+    )
+    parts = zip(pieces, np.split(going, ends[:-1]), np.split(matched, ends[:-1]), strict=True)
+    return [(piece, int(going.sum()), int(matched.sum())) for piece, going, matched in parts]
 
 
 def write_joined(join: Join, writer: Writer, memory: int) -> None:

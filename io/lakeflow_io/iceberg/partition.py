@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from pyiceberg.types import IcebergType, PrimitiveType
 
 __all__ = ["binary_value", "partition_rows", "sort_rows"]
+
+_MOST_16_BITS = 2**16
+# Combinations of partition values that are counted one by one; of more, those that occur are sorted out.
+_MOST_COUNTED = 2**20
 
 
 def partition_rows(
@@ -41,8 +46,9 @@ def partition_rows(
         yield (), np.arange(data.num_rows)
         return
     encoded = [_dictionary(_transformed(data, schema, part)) for part in spec.fields]
-    groups, label = _labels([column.indices.to_numpy() for column in encoded])
-    rows = np.argsort(label, kind="stable")
+    groups, label = _labels([(column.indices.to_numpy(), len(column.dictionary)) for column in encoded])
+    # Of numbers of 16 bits, numpy's stable sort is one by digits, a tenth of the time.
+    rows = np.argsort(label.astype(np.uint16) if len(groups) <= _MOST_16_BITS else label, kind="stable")
     ends = np.cumsum(np.bincount(label, minlength=len(groups)))
     for codes, own in zip(groups, np.split(rows, ends[:-1]), strict=True):
         values = tuple(
@@ -102,10 +108,22 @@ def _dictionary(column: pa.Array) -> pa.DictionaryArray:
     return column.dictionary_encode(null_encoding="encode")
 
 
-def _labels(codes: list[NDArray[np.int32]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Distinct rows of codes, and which of them each row has."""
-    groups, label = np.unique(np.stack(codes, axis=1).astype(np.int64), axis=0, return_inverse=True)
-    return groups, label.reshape(-1)
+def _labels(columns: list[tuple[NDArray[np.int32], int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Distinct rows of codes, and which of them each row has.
+
+    Args:
+        columns: Codes of each column, and how many there are.
+    """
+    sizes = [max(1, size) for _, size in columns]
+    if math.prod(sizes) > _MOST_COUNTED:
+        codes = np.stack([codes for codes, _ in columns], axis=1).astype(np.int64)
+        groups, label = np.unique(codes, axis=0, return_inverse=True)
+        return groups, label.reshape(-1)
+    combined = np.ravel_multi_index([codes for codes, _ in columns], sizes)
+    present = np.flatnonzero(np.bincount(combined, minlength=math.prod(sizes)))
+    numbers = np.zeros(math.prod(sizes), np.int64)
+    numbers[present] = np.arange(len(present))
+    return np.stack(np.unravel_index(present, sizes), axis=1), numbers[combined]
 
 
 def _partition_value(schema: Schema, part: PartitionField, value: Any) -> str | None:

@@ -151,9 +151,10 @@ class Writer:
             return
         waiting, self._apart, self._apart_bytes = pa.concat_tables(self._apart), [], 0
         for rows in _sliced(waiting, self._most_apart):
-            for values, own in partition_rows(rows, self._stager.schema, self._stager.spec):
+            whole = rows.combine_chunks()  # taking from chunks is slow
+            for values, own in partition_rows(whole, self._stager.schema, self._stager.spec):
                 # Copied: a slice would keep all of its batch in memory until the last partition is written.
-                self._add(values, rows.take(pa.array(own)))
+                self._add(values, whole.take(pa.array(own)))
 
     def _chunk_bytes(self) -> int:
         """Arrow bytes that are handed on at one time: a row group, or a part of a small file."""
