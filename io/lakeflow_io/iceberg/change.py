@@ -62,7 +62,7 @@ def prepare_change(table: Table, name: str, change: Change, facts: dict[str, str
     from lakeflow_io.iceberg.describe import data_file
     from lakeflow_io.iceberg.snapshot_internals import staged_change
 
-    for snapshot in _since(table, name, change.planned_on):
+    for snapshot in list(_since(table, name, change.planned_on)):  # all of them first: it may be no ancestor
         _check(table, name, change, snapshot)
     try:
         rewritten_manifests(table, change.referred)

@@ -25,8 +25,6 @@ from lakeflow_io.storage.location import join
 from lakeflow_io.storage.upload import IN_FLIGHT, PART_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lakeflow_io.iceberg.stage import Stager
     from lakeflow_io.storage.upload import Upload
 
@@ -38,9 +36,11 @@ _TARGET_BYTES = 512 * 1024 * 1024
 # rows that a sorted file may have, which are copied once more when it is sorted.
 _APART_SHARE, _MOST_APART_BYTES = 16, 64 * 1024 * 1024
 _SORTED_SHARE = 4
+# Rows of one partition are handed on in so many parts of a row group: it is larger by one of them at most.
+_SLICES = 16
 # The memory is for rows and what is encoded of them. What sorting, encoding and Arrow's allocator take comes on top.
 _HELD_SHARE = 2
-# Encoded bytes a byte of Arrow memory, until a file has told; then a mean in which the last one counts for a third.
+# Encoded bytes a byte of Arrow memory, until a file has told; a mean in which the last one counts for a third.
 _FIRST_RATIO, _RATIO_WEIGHT = 0.4, 1 / 3
 # What an upload in parts may hold: those under way, one that waits and one that is filled.
 _UPLOAD_BYTES = (IN_FLIGHT + 2) * PART_BYTES
@@ -113,8 +113,10 @@ class Writer:
         if rows.num_rows == 0:
             return
         if not self._stager.spec.fields:
-            for part in _sliced(rows, self._chunk_bytes()):
-                self._add((), part)
+            while rows.num_rows:
+                step = _rows_of(rows, self._chunk_bytes() // _SLICES)  # which changes with each file
+                self._add((), rows.slice(0, step))
+                rows = rows.slice(step)
             return
         self._apart.append(rows)
         self._apart_bytes += rows.nbytes
@@ -150,8 +152,9 @@ class Writer:
         if not self._apart:
             return
         waiting, self._apart, self._apart_bytes = pa.concat_tables(self._apart), [], 0
-        for rows in _sliced(waiting, self._most_apart):
-            whole = rows.combine_chunks()  # taking from chunks is slow
+        step = _rows_of(waiting, self._most_apart)
+        for start in range(0, waiting.num_rows, step):
+            whole = waiting.slice(start, step).combine_chunks()  # taking from chunks is slow
             for values, own in partition_rows(whole, self._stager.schema, self._stager.spec):
                 # Copied: a slice would keep all of its batch in memory until the last partition is written.
                 self._add(values, whole.take(pa.array(own)))
@@ -213,7 +216,8 @@ class Writer:
         with file.upload:  # aborted where something is raised
             metadata = file.encoder.close()
         size = file.upload.tell()
-        self._ratio += (size / max(1, file.arrow_bytes) - self._ratio) * _RATIO_WEIGHT
+        ratio = size / max(1, file.arrow_bytes)
+        self._ratio = self._ratio + (ratio - self._ratio) * _RATIO_WEIGHT if self.staged else ratio
         facts = describe_file(metadata, self._stager.schema, self._stager.properties)
         self.staged.append(
             {
@@ -241,8 +245,6 @@ def _target_bytes(properties: dict[str, str]) -> int:
     return size
 
 
-def _sliced(rows: pa.Table, size: int) -> Iterator[pa.Table]:
-    """Parts of about `size` bytes."""
-    step = max(1, int(rows.num_rows * size / max(1, rows.nbytes)))
-    for start in range(0, rows.num_rows, step):
-        yield rows.slice(start, step)
+def _rows_of(rows: pa.Table, size: int) -> int:
+    """How many of them take about `size` bytes."""
+    return max(1, int(rows.num_rows * size / max(1, rows.nbytes)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -50,10 +51,10 @@ class Encoder:
         )
 
     def write(self, data: pa.Table) -> None:
-        """Write rows as row groups of their own."""
-        by_size = int(data.num_rows * self._group_bytes / max(1, data.nbytes))
+        """Write rows as row groups of their own, all of about one size."""
+        groups = max(round(data.nbytes / self._group_bytes), math.ceil(data.num_rows / self._group_rows), 1)
         try:
-            self._writer.write_table(data, row_group_size=max(1, min(self._group_rows, by_size)))
+            self._writer.write_table(data, row_group_size=max(1, math.ceil(data.num_rows / groups)))
         except BaseException:
             self.abandon()
             raise
