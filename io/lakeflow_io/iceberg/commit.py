@@ -60,11 +60,17 @@ def append_staged(
         CatalogError: the catalog failed and doesn't answer now. Whether the commit landed is not
             known; calling again with the same run id finds out.
     """
+    from lakeflow_io.iceberg.snapshot_internals import staged_change
+
     _check_paths(name, staged)
     facts = _facts(summary, run_id)
 
     def prepare() -> PreparedCommit:
-        return staged_append(table, [data_file(table, file) for file in staged], facts)
+        files = [data_file(table, file) for file in staged]
+        if all(file.spec_id == table.spec().spec_id for file in files):
+            return staged_append(table, files, facts)
+        # They were staged before the table's partition spec changed: pyiceberg's append knows the newest alone.
+        return staged_change(table, "append", files, {}, facts)
 
     return _until_committed(table, name, prepare, run_id)
 
