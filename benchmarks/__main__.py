@@ -14,6 +14,7 @@ from benchmarks.memory import run_memory
 from benchmarks.read import run
 from benchmarks.s3like import PROFILES
 from benchmarks.stores import LOOPBACK
+from benchmarks.upsert import run_upsert
 from benchmarks.workloads import SCALES, WORKLOADS
 from lakeflow_io.budget import parse_bytes
 from lakeflow_io.errors import InputError
@@ -28,6 +29,7 @@ _OPTIONS = {
     "faults": {"workloads", "scans", "memory", "scale", "out"},
     "memory": {"profile", "scale", "out"},
     "decode": {"runs", "scale", "out"},
+    "upsert": {"scale", "out"},
 }
 
 
@@ -61,7 +63,7 @@ def main() -> None:
             options["workload"] = chosen[0]
         result = run_faults(**options)
         sys.exit(result["exact"] < result["scans"])
-    {"read": run, "memory": run_memory, "decode": run_decode}[benchmark](**options)
+    {"read": run, "memory": run_memory, "decode": run_decode, "upsert": run_upsert}[benchmark](**options)
 
 
 def _at_least(least: int) -> Callable[[str], int]:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
 from lakeflow.branch import Branch
 from lakeflow.evolution import SchemaChange
-from lakeflow.metadata import TableMetadata
-from lakeflow.names import check_run_id
 from lakeflow.origin import ChangesOrigin, TableOrigin
 from lakeflow.scan import Scan
 from lakeflow.snapshot import Snapshot
-from lakeflow.stream import bounded_tables
+from lakeflow.writable import WritableTable
 from lakeflow_io.errors import InputError
 from lakeflow_io.iceberg.changes import adding_snapshots, snapshots_between
-from lakeflow_io.iceberg.commit import append_staged, find_snapshot
 from lakeflow_io.iceberg.evolve import change_partitions, change_properties
 from lakeflow_io.iceberg.plan import read_spec
 from lakeflow_io.iceberg.references import drop_ref, set_ref
 from lakeflow_io.iceberg.refs import MAIN, Resolved, SnapshotName, require_branch, resolve
-from lakeflow_io.iceberg.stage import Stager
-from lakeflow_io.iceberg.translate import translated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,14 +32,8 @@ __all__ = ["Snapshot", "Table"]
 _APPEND_BYTES = 256 * 1024 * 1024
 
 
-class Table(TableMetadata):
+class Table(WritableTable):
     """An Iceberg table, as it was when it was opened or last written through this object."""
-
-    def refresh(self) -> Table:
-        """See what others have committed since; returns itself."""
-        with translated(f"refresh {self.name}"):
-            self._table.refresh()
-        return self
 
     def scan(
         self,
@@ -126,46 +114,6 @@ class Table(TableMetadata):
             InputError: `n` is negative or no number.
         """
         return self.scan().limit(n).read(memory=1)
-
-    def append(self, data: Any, *, run_id: str | None = None, branch: str = MAIN) -> Snapshot:
-        """Add rows in one snapshot.
-
-        Args:
-            data: Anything with an Arrow stream (a table, a Polars frame, a scan, a reader of any
-                length), a pandas frame, a dict of columns, or a list of rows as dicts.
-            run_id: Makes it safe to repeat: while a snapshot in the table's history carries this id, a
-                call with it writes nothing and returns that snapshot.
-            branch: What it is added to; made by `branch` before.
-
-        Raises:
-            InputError: the run id is no plain name, or `branch` is a tag.
-            NotFoundError: there is no such branch.
-            SchemaError: it doesn't fit; nothing is written.
-            StoreError: the store or the catalog refused. Nothing is visible, unless the catalog went away
-                after it had taken the commit: with a run id it is safe to call again.
-        """
-        found = self.refresh().find_run(check_run_id(run_id), branch) if run_id is not None else None
-        if found is not None:
-            return found
-        require_branch(self._table, self.name, branch)
-        stager = Stager.for_table(self._table, self.name)
-        staged: list[dict[str, Any]] = []
-        name = f"append-{uuid4().hex[:8]}"
-        try:
-            for number, part in enumerate(bounded_tables(data, _APPEND_BYTES)):
-                staged += stager.write(f"{name}-{number:05d}", part)
-        except BaseException:
-            stager.discard(staged)
-            raise
-        snapshot, ours = append_staged(self._table, self.name, staged, {}, run_id, branch)
-        if not ours:
-            stager.discard(staged)  # a twin with this run id was a moment faster
-        return Snapshot.of(snapshot)
-
-    def find_run(self, run_id: str, branch: str = MAIN) -> Snapshot | None:
-        """The snapshot that a run committed, among those that led to the branch's newest one."""
-        found = find_snapshot(self._table, run_id, branch)
-        return None if found is None else Snapshot.of(found)
 
     def branch(self, name: str, snapshot: SnapshotName = None, *, keep: bool = True) -> Branch:
         """Open a branch, which is made where there is none of that name.

@@ -9,7 +9,7 @@
      |   +- SchemaError               data whose columns or types don't fit the table
      |   +- FunctionError             the caller's function raised, or returned what can't be used
      |   +- PlanChangedError          a run id that was used before, with another plan or other code
-     |   +- DuplicateKeyError         two rows with one cache key
+     |   +- DuplicateKeyError         two rows with one key, of a cache or a join
      +- DataError                   the data's: a file that can't be read as what it claims to be
      |   +- CorruptFileError          truncated, changed in size, or not decodable
      |   +- UnsupportedError          a feature of the format that lakeflow doesn't read or write yet
@@ -144,7 +144,7 @@ class PlanChangedError(InputError):
 
 
 class DuplicateKeyError(InputError):
-    """Two rows with one cache key."""
+    """Two rows with one key, of a cache or of a join with a table."""
 
 
 class DataError(LakeflowError):

@@ -9,6 +9,7 @@ from benchmarks.decode import DECODERS
 from benchmarks.faults import content_hash
 from benchmarks.memory import BUDGETS_MIB
 from benchmarks.tables import truth
+from benchmarks.upsert import CASES
 from benchmarks.workloads import SCALES, WORKLOADS
 
 
@@ -65,3 +66,12 @@ def test_a_hash_is_of_the_values():
 
     assert content_hash(whole) == content_hash(parts)
     assert len({content_hash(each) for each in [whole, *others]}) == 4
+
+
+def test_upserts_are_exact(benchmark):
+    """Each kind of key and layout is run, and its table is held against what it ought to be."""
+    result, printed = benchmark("upsert")
+
+    assert list(CASES) == list(result["cases"])
+    assert all(found["exact"] for found in result["cases"].values())
+    assert "exact True" in printed

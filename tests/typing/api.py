@@ -45,6 +45,19 @@ def tables(lake: lf.Lake) -> lf.Table:
     )
 
 
+def writing(table: lf.Table, reader: pa.RecordBatchReader) -> None:
+    """All that changes rows."""
+    made: lf.Snapshot = table.append(reader, run_id="load-1", memory="512 MiB")
+    replaced: lf.Snapshot = table.overwrite([{"id": 1}], where="id = 1")
+    partitions: lf.Snapshot | None = table.overwrite_partitions({"id": [1]}, memory=2**28)
+    deleted: lf.Snapshot | None = table.delete("id > 7", mode="merge-on-read")
+    upserted: lf.Snapshot | None = table.upsert(reader, key="id")
+    merged: lf.Snapshot | None = table.merge(
+        reader, key=["id", "kind"], matched="update", not_matched="ignore", not_matched_by_source="delete"
+    )
+    use(made, replaced, partitions, deleted, upserted, merged)
+
+
 def reading(table: lf.Table) -> None:
     """Scans and what they turn into."""
     scan: lf.Scan = table.scan(columns=["id", "title"], where="year >= 2000", snapshot=None)
@@ -71,7 +84,7 @@ def handing_off(scan: lf.Scan, connection: duckdb.DuckDBPyConnection) -> None:
     use(narrower, stream, eager, lazy, pandas_frame, relations, dask_frames, bag)
 
 
-def writing(table: lf.Table) -> lf.Snapshot:
+def appending(table: lf.Table) -> lf.Snapshot:
     """Appends and snapshots."""
     table.append({"id": [1, 2]})
     ids: list[int] = [snapshot.id for snapshot in table.snapshots()]

@@ -8,26 +8,29 @@ the first's. And nothing is deleted before a fresh look has shown that the commi
 
 from __future__ import annotations
 
-import base64
 import logging
 import random
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import CatalogError, CommitConflictError, InternalError
+from lakeflow_io.iceberg.change import prepare_change
+from lakeflow_io.iceberg.describe import data_file
 from lakeflow_io.iceberg.internals import staged_append
 from lakeflow_io.iceberg.refs import MAIN, ancestors, require_branch
 from lakeflow_io.iceberg.translate import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
-    from pyiceberg.types import PrimitiveType
 
-__all__ = ["RUN_ID", "append_staged", "find_snapshot"]
+    from lakeflow_io.iceberg.change import Change
+    from lakeflow_io.iceberg.internals import PreparedCommit
+
+__all__ = ["RUN_ID", "append_staged", "commit_change", "find_snapshot"]
 
 RUN_ID = "lakeflow.run-id"
 _log = logging.getLogger("lakeflow.commit")
@@ -67,10 +70,63 @@ def append_staged(
         CatalogError: the catalog failed and doesn't answer now. Whether the commit landed is not
             known; calling again with the same run id finds out.
     """
+    from lakeflow_io.iceberg.snapshot_internals import staged_change
+
+    _check_paths(name, staged)
+    facts = _facts(summary, run_id)
+
+    def prepare() -> PreparedCommit:
+        files = [data_file(table, file) for file in staged]
+        if branch != MAIN:
+            _refuse_other_partitioning(table, name, files)
+        if all(file.spec_id == table.spec().spec_id for file in files):
+            return staged_append(table, files, facts, branch)
+        # They were staged before the table's partition spec changed: pyiceberg's append knows the newest alone.
+        return staged_change(table, "append", files, {}, facts)
+
+    return _until_committed(table, name, prepare, run_id, branch)
+
+
+def commit_change(
+    table: Table, name: str, change: Change, summary: Mapping[str, str], run_id: str | None = None
+) -> tuple[Snapshot, bool]:
+    """Commit files that come and files that go as one snapshot; once, where a run id is given.
+
+    Each try is checked against what others have committed since the change was planned.
+
+    Args:
+        table: Refreshed here.
+        name: For messages.
+        change: What comes, what goes, and what contradicts it.
+        summary: Extra entries of the snapshot's summary.
+        run_id: As in `append_staged`.
+
+    Returns:
+        As `append_staged`.
+
+    Raises:
+        CommitConflictError: another writer's commit contradicts it, or others kept winning; nothing is visible.
+        CatalogError: as in `append_staged`.
+    """
+    _check_paths(name, change.added)
+    facts = _facts(summary, run_id)
+    return _until_committed(table, name, lambda: prepare_change(table, name, change, facts), run_id)
+
+
+def _check_paths(name: str, staged: Sequence[dict[str, Any]]) -> None:
     paths = [file["path"] for file in staged]
     if len(set(paths)) < len(paths):
         raise InternalError(f"A data file is listed twice in a commit to {name}.", "nothing was committed; report it.")
-    facts = {**summary, RUN_ID: run_id} if run_id else dict(summary)
+
+
+def _facts(summary: Mapping[str, str], run_id: str | None) -> dict[str, str]:
+    return {**summary, RUN_ID: run_id} if run_id else dict(summary)
+
+
+def _until_committed(
+    table: Table, name: str, prepare: Callable[[], PreparedCommit], run_id: str | None, branch: str = MAIN
+) -> tuple[Snapshot, bool]:
+    """Try on top of whatever is current, until the catalog takes it."""
     for attempt in range(_TRIES):
         with translated(f"commit to {name}"):
             table.refresh()
@@ -78,8 +134,7 @@ def append_staged(
             found = find_snapshot(table, run_id, branch) if run_id else None
             if found is not None:
                 return found, False
-            _refuse_other_partitioning(table, name, staged)
-            landed = _try_append(table, staged, facts, branch)
+            landed = _try(table, prepare())
         if landed is not None:
             return landed, True
         _log.info("commit %d to %s met a faster writer", attempt + 1, name)
@@ -91,20 +146,19 @@ def append_staged(
     )
 
 
-def _refuse_other_partitioning(table: Table, name: str, staged: Sequence[dict[str, Any]]) -> None:
+def _refuse_other_partitioning(table: Table, name: str, files: Sequence[DataFile]) -> None:
     # A manifest holds files of one spec, and pyiceberg writes that of the current one.
-    if any(file["spec_id"] != table.spec().spec_id for file in staged):
+    if any(file.spec_id != table.spec().spec_id for file in files):
         raise CommitConflictError(
             f"Cannot commit to {name}: its partitioning has changed since the files were written.",
             "nothing of this commit is visible; run again, so that rows are partitioned in the new way.",
         )
 
 
-def _try_append(table: Table, staged: Sequence[dict[str, Any]], facts: dict[str, str], branch: str) -> Snapshot | None:
+def _try(table: Table, change: PreparedCommit) -> Snapshot | None:
     """One try; None where another writer was faster. The catalog's failure is raised as it is."""
     from pyiceberg.exceptions import CommitFailedException
 
-    change = staged_append(table, [_data_file(table, file) for file in staged], facts, branch)
     try:
         table.catalog.commit_table(table, change.requirements, change.updates)
     except CommitFailedException:
@@ -137,37 +191,3 @@ def find_snapshot(table: Table, run_id: str, branch: str = MAIN) -> Snapshot | N
         if snapshot.summary is not None and snapshot.summary.additional_properties.get(RUN_ID) == run_id:
             return snapshot
     return None
-
-
-def _data_file(table: Table, file: dict[str, Any]) -> DataFile:
-    from pyiceberg.conversions import from_bytes
-    from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
-    from pyiceberg.typedef import Record
-
-    spec = table.metadata.specs()[file["spec_id"]]
-    kinds = [field.field_type for field in spec.partition_type(table.schema()).fields]
-    values = [
-        None if value is None else from_bytes(cast("PrimitiveType", kind), base64.b64decode(value))
-        for kind, value in zip(kinds, file["partition"], strict=True)
-    ]
-    by_id = {
-        name: {int(k): v for k, v in file[name].items()}
-        for name in ("column_sizes", "value_counts", "null_value_counts", "nan_value_counts")
-    }
-    bounds = {
-        name: {int(k): base64.b64decode(v) for k, v in file[name].items()} for name in ("lower_bounds", "upper_bounds")
-    }
-    return DataFile.from_args(
-        content=DataFileContent.DATA,
-        file_path=file["path"],
-        file_format=FileFormat.PARQUET,
-        partition=Record(*values),
-        record_count=file["rows"],
-        file_size_in_bytes=file["bytes"],
-        sort_order_id=file["sort_order_id"],
-        spec_id=file["spec_id"],
-        split_offsets=file["split_offsets"],
-        equality_ids=None,
-        key_metadata=None,
-        **cast("dict[str, Any]", {**by_id, **bounds}),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,15 +13,65 @@ from lakeflow_io.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["encode"]
+__all__ = ["Encoder", "encode", "group_bytes"]
 
-# Rows, not bytes: the unit pyarrow's writer understands. 1 Mi is its own upper bound per row group
-# and pyiceberg's default (write.parquet.row-group-limit).
-_ROW_GROUP_ROWS = 1024 * 1024
+# 1 Mi rows is pyarrow's own upper bound per row group and pyiceberg's default (write.parquet.row-group-limit).
+_GROUP_ROWS = 1024 * 1024
+# Of Arrow memory. Encoded it is some 16 to 32 MiB: a few of the units that a reader fetches at one time, and
+# small enough that one can be split between workers and pruned. write.parquet.row-group-size-bytes changes it.
+_GROUP_BYTES = 64 * 1024 * 1024
 _PAGE_BYTES = 1024 * 1024
 _CODECS = {"uncompressed": "none", "gzip": "gzip", "snappy": "snappy", "zstd": "zstd", "lz4": "lz4", "brotli": "brotli"}
 # Iceberg's default since 1.4 (write.parquet.compression-codec).
 _DEFAULT_CODEC = "zstd"
+
+
+class Encoder:
+    """One Parquet file that is written a few row groups at a time.
+
+    Args:
+        schema: Carries field ids.
+        properties: The table's properties; `write.parquet.*` are honoured.
+        file: A binary file to write into, page by page; it stays open. What it raises is raised.
+
+    Raises:
+        ConfigError: a property has a value that Parquet doesn't know.
+    """
+
+    def __init__(self, schema: pa.Schema, properties: Mapping[str, str], file: Any) -> None:
+        options, self._group_rows, self._group_bytes = _options(properties)
+        self.rows = 0
+        self._writer = pq.ParquetWriter(
+            file,
+            schema,
+            **options,
+            store_schema=False,  # the schema is the table's; a second one in the file could only disagree
+            write_page_checksum=True,
+            write_page_index=True,
+        )
+
+    def write(self, data: pa.Table) -> None:
+        """Write rows as row groups of their own, all of about one size."""
+        groups = max(round(data.nbytes / self._group_bytes), math.ceil(data.num_rows / self._group_rows), 1)
+        try:
+            self._writer.write_table(data, row_group_size=max(1, math.ceil(data.num_rows / groups)))
+        except BaseException:
+            self.abandon()
+            raise
+        self.rows += data.num_rows
+
+    def close(self) -> Any:
+        """Write the footer; returns the file's `pyarrow.parquet.FileMetaData`."""
+        try:
+            self._writer.close()
+        except BaseException:
+            self.abandon()
+            raise
+        return self._writer.writer.metadata
+
+    def abandon(self) -> None:
+        """Write nothing more: else it is closed when it is forgotten, with an error that nobody catches."""
+        self._writer.is_open = False
 
 
 def encode(data: pa.Table, properties: Mapping[str, str], file: Any) -> Any:
@@ -28,8 +79,8 @@ def encode(data: pa.Table, properties: Mapping[str, str], file: Any) -> Any:
 
     Args:
         data: At least one row.
-        properties: The table's properties; `write.parquet.*` are honoured.
-        file: A binary file to write into, page by page; it stays open. What it raises is raised.
+        properties: As `Encoder` takes them.
+        file: As `Encoder` takes it.
 
     Returns:
         The file's `pyarrow.parquet.FileMetaData`.
@@ -37,26 +88,18 @@ def encode(data: pa.Table, properties: Mapping[str, str], file: Any) -> Any:
     Raises:
         ConfigError: a property has a value that Parquet doesn't know.
     """
-    options, group_rows = _options(properties)
-    writer = pq.ParquetWriter(
-        file,
-        data.schema,
-        **options,
-        store_schema=False,  # the schema is the table's; a second one in the file could only disagree
-        write_page_checksum=True,
-        write_page_index=True,
-    )
-    try:
-        writer.write_table(data, row_group_size=group_rows)
-        writer.close()
-    except BaseException:
-        writer.is_open = False  # else it is closed when it is forgotten, with an error that nobody catches
-        raise
-    return writer.writer.metadata
+    encoder = Encoder(data.schema, properties, file)
+    encoder.write(data)
+    return encoder.close()
 
 
-def _options(properties: Mapping[str, str]) -> tuple[dict[str, Any], int]:
-    """Arguments for the writer, and rows a row group."""
+def group_bytes(properties: Mapping[str, str]) -> int:
+    """Arrow bytes that make one row group."""
+    return _options(properties)[2]
+
+
+def _options(properties: Mapping[str, str]) -> tuple[dict[str, Any], int, int]:
+    """Arguments for the writer, rows and Arrow bytes a row group."""
     codec = properties.get("write.parquet.compression-codec", _DEFAULT_CODEC).lower()
     level = properties.get("write.parquet.compression-level")
     try:
@@ -67,10 +110,11 @@ def _options(properties: Mapping[str, str]) -> tuple[dict[str, Any], int]:
         }
         if options["compression_level"] is not None:
             pa.Codec(_CODECS[codec], compression_level=options["compression_level"])  # knows which take a level
-        group_rows = int(properties.get("write.parquet.row-group-limit", _ROW_GROUP_ROWS))
-        if group_rows < 1:
-            raise ValueError(f"a row group of {group_rows} rows")  # noqa: TRY301
-        return options, group_rows  # noqa: TRY300
+        group_rows = int(properties.get("write.parquet.row-group-limit", _GROUP_ROWS))
+        size = int(properties.get("write.parquet.row-group-size-bytes", _GROUP_BYTES))
+        if group_rows < 1 or size < 1:
+            raise ValueError(f"a row group of {group_rows} rows and {size} bytes")  # noqa: TRY301
+        return options, group_rows, size  # noqa: TRY300
     except (KeyError, ValueError) as error:
         given = {name: value for name, value in properties.items() if name.startswith("write.parquet.")}
         raise ConfigError(

@@ -171,6 +171,24 @@ def test_staged_files_are_invisible_until_committed(embedded: lf.Lake, namespace
     assert sorted(table.scan().read().to_arrow()["id"].to_pylist()) == [1, 2]
 
 
+def test_files_keep_the_spec_that_they_were_staged_under(embedded: lf.Lake, namespace: str) -> None:
+    """A table may be partitioned anew between a worker's write and the driver's commit."""
+    schema = pa.schema([("id", pa.int64()), ("kind", pa.string())])
+    table = embedded.create_table(f"{namespace}.t", schema, partition_by=["kind"])
+    staged = Stager.for_table(table.iceberg, table.name).write("a", pa.table({"id": [1, 2], "kind": ["x", "y"]}))
+    with table.iceberg.update_spec() as update:
+        update.remove_field("kind").add_field("id", "bucket[4]")
+    table.refresh()
+    staged += Stager.for_table(table.iceberg, table.name).write("b", pa.table({"id": [3], "kind": ["x"]}))
+
+    append_staged(table.iceberg, table.name, staged, {})
+
+    assert sorted(row["id"] for row in table.refresh().scan().read().to_pylist()) == [1, 2, 3]
+    assert sorted(row["id"] for row in table.scan(where="kind = 'x'").read().to_pylist()) == [1, 3]
+    assert sorted(table.iceberg.inspect.files()["spec_id"].to_pylist()) == [0, 0, 1]
+    assert table.snapshot.summary["total-records"] == "3"
+
+
 def test_discarded_files_are_gone(embedded: lf.Lake, namespace: str) -> None:
     """What an attempt that lost had written is deleted; a second time is no error."""
     table = embedded.create_table(f"{namespace}.t", pa.schema([("id", pa.int64())]))

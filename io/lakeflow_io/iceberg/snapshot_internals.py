@@ -1,0 +1,199 @@
+"""As `internals`: names of pyiceberg that its documentation doesn't promise, those that write snapshots.
+
+Nothing else in lakeflow subclasses what pyiceberg has for manifests and snapshots.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from pyiceberg.avro.decoder import StreamingBinaryDecoder
+from pyiceberg.avro.file import AvroFile, Block
+from pyiceberg.manifest import (
+    DEFAULT_READ_VERSION,
+    MANIFEST_ENTRY_SCHEMAS,
+    DataFile,
+    DataFileContent,
+    FileFormat,
+    ManifestContent,
+    ManifestEntry,
+    ManifestEntryStatus,
+    ManifestWriterV2,
+    _inherit_from_manifest,
+    write_manifest,
+)
+from pyiceberg.table.snapshots import Operation, SnapshotSummaryCollector, Summary, update_snapshot_summaries
+from pyiceberg.table.update.snapshot import _SnapshotProducer
+from pyiceberg.types import DoubleType
+
+from lakeflow_io.iceberg.internals import PreparedCommit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pyiceberg.io import FileIO
+    from pyiceberg.manifest import ManifestFile, ManifestWriter
+    from pyiceberg.partitioning import PartitionSpec
+    from pyiceberg.schema import Schema
+    from pyiceberg.table import Table
+    from pyiceberg.table.metadata import TableMetadata
+
+__all__ = ["manifest_entries", "spec_schema", "staged_change"]
+
+
+class _ExactAvroFile(AvroFile[ManifestEntry]):
+    """Decoded in Python: pyiceberg 0.12's compiled decoder reads a double as a float."""
+
+    def _read_block(self) -> int:
+        if self.block and self.decoder.read(len(self.header.sync)) != self.header.sync:
+            raise ValueError("a block does not end with the file's sync marker")
+        records, data = self.decoder.read_int(), self.decoder.read_bytes()
+        codec = self.header.compression_codec()
+        decoder = StreamingBinaryDecoder(codec.decompress(data) if codec else data)
+        self.block = Block(reader=self.reader, block_records=records, block_decoder=decoder)
+        return records
+
+
+def manifest_entries(manifest: ManifestFile, io: FileIO, spec: PartitionSpec, schema: Schema) -> list[ManifestEntry]:
+    """All entries of a manifest, those of removed files too, with the sequence numbers that they inherit.
+
+    Args:
+        manifest: From a manifest list.
+        io: The table's.
+        spec: The one that the manifest's files have.
+        schema: One that has the columns that the spec looks at.
+    """
+    if not any(isinstance(field.field_type, DoubleType) for field in spec.partition_type(schema).fields):
+        return manifest.fetch_manifest_entry(io, discard_deleted=False)
+    with _ExactAvroFile(
+        io.new_input(manifest.manifest_path),
+        MANIFEST_ENTRY_SCHEMAS[DEFAULT_READ_VERSION],
+        read_types={-1: ManifestEntry, 2: DataFile},
+        read_enums={0: ManifestEntryStatus, 101: FileFormat, 134: DataFileContent},
+    ) as entries:
+        return [_inherit_from_manifest(entry, manifest) for entry in entries]
+
+
+def staged_change(
+    table: Table,
+    operation: str,
+    added: Sequence[DataFile],
+    rewritten: Mapping[ManifestFile, Sequence[tuple[ManifestEntry, bool]]],
+    summary: dict[str, str],
+) -> PreparedCommit:
+    """Write the manifests of a snapshot that adds and removes files, on top of the table's current one.
+
+    Args:
+        table: As it is now.
+        operation: `append`, `overwrite`, `delete` or `replace`.
+        added: Data files and position delete files, of any partition spec.
+        rewritten: Manifests with files that go: their live entries, and whether each goes.
+        summary: Extra entries of the snapshot's summary.
+    """
+    producer = _Change(Operation(operation), table.transaction(), table.io, snapshot_properties=summary)
+    producer.added, producer.rewritten = added, rewritten
+    return producer.prepared(table)
+
+
+class _Change(_SnapshotProducer["_Change"]):
+    """What pyiceberg's own producers don't do: files of any spec, deletes, and files that go by name."""
+
+    added: Sequence[DataFile]
+    rewritten: Mapping[ManifestFile, Sequence[tuple[ManifestEntry, bool]]]
+
+    def prepared(self, table: Table) -> PreparedCommit:
+        """Write all files; delete them again where one can't be written."""
+        from pyiceberg.table.update import AssertTableUUID
+
+        try:
+            updates, requirements = self._commit()
+        except BaseException:
+            self._clean_all_uncommitted()
+            raise
+        uuid = AssertTableUUID(uuid=table.metadata.table_uuid)
+        return PreparedCommit(self.snapshot_id, updates, (*requirements, uuid), self._clean_all_uncommitted)
+
+    def _manifests(self) -> list[ManifestFile]:
+        written = [*self._write_added(), *self._write_rewritten()]
+        parent = self._transaction.table_metadata.snapshot_by_name(self._target_branch)
+        before = parent.manifests(self._io) if parent is not None else []
+        kept = [each for each in before if each not in self.rewritten]
+        return written + [each for each in kept if each.has_added_files() or each.has_existing_files()]
+
+    def _write_added(self) -> Iterator[ManifestFile]:
+        groups: dict[tuple[int, bool], list[DataFile]] = defaultdict(list)
+        for file in self.added:
+            groups[file.spec_id, file.content != DataFileContent.DATA].append(file)
+        for (spec_id, deletes), files in groups.items():
+            with self._writer(spec_id, deletes=deletes) as writer:
+                for file in files:
+                    writer.add(
+                        ManifestEntry.from_args(
+                            status=ManifestEntryStatus.ADDED,
+                            snapshot_id=self._snapshot_id,
+                            sequence_number=None,
+                            file_sequence_number=None,
+                            data_file=file,
+                        )
+                    )
+            yield writer.to_manifest_file()
+
+    def _write_rewritten(self) -> Iterator[ManifestFile]:
+        for manifest, entries in self.rewritten.items():
+            with self._writer(manifest.partition_spec_id, deletes=False) as writer:
+                for entry, goes in entries:
+                    (writer.delete if goes else writer.existing)(entry)
+            yield writer.to_manifest_file()
+
+    def _writer(self, spec_id: int, *, deletes: bool) -> ManifestWriter:
+        metadata = self._transaction.table_metadata
+        spec = metadata.specs()[spec_id]
+        schema = spec_schema(metadata, spec)
+        if deletes:
+            return _DeletesWriter(spec, schema, self.new_manifest_output(), self._snapshot_id, self._compression)
+        return write_manifest(
+            metadata.format_version, spec, schema, self.new_manifest_output(), self._snapshot_id, self._compression
+        )
+
+    def _summary(self, snapshot_properties: dict[str, str]) -> Summary:  # type: ignore[override]
+        metadata = self._transaction.table_metadata
+        limit = int(metadata.properties.get("write.summary.partition-limit", 0))
+        collector, specs = SnapshotSummaryCollector(partition_summary_limit=limit), metadata.specs()
+        for file in self.added:
+            spec = specs[file.spec_id]
+            collector.add_file(file, spec_schema(metadata, spec), spec)
+        for entry in (entry for entries in self.rewritten.values() for entry, goes in entries if goes):
+            spec = specs[entry.data_file.spec_id]
+            collector.remove_file(entry.data_file, spec_schema(metadata, spec), spec)
+        parent = metadata.snapshot_by_name(self._target_branch)
+        # It sums up any operation, but one it has no name for.
+        summed = update_snapshot_summaries(
+            Summary(Operation.OVERWRITE, **collector.build(), **snapshot_properties),
+            parent.summary if parent is not None else None,
+        )
+        return Summary(self._operation, **summed.additional_properties)
+
+    def _existing_manifests(self) -> list[ManifestFile]:
+        raise NotImplementedError  # `_manifests` is all of it
+
+    def _deleted_entries(self) -> list[ManifestEntry]:
+        raise NotImplementedError
+
+
+class _DeletesWriter(ManifestWriterV2):
+    """pyiceberg writes manifests of data files only."""
+
+    def content(self) -> ManifestContent:
+        return ManifestContent.DELETES
+
+    @property
+    def _meta(self) -> dict[str, str]:
+        return {**super()._meta, "content": "deletes"}
+
+
+def spec_schema(metadata: TableMetadata, spec: PartitionSpec) -> Schema:
+    """The newest schema that has all columns that a partition spec looks at: some may be gone since."""
+    newest_first = [metadata.schema(), *sorted(metadata.schemas, key=lambda each: -each.schema_id)]
+    sources = {field.source_id for field in spec.fields}
+    return next((each for each in newest_first if sources <= set(each.field_ids)), metadata.schema())

@@ -1,0 +1,244 @@
+"""What changes a table's rows: each function writes files first, and then commits one snapshot.
+
+The table that is handed over is refreshed: a change is planned on what is there now.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
+
+import pyarrow as pa
+
+from lakeflow.stream import bounded_tables
+from lakeflow_io.budget import default_budget, parse_bytes
+from lakeflow_io.errors import CommitConflictError, InputError, SchemaError
+from lakeflow_io.iceberg.change import Change
+from lakeflow_io.iceberg.commit import append_staged, commit_change
+from lakeflow_io.iceberg.conform import conform
+from lakeflow_io.iceberg.internals import arrow_schema
+from lakeflow_io.iceberg.keys import Keys, key_columns
+from lakeflow_io.iceberg.merge import Clauses, Join, join_files, write_joined
+from lakeflow_io.iceberg.overwrite import find_partitions, find_whole_table
+from lakeflow_io.iceberg.positions import write_positions
+from lakeflow_io.iceberg.predicate import parse_filter
+from lakeflow_io.iceberg.remove import find_rows_where, write_rest
+from lakeflow_io.iceberg.spool import Spool
+from lakeflow_io.iceberg.stage import Stager
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.table import Table as IcebergTable
+    from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
+
+    from lakeflow_io.iceberg.write import Writer
+
+__all__ = ["append", "delete", "merge", "overwrite", "overwrite_partitions"]
+
+# Of the memory: what is read, what is written, and joined rows that aren't set aside, each.
+_SHARE = 3
+# Of a stream, Arrow bytes that are taken over at one time.
+_MOST_TAKEN_BYTES = 64 * 1024 * 1024
+_ROWS = "lakeflow.matched-rows"
+
+
+def append(
+    table: IcebergTable, name: str, data: Any, *, run_id: str | None, branch: str, memory: int | str | None
+) -> IcebergSnapshot:
+    """Add rows to a branch that is there."""
+    budget = _budget(memory)
+    with _writing(table, name, "append", budget) as writer:
+        _write(writer, data, budget)
+        staged = writer.close()
+        return _committed(writer, lambda: append_staged(table, name, staged, {}, run_id, branch))
+
+
+def overwrite(
+    table: IcebergTable,
+    name: str,
+    data: Any,
+    where: str | BooleanExpression | None,
+    *,
+    run_id: str | None,
+    memory: int | str | None,
+) -> IcebergSnapshot:
+    """Rows that match a filter go, others come."""
+    budget = _budget(memory)
+    predicate = None if where is None else parse_filter(where, table.schema(), name)
+    with _writing(table, name, "overwrite", budget // 2) as writer:
+        if predicate is None:
+            removal, conflicts = find_whole_table(table, name)
+        else:
+            removal, conflicts = find_rows_where(table, name, predicate, budget // 2)
+            write_rest(removal, writer, budget // 2)
+        _write(writer, data, budget // 2)
+        change = Change(
+            "overwrite",
+            removal.snapshot_id,
+            writer.close(),
+            removal.removed,
+            conflicts=conflicts,
+            rows_were_read=predicate is not None,
+        )
+        return _committed(writer, lambda: commit_change(table, name, change, {}, run_id))
+
+
+def overwrite_partitions(
+    table: IcebergTable, name: str, data: Any, *, run_id: str | None, memory: int | str | None
+) -> IcebergSnapshot | None:
+    """Rows come, and all others of their partitions go; without rows the table stays as it is."""
+    budget = _budget(memory)
+    current = table.current_snapshot()
+    with _writing(table, name, "overwrite", budget // 2) as writer:
+        _write(writer, data, budget // 2)
+        added = writer.close()
+        if not added:
+            return current
+        partitions = {tuple(file["partition"]) for file in added}
+        removal, conflicts = find_partitions(table, name, table.spec(), partitions, budget // 2)
+        write_rest(removal, writer, budget // 2)
+        change = Change("overwrite", removal.snapshot_id, writer.close(), removal.removed, conflicts=conflicts)
+        return _committed(writer, lambda: commit_change(table, name, change, {}, run_id))
+
+
+def delete(
+    table: IcebergTable,
+    name: str,
+    where: str | BooleanExpression,
+    mode: Literal["copy-on-write", "merge-on-read"],
+    *,
+    run_id: str | None,
+    memory: int | str | None,
+) -> IcebergSnapshot | None:
+    """Rows that match a filter go; where there are none, the table stays as it is."""
+    _one_of("mode", mode, ("copy-on-write", "merge-on-read"))
+    budget = _budget(memory)
+    predicate = parse_filter(where, table.schema(), name)
+    with _writing(table, name, "delete", budget // 2) as writer:
+        removal, conflicts = find_rows_where(table, name, predicate, budget // 2)
+        if not removal.removed:
+            return table.current_snapshot()
+        if mode == "copy-on-write":
+            write_rest(removal, writer, budget // 2)
+            added = writer.close()
+            kind: Literal["overwrite", "delete"] = "overwrite" if added else "delete"
+            change = Change(kind, removal.snapshot_id, added, removal.removed, conflicts=conflicts)
+        else:
+            stager = Stager.for_table(table, name)
+            writer.staged += write_positions(removal, stager, f"delete-{uuid4().hex[:8]}", budget // 2)
+            change = Change(
+                "delete",
+                removal.snapshot_id,
+                writer.staged,
+                removal.whole,
+                removal.parts,
+                conflicts=conflicts,
+                rows_were_read=False,
+            )
+        return _committed(writer, lambda: commit_change(table, name, change, {}, run_id))
+
+
+def merge(
+    table: IcebergTable,
+    name: str,
+    data: Any,
+    key: Sequence[str] | str,
+    clauses: Clauses,
+    *,
+    run_id: str | None,
+    memory: int | str | None,
+) -> IcebergSnapshot | None:
+    """Rows are joined with the table's by key; where nothing changes, the table stays as it is."""
+    _one_of("matched", clauses.matched, ("update", "replace", "delete", "keep"))
+    _one_of("not_matched", clauses.not_matched, ("insert", "ignore"))
+    _one_of("not_matched_by_source", clauses.not_matched_by_source, ("delete", "keep"))
+    share = _budget(memory) // _SHARE
+    schema = arrow_schema(table.schema(), field_ids=True)
+    names = key_columns(key, schema, name)
+    current = table.current_snapshot()
+    with _spooled(data, name, schema, names, clauses, share) as rows, _writing(table, name, "merge", share) as writer:
+        keys = Keys(rows, names, table.schema())
+        join = Join(table, name, current.snapshot_id if current else None, rows, keys, clauses)
+        join_files(join, share)
+        write_joined(join, writer, share)
+        added = writer.close()
+        kind: Literal["append", "overwrite", "delete"] = "append" if not join.removed else "overwrite"
+        kind = kind if added else "delete"
+        change = Change(kind, join.snapshot_id, added, join.removed, conflicts=join.may_concern)
+        if change.empty:
+            return current
+        facts = {_ROWS: str(join.matched_rows)}
+        return _committed(writer, lambda: commit_change(table, name, change, facts, run_id))
+
+
+@contextmanager
+def _spooled(
+    data: Any, name: str, schema: pa.Schema, key: Sequence[str], clauses: Clauses, memory: int
+) -> Iterator[pa.Table]:
+    """The rows to join, of the table's types: those of its columns that they have."""
+    tables = bounded_tables(data, min(memory, _MOST_TAKEN_BYTES))
+    first = next(tables)
+    fields = _joined_schema(first, name, schema, key, clauses)
+    with Spool(fields, memory) as spool:
+        spool.add(conform(first, fields, name))
+        for rows in tables:
+            spool.add(conform(rows, fields, name))
+        yield spool.table()
+
+
+def _joined_schema(rows: pa.Table, name: str, schema: pa.Schema, key: Sequence[str], clauses: Clauses) -> pa.Schema:
+    missing = [field for field in schema if field.name not in rows.column_names]
+    needed = [field.name for field in missing if field.name in key]
+    if clauses.not_matched == "insert":
+        needed += [field.name for field in missing if not field.nullable and field.name not in needed]
+    if clauses.matched == "replace":
+        needed = [field.name for field in missing]
+    if needed:
+        raise SchemaError(
+            f"The data to join with {name} lacks " + ", ".join(f"column {each!r}" for each in needed) + ".",
+            "a merge with matched='update' and not_matched='ignore' needs the key and the columns that change; "
+            "an upsert needs all columns.",
+        )
+    return pa.schema([field for field in schema if field.name in rows.column_names])
+
+
+def _write(writer: Writer, data: Any, memory: int) -> None:
+    for rows in bounded_tables(data, min(memory, _MOST_TAKEN_BYTES)):
+        writer.write(rows)
+
+
+@contextmanager
+def _writing(table: IcebergTable, name: str, verb: str, memory: int) -> Iterator[Writer]:
+    """A writer whose files go where the block raises before the commit was tried."""
+    writer = Stager.for_table(table, name).writer(f"{verb}-{uuid4().hex[:8]}", memory)
+    try:
+        yield writer
+    except BaseException:
+        if not writer.committing:
+            writer.discard()
+        raise
+
+
+def _committed(writer: Writer, commit: Callable[[], tuple[IcebergSnapshot, bool]]) -> IcebergSnapshot:
+    """Commit what was written; its files go where it is certain that nobody refers to them."""
+    writer.committing = True
+    try:
+        snapshot, ours = commit()
+    except CommitConflictError:
+        writer.discard()
+        raise
+    if not ours:
+        writer.discard()  # a twin with this run id was a moment faster
+    return snapshot
+
+
+def _budget(memory: int | str | None) -> int:
+    return default_budget() if memory is None else parse_bytes(memory)
+
+
+def _one_of(what: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InputError(f"{what}={value!r} is unknown.", "it is " + " or ".join(repr(each) for each in known) + ".")
