@@ -19,7 +19,7 @@ endif
 INSTALL := $(call install,$(VENV))
 
 # What the editable install is made of: a change of the C sources compiles them anew.
-BUILT_FROM := pyproject.toml hatch_build.py $(wildcard io/lakeflow_io/parquet/native/*.[ch]) $(wildcard io/lakeflow_io/parquet/native/build.py)
+BUILT_FROM := pyproject.toml hatch_build.py $(wildcard io/lakeflow_io/parquet/native/*.[ch]) $(wildcard io/lakeflow_io/iceberg/manifests/native/*.[ch]) $(wildcard io/lakeflow_io/parquet/native/build.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test fuzz check bench clean
