@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from lakeflow_io.errors import UnsupportedError
-from lakeflow_io.iceberg.expected import expected_chunks, leaf_ids
+from lakeflow_io.iceberg.expected import expected_chunks, expected_columns, leaf_ids
 from lakeflow_io.iceberg.translate import translated
 from lakeflow_io.iceberg.vended import table_store
 
@@ -117,15 +117,42 @@ def select_fields(schema: Schema, columns: Sequence[str]) -> Schema:
     return Schema(*(by_name[name] for name in tops), schema_id=schema.schema_id)
 
 
-def plan_pieces(table: Table, spec: ReadSpec) -> list[Piece]:
+def plan_pieces(table: Table, spec: ReadSpec) -> Sequence[Piece]:
     """The data files that can hold rows of the scan, pruned by partition and by column bounds.
 
     Returns:
         One piece a file, sorted by path: the same for the same snapshot, wherever it is planned.
 
     Raises:
+        CorruptFileError: a manifest is damaged; names it.
         UnsupportedError: a file has deletes, or isn't Parquet.
     """
+    from lakeflow_io.iceberg.manifests.entries import Extras
+    from lakeflow_io.iceberg.manifests.snapshot import plan_snapshot
+
+    if spec.snapshot_id is None:
+        return []
+    snapshot = table.metadata.snapshot_by_id(spec.snapshot_id)
+    if snapshot is None:
+        return []
+    # The scan's own schema, which may lack or mean something else by a column than the current one.
+    metadata = table.metadata.model_copy(update={"current_schema_id": spec.columns.schema_id})
+    with translated(f"plan a scan of {spec.source}"):
+        plan = plan_snapshot(
+            snapshot.manifest_list,
+            spec.store,
+            source=spec.source,
+            schema=metadata.schema(),
+            columns=spec.filter_columns,
+            predicate=spec.filter,
+            specs=metadata.specs(),
+            extras=Extras(frozenset(), *expected_columns(table.schema(), spec)),
+        )
+        return _with_deletes(table, spec) if plan.deletes else plan.pieces
+
+
+def _with_deletes(table: Table, spec: ReadSpec) -> list[Piece]:
+    """As `plan_pieces`, by pyiceberg: it knows which deletes apply to which file."""
     from pyiceberg.expressions import AlwaysTrue
     from pyiceberg.table import DataScan
 
