@@ -22,21 +22,25 @@ if TYPE_CHECKING:
 
     from benchmarks.workloads import Scale
 
-__all__ = ["dataset"]
+__all__ = ["dataset", "home"]
 
 _VERSION = 1
 """Part of the folder's name: a change of what is made here makes it again."""
 _WORDS = 5000
 
 
+def home() -> Path:
+    """Where data is kept: `$LAKEFLOW_BENCH_HOME`, by default `lakeflow/benchmarks` in the user's cache folder."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("LAKEFLOW_BENCH_HOME") or cache / "lakeflow" / "benchmarks")
+
+
 def dataset(name: str, scale: Scale) -> Path:
     """The folder with a data set's files; made if it isn't there.
 
-    It lies in `$LAKEFLOW_BENCH_HOME`, by default `lakeflow/benchmarks` in the user's cache folder.
+    It lies in `home()`.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    home = Path(os.environ.get("LAKEFLOW_BENCH_HOME") or cache / "lakeflow" / "benchmarks")
-    parent = home / f"{scale.name}-{_VERSION}"
+    parent = home() / f"{scale.name}-{_VERSION}"
     folder = parent / name
     if not folder.exists():
         parent.mkdir(parents=True, exist_ok=True)

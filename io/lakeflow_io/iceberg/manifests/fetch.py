@@ -66,9 +66,7 @@ class MetadataFiles:
         self._cache.save(enough=True)
         return found
 
-    def entries(
-        self, manifests: Sequence[ManifestFile], extras: Extras, then: Callable[[Entries], T]
-    ) -> list[T]:
+    def entries(self, manifests: Sequence[ManifestFile], extras: Extras, then: Callable[[Entries], T]) -> list[T]:
         """Live entries of each manifest, in order, through a function.
 
         Raises:
@@ -80,9 +78,7 @@ class MetadataFiles:
             key = identity(self._cache, manifest.path, manifest.length)
             found = recall(key, extras)
             if found is None:
-                found = self.decoded(
-                    manifest.path, manifest.length, lambda data: read_manifest(manifest, data, extras)
-                )
+                found = self.decoded(manifest.path, manifest.length, lambda data: read_manifest(manifest, data, extras))
                 remember(key, extras, found)
             return then(found)
 

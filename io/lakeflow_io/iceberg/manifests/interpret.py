@@ -61,7 +61,7 @@ class _Machine:
 
     def _bytes(self, size: int) -> bytes:
         end = self._at + size
-        if not 0 <= size or end > len(self._data):
+        if not size >= 0 or end > len(self._data):
             raise ValueError("a value is longer than its block")
         found, self._at = self._data[self._at : end], end
         return found

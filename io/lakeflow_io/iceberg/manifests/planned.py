@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lakeflow_io.iceberg.manifests.entries import Entries, Extras
-    from lakeflow_io.iceberg.manifests.values import PartitionNames
+    from lakeflow_io.iceberg.manifests.values import Partition, PartitionNames
 
 __all__ = ["DataEntry", "PlannedPieces"]
 
@@ -54,6 +54,7 @@ class PlannedPieces(Sequence[Piece]):
         self._names = names
         self._chunks = extras.sizes
         self._partitions = [PartitionColumns.of(part, names.specs.get(part.manifest.spec_id)) for part in parts]
+        self._named: list[list[Partition] | None] = [None] * len(parts)
         self._first = np.cumsum([0, *(part.count for part in parts)])
         numbers = ["chunk:all", *(f"chunk:{what}:{each}" for each in extras.sizes for what in ("start", "size"))]
         kinds = {"path": pa.string(), "splits": pa.list_(pa.int64()), "first_row_id": pa.int64()}
@@ -80,6 +81,9 @@ class PlannedPieces(Sequence[Piece]):
         for start in range(0, len(self), _BATCH):
             yield from self._made(self._order[start : start + _BATCH])
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_named": [None] * len(self._named)}
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and len(self) == len(other) and all(map(_same, self, other))
 
@@ -98,27 +102,33 @@ class PlannedPieces(Sequence[Piece]):
         for start in range(0, len(self), _BATCH):
             rows = self._order[start : start + _BATCH]
             columns = [self._take(name, rows) for name in ("path", "sequence", "first_row_id")]
-            for row, path, sequence, first_row in zip(rows.tolist(), *columns, strict=True):
-                yield DataEntry(path, *self._partition(row), sequence, first_row)
+            for partition, path, sequence, first_row in zip(self._named_rows(rows), *columns, strict=True):
+                yield DataEntry(path, partition.spec_id, partition.values, sequence, first_row)
 
     def _take(self, name: str, rows: NDArray[np.int64]) -> list[Any]:
         return self._columns[name].take(pa.array(rows)).to_pylist()
 
-    def _partition(self, row: int) -> tuple[int, tuple[Any, ...]]:
-        part = int(np.searchsorted(self._first, row, "right")) - 1
-        found = self._partitions[part]
-        return found.spec_id, found.row(row - int(self._first[part]))
+    def _named_rows(self, rows: NDArray[np.int64]) -> Iterator[Partition]:
+        """Each file's partition; a manifest's are worked out together, when one is asked for."""
+        parts = np.searchsorted(self._first, rows, "right") - 1
+        for part, row in zip(parts.tolist(), (rows - self._first[parts]).tolist(), strict=True):
+            named = self._named[part]
+            if named is None:
+                named = self._named[part] = self._partitions[part].partitions(self._names)
+            yield named[row]
 
     def _made(self, rows: NDArray[np.int64]) -> list[Piece]:
         columns = (self._take(name, rows) for name in ("path", "size", "rows", "splits"))
         pieces = []
-        for number, path, size, count, splits, chunks in zip(rows.tolist(), *columns, self._guesses(rows), strict=True):
-            partition, key, constants = self._names.of(*self._partition(number))
+        for partition, path, size, count, splits, chunks in zip(
+            self._named_rows(rows), *columns, self._guesses(rows), strict=True
+        ):
             known = tuple(sorted(splits or ()))
             pieces.append(
                 Piece(
-                    path=path, file_size=size, start=0, end=size, rows=count, partition=partition, splits=known,
-                    partition_key=key, constants=constants, chunks=_placed(known, size, *chunks) if chunks else (),
+                    path=path, file_size=size, start=0, end=size, rows=count, partition=partition.name, splits=known,
+                    partition_key=partition.key, constants=partition.constants,
+                    chunks=_placed(known, size, *chunks) if chunks else (),
                 )
             )  # fmt: skip
         return pieces
@@ -128,14 +138,20 @@ class PlannedPieces(Sequence[Piece]):
         if "chunk:all" not in self._columns:
             return [None] * len(rows)
         columns = [
-            zip([each] * len(rows), self._take(f"chunk:start:{each}", rows), self._take(f"chunk:size:{each}", rows), strict=True)
+            zip(
+                [each] * len(rows),
+                *(self._take(f"chunk:{what}:{each}", rows) for what in ("start", "size")),
+                strict=True,
+            )
             for each in self._chunks
         ]
         found = zip(*columns, strict=True) if columns else [()] * len(rows)
         return list(zip(self._take("chunk:all", rows), found, strict=True))
 
 
-def _placed(splits: tuple[int, ...], file_size: int, total: int | None, chunks: Any) -> tuple[tuple[int, int, int], ...]:
+def _placed(
+    splits: tuple[int, ...], file_size: int, total: int | None, chunks: Any
+) -> tuple[tuple[int, int, int], ...]:
     """As `expected_chunks`: where chunks lie in a file of one row group, if that is possible."""
     if len(splits) != 1 or total is None or splits[0] + total >= file_size:
         return ()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lakeflow_io.iceberg.manifests.wanted import ByKey, Elements, Fields, List, Number, Sizes, Text, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from lakeflow_io.iceberg.manifests.wanted import Wanted
 

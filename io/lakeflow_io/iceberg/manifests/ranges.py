@@ -26,7 +26,7 @@ _WIDTHS = {
     "long": {8: "<i8", 4: "<i4"},
     "float": {4: "<f4"},
     "double": {8: "<f8", 4: "<f4"},
-} | dict.fromkeys(("time", "timestamp", "timestamptz", "timestamp_ns", "timestamptz_ns"), {8: "<i8"})
+} | {name: {8: "<i8"} for name in ("time", "timestamp", "timestamptz", "timestamp_ns", "timestamptz_ns")}
 _TEXTS = ("string", "binary", "fixed")
 # Iceberg type -> the Avro types, with their logical types, whose values are the same.
 _AVRO = {
@@ -114,7 +114,11 @@ def _parts(column: pa.Array) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
 
 
 def _gather(data: NDArray[Any], starts: NDArray[Any], width: int) -> NDArray[Any]:
-    if len(starts) and int(starts[-1]) - int(starts[0]) == (len(starts) - 1) * width and np.all(np.diff(starts) == width):
+    if (
+        len(starts)
+        and int(starts[-1]) - int(starts[0]) == (len(starts) - 1) * width
+        and np.all(np.diff(starts) == width)
+    ):
         return data[starts[0] : starts[-1] + width]  # one behind the other, as they nearly always are
     return data[starts[:, None] + np.arange(width)].reshape(-1) if len(starts) else np.zeros(0, np.uint8)
 

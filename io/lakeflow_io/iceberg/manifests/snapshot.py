@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from lakeflow_io.errors import UnsupportedError
 from lakeflow_io.iceberg.manifests.entries import POSITION_PATH, Extras
 from lakeflow_io.iceberg.manifests.fetch import MetadataFiles
-from lakeflow_io.iceberg.manifests.listing import DELETES, read_manifest_list
+from lakeflow_io.iceberg.manifests.listing import read_manifest_list
 from lakeflow_io.iceberg.manifests.planned import PlannedPieces
 from lakeflow_io.iceberg.manifests.prune import Pruner
 from lakeflow_io.iceberg.manifests.values import PartitionColumns, PartitionNames
@@ -137,11 +137,11 @@ def _deletes(entries: Entries, specs: dict[int, PartitionSpec]) -> Iterator[Dele
             "content_offset", "content_size", f"lower:{POSITION_PATH}", f"upper:{POSITION_PATH}",
         )
     ]  # fmt: skip
-    for index, row in enumerate(zip(*columns, strict=True)):
+    for partition, row in zip(partitions.rows(), zip(*columns, strict=True), strict=True):
         path, content, kind, sequence, rows, size, ids, referenced, offset, length, lower, upper = row
         yield DeleteEntry(
             path=path, content=content, format=kind.decode(errors="replace").upper(),
-            spec_id=partitions.spec_id, partition=partitions.row(index), sequence=sequence, rows=rows, size=size,
+            spec_id=partitions.spec_id, partition=partition, sequence=sequence, rows=rows, size=size,
             equality_ids=tuple(ids or ()), referenced=referenced and referenced.decode(), offset=offset,
             length=length, lower_path=lower, upper_path=upper,
         )  # fmt: skip

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pyarrow as pa
     from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.schema import Schema
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from lakeflow_io.iceberg.manifests.entries import Entries
     from lakeflow_io.iceberg.manifests.program import Slot
 
-__all__ = ["PartitionColumns", "PartitionNames"]
+__all__ = ["Partition", "PartitionColumns", "PartitionNames"]
 
 _DECIMAL = re.compile(r"decimal\((\d+), (\d+)\)")
 
@@ -26,6 +28,8 @@ class PartitionColumns:
     """The partition values of one manifest's files."""
 
     spec_id: int
+    count: int
+    """Files."""
     _arrays: tuple[pa.Array | None, ...]
     """In the order of the spec's fields; None where all is null."""
     _slots: tuple[Slot | None, ...]
@@ -35,30 +39,76 @@ class PartitionColumns:
         """Those of some entries. A spec that the table doesn't know has no values."""
         names = [f"partition:{part.field_id}" for part in (spec.fields if spec else ())]
         arrays = tuple(entries.arrays.get(name) for name in names)
-        return cls(entries.manifest.spec_id, arrays, tuple(entries.slots.get(name) for name in names))
+        return cls(entries.manifest.spec_id, entries.count, arrays, tuple(entries.slots.get(name) for name in names))
 
-    def row(self, index: int) -> tuple[Any, ...]:
-        """One file's values, as pyiceberg has them: dates and times are numbers."""
-        return tuple(
-            None if array is None else _converted(array[index].as_py(), slot)
-            for array, slot in zip(self._arrays, self._slots, strict=True)
-        )
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Each file's values, as pyiceberg has them: dates and times are numbers."""
+        if not self._arrays:
+            return [()] * self.count
+        return list(zip(*(self._column(i) for i in range(len(self._arrays))), strict=True))
+
+    def partitions(self, names: PartitionNames) -> list[Partition]:
+        """Each file's partition."""
+        keys = [
+            # Floats that are equal may differ: 0.0 and -0.0; and NaN is unequal to itself.
+            [repr(value) for value in self._column(i)] if _is_float(slot) else self._column(i)
+            for i, slot in enumerate(self._slots)
+        ]
+        texts = zip(*keys, strict=True) if keys else [()] * self.count
+        known: dict[tuple[Any, ...], Partition] = {}
+        found = []
+        for key, values in zip(texts, self.rows(), strict=True):
+            partition = known.get(key)
+            if partition is None:
+                partition = known[key] = names.of(self.spec_id, values)
+            found.append(partition)
+        return found
+
+    def _column(self, index: int) -> list[Any]:
+        array, slot = self._arrays[index], self._slots[index]
+        if array is None or slot is None:
+            return [None] * self.count
+        convert = _conversion(slot)
+        values = array.to_pylist()
+        return values if convert is None else [None if value is None else convert(value) for value in values]
 
 
-def _converted(value: Any, slot: Slot | None) -> Any:
-    if value is None or slot is None:
-        return value
+def _is_float(slot: Slot | None) -> bool:
+    return slot is not None and slot.type in ("float", "double")
+
+
+def _conversion(slot: Slot) -> Callable[[Any], Any] | None:
+    """From what is in the column; None where that is the value itself."""
     if slot.type == "string":
-        return value.decode()
+        return bytes.decode
     if slot.type == "boolean":
-        return bool(value)
+        return bool
     if slot.logical == "uuid":
-        return UUID(bytes=value)
+        return lambda value: UUID(bytes=value)
     decimal = _DECIMAL.fullmatch(slot.logical)
     if decimal:
-        unscaled = int.from_bytes(value, "big", signed=True)
-        return Decimal((int(unscaled < 0), tuple(map(int, str(abs(unscaled)))), -int(decimal[2])))
-    return value
+        exponent = -int(decimal[2])
+        return lambda value: _decimal(int.from_bytes(value, "big", signed=True), exponent)
+    return None
+
+
+def _decimal(unscaled: int, exponent: int) -> Decimal:
+    # Not by arithmetic, which rounds.
+    return Decimal((int(unscaled < 0), tuple(map(int, str(abs(unscaled)))), exponent))
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One partition of a table."""
+
+    spec_id: int
+    values: tuple[Any, ...]
+    name: str
+    """For people."""
+    key: str
+    """Exactly."""
+    constants: tuple[tuple[int, Any], ...]
+    """Values, by field id, of the columns that it is made of."""
 
 
 @dataclass(slots=True)
@@ -67,18 +117,18 @@ class PartitionNames:
 
     specs: dict[int, PartitionSpec]
     schema: Schema
-    _known: dict[tuple[int, str], tuple[str, str, tuple[tuple[int, Any], ...]]] = field(default_factory=dict)
+    _known: dict[str, Partition] = field(default_factory=dict)
 
-    def of(self, spec_id: int, values: tuple[Any, ...]) -> tuple[str, str, tuple[tuple[int, Any], ...]]:
-        """A partition's name for people, its exact key, and the values of the columns that it is made of."""
-        text = repr(list(values))
-        known = self._known.get((spec_id, text))
+    def of(self, spec_id: int, values: tuple[Any, ...]) -> Partition:
+        """The partition with these values of a spec's fields."""
+        key = f"{spec_id}:{list(values)!r}"
+        known = self._known.get(key)
         if known is None:
             from pyiceberg.typedef import Record
 
             spec = self.specs[spec_id]
-            known = spec.partition_to_path(Record(*values), self.schema), f"{spec_id}:{text}", _identities(spec, values)
-            self._known[spec_id, text] = known
+            name = spec.partition_to_path(Record(*values), self.schema)
+            known = self._known[key] = Partition(spec_id, values, name, key, _identities(spec, values))
         return known
 
 
