@@ -5,7 +5,6 @@ All have field ids and were made from fixed seeds, so that two machines read the
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -17,22 +16,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.home import home
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.workloads import Scale
 
-__all__ = ["dataset", "home"]
+__all__ = ["dataset"]
 
 _VERSION = 1
 """Part of the folder's name: a change of what is made here makes it again."""
 _WORDS = 5000
-
-
-def home() -> Path:
-    """Where data is kept: `$LAKEFLOW_BENCH_HOME`, by default `lakeflow/benchmarks` in the user's cache folder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("LAKEFLOW_BENCH_HOME") or cache / "lakeflow" / "benchmarks")
 
 
 def dataset(name: str, scale: Scale) -> Path:

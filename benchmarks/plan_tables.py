@@ -15,8 +15,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.data import home
-from benchmarks.tables import CATALOG
+from benchmarks.home import home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +24,9 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
 
-__all__ = ["FIRST_DAY", "catalog_properties", "plan_table"]
+__all__ = ["CATALOG", "TABLE", "catalog_properties", "plan_table"]
 
+CATALOG, TABLE = "lakeflow", "bench.planned"
 _VERSION = 1
 """Part of the folder's name: a change of what is made here makes it again."""
 REGIONS, DAYS = 20, 365
@@ -77,7 +77,7 @@ def _make(folder: Path, files: int) -> None:
     )
     catalog = load_catalog(CATALOG, **catalog_properties(folder))
     catalog.create_namespace("bench")
-    table = catalog.create_table("bench.planned", schema, partition_spec=spec)
+    table = catalog.create_table(TABLE, schema, partition_spec=spec)
     _commit(table, folder, files)
 
 
@@ -89,21 +89,17 @@ def _commit(table: Table, folder: Path, files: int) -> None:
     snapshot_id, sequence = 1_000_000_007, 1
     manifests = []
     for path, length, count, days in _manifests(table, folder, files, snapshot_id):
+        bounds = [(b"region-00", b"region-%02d" % (REGIONS - 1)), tuple(struct.pack("<i", day) for day in days)]
         summaries = [
-            PartitionFieldSummary.from_args(
-                contains_null=False, contains_nan=False, lower_bound=b"region-00", upper_bound=b"region-%02d" % (REGIONS - 1)
-            ),
-            PartitionFieldSummary.from_args(
-                contains_null=False, contains_nan=False,
-                lower_bound=struct.pack("<i", days[0]), upper_bound=struct.pack("<i", days[1]),
-            ),
-        ]  # fmt: skip
+            PartitionFieldSummary.from_args(contains_null=False, contains_nan=False, lower_bound=low, upper_bound=high)
+            for low, high in bounds
+        ]
         manifests.append(
             ManifestFile.from_args(
-                manifest_path=f"file://{path}", manifest_length=length, partition_spec_id=0, content=ManifestContent.DATA,
-                sequence_number=sequence, min_sequence_number=sequence, added_snapshot_id=snapshot_id,
-                added_files_count=count, existing_files_count=0, deleted_files_count=0, added_rows_count=count * 1000,
-                existing_rows_count=0, deleted_rows_count=0, partitions=summaries,
+                manifest_path=f"file://{path}", manifest_length=length, partition_spec_id=0,
+                content=ManifestContent.DATA, sequence_number=sequence, min_sequence_number=sequence,
+                added_snapshot_id=snapshot_id, added_files_count=count, existing_files_count=0, deleted_files_count=0,
+                added_rows_count=count * 1000, existing_rows_count=0, deleted_rows_count=0, partitions=summaries,
             )
         )  # fmt: skip
     where = f"file://{folder}/metadata/snap-{snapshot_id}.avro"
@@ -129,7 +125,7 @@ def _manifests(
     """Write manifests; path, bytes, files and the range of days of each."""
     (folder / "metadata").mkdir(exist_ok=True)
     header = _header(table.schema(), table.spec(), folder, table)
-    sync, luck = header[-16:], random.Random(7)
+    sync, luck = header[-16:], random.Random(7)  # noqa: S311  (sizes and names)
     for number, first in enumerate(range(0, files, _MANIFEST_FILES)):
         path, last = folder / "metadata" / f"manifest-{number:05d}.avro", min(first + _MANIFEST_FILES, files)
         with path.open("wb") as file:

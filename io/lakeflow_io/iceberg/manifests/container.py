@@ -102,7 +102,7 @@ def open_container(uri: str, data: memoryview) -> Container:
 
 
 def _header(data: memoryview, at: int) -> tuple[dict[str, bytes], int]:
-    found = {}
+    found: dict[str, bytes] = {}
     while True:
         count, at = long_at(data, at)
         if count == 0:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from lakeflow_io.iceberg.manifests.listing import ManifestFile
     from lakeflow_io.iceberg.manifests.program import Slot
+    from lakeflow_io.iceberg.manifests.wanted import Wanted
 
 __all__ = ["Entries", "Extras", "read_manifest"]
 
@@ -132,7 +133,7 @@ def _inherited(entries: Entries, status: NDArray[np.int64]) -> Entries:
 
 
 def _wanted(bounds: tuple[int, ...], extras: Extras) -> Fields:
-    file = [
+    file: list[tuple[int, Wanted]] = [
         (134, Number("content", 1)), (100, Text("path")), (101, Text("format")), (102, Fields(rest="partition")),
         (103, Number("rows")), (104, Number("size")), (132, List("splits")), (140, Number("sort_order", 4)),
         (135, List("equality_ids")), (142, Number("first_row_id")), (143, Text("referenced")),

@@ -70,8 +70,8 @@ def read_manifest_list(uri: str, data: memoryview, partition_fields: int) -> Man
     manifests = [
         ManifestFile(
             path=path,
-            length=columns["length"][i],
-            spec_id=columns["spec_id"][i],
+            length=columns["length"][i] or 0,
+            spec_id=columns["spec_id"][i] or 0,
             content=columns["content"][i] or 0,
             sequence_number=columns["sequence_number"][i] or 0,
             added_snapshot_id=columns["added_snapshot_id"][i],

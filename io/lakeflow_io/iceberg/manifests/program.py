@@ -113,9 +113,13 @@ class _Compiler:
         elif kind == "map":
             if wanted is not None:
                 raise SchemaFault("a wanted field is a map by text")
-            self._loop(MAP, lambda: (self.words.append(SKIP_TEXT), self.value(schema["values"], None, depth + 1)))
+            self._loop(MAP, lambda: self._map_entry(schema, depth))
         elif kind != "null":
             self._primitive(schema, kind, wanted)
+
+    def _map_entry(self, schema: dict[str, Any], depth: int) -> None:
+        self.words.append(SKIP_TEXT)
+        self.value(schema["values"], None, depth + 1)
 
     def _resolve(self, schema: Any) -> tuple[dict[str, Any], str]:
         if isinstance(schema, str):

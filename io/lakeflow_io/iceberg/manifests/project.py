@@ -80,11 +80,17 @@ def _widened(name: str, found: Any) -> BooleanExpression:
 
     Java's reader allows for it likewise (ProjectionUtil.fixInclusiveTimeProjection).
     """
+    at: Any = Reference(name)
     if isinstance(found, LessThanOrEqual) and found.literal.value < 0:
-        return LessThanOrEqual(Reference(name), found.literal.value + 1)
-    if isinstance(found, EqualTo) and found.literal.value < 0:
-        return In(Reference(name), {found.literal.value, found.literal.value + 1})
+        return _made(LessThanOrEqual, at, found.literal.value + 1)
+    values = {found.literal.value} if isinstance(found, EqualTo) else set()
     if isinstance(found, In):
         values = {literal.value for literal in found.literals}
-        return In(Reference(name), values | {value + 1 for value in values if value < 0})
+    if not any(value < 0 for value in values):
+        return found
+    return _made(In, at, values | {value + 1 for value in values if value < 0})
+
+
+def _made(predicate: Any, term: Any, literal: Any) -> BooleanExpression:
+    found: BooleanExpression = predicate(term, literal)
     return found
