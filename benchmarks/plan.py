@@ -63,17 +63,15 @@ def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _print(name: str, planners: dict[str, dict[str, Any]]) -> None:
+    heads = ("cold s", "x ours", "CPU s", "warm s", "x ours", "B a file", "each s", "found")
+    print(f"\n{name:28}" + "".join(f"{head:>10}" for head in heads))
     ours = planners["lakeflow"]
-    print(
-        f"\n{name:28}{'cold s':>9}{'x ours':>8}{'CPU s':>8}{'warm s':>9}{'x ours':>8}{'B a file':>10}{'each s':>8}{'found':>9}"
-    )
     for planner, row in planners.items():
         if "error" in row or "error" in ours:
-            print(f"  {planner:26}{row.get('error', '')}")
+            print(f"  {planner:26}  {row.get('error', '')}")
             continue
-        print(
-            f"  {planner:26}{row['cold_s']:>9.3f}{row['cold_s'] / ours['cold_s']:>8.1f}{row['cold_cpu_s']:>8.2f}"
-            f"{row['warm_s']:>9.3f}{row['warm_s'] / ours['warm_s']:>8.1f}{row['peak_bytes_per_file']:>10,}"
-            f"{row['each_s']:>8.2f}{row['found']:>9,}"
-        )
+        cold, warm = row["cold_s"] / ours["cold_s"], row["warm_s"] / ours["warm_s"]
+        cells = f"{row['cold_s']:>10.3f}{cold:>10.1f}{row['cold_cpu_s']:>10.2f}{row['warm_s']:>10.3f}{warm:>10.1f}"
+        rest = f"{row['peak_bytes_per_file']:>10,.0f}{row['each_s']:>10.2f}{row['found']:>10,.0f}"
+        print(f"  {planner:26}{cells}{rest}")
     sys.stdout.flush()
