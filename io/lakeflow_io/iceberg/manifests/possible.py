@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.expressions.visitors import BoundBooleanExpressionVisitor, visit
-from pyiceberg.types import BinaryType, FixedType, StringType
+from pyiceberg.types import BinaryType, DoubleType, FixedType, FloatType, StringType
 
 from lakeflow_io.iceberg.comparable import comparable
 
@@ -103,7 +103,8 @@ class _Visitor(BoundBooleanExpressionVisitor["Mask"]):
         column, kind = self._column(term)
         values = [comparable(literal, kind) for literal in literals]
         rest = column.nulls | column.nans
-        if None in values or isinstance(kind, StringType | BinaryType | FixedType):
+        # Sets tell -0.0 from 0.0, which bounds don't.
+        if None in values or isinstance(kind, StringType | BinaryType | FixedType | FloatType | DoubleType):
             return rest | column.values
         same = _number_rule(column, values[0], "!=") if values else self._all()
         for value in values[1:_MOST_TEXTS]:

@@ -10,11 +10,41 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
+from pyiceberg.conversions import to_bytes
+from pyiceberg.manifest import (
+    DataFile,
+    DataFileContent,
+    FileFormat,
+    ManifestEntry,
+    ManifestEntryStatus,
+    write_manifest,
+    write_manifest_list,
+)
+from pyiceberg.schema import Schema
+from pyiceberg.typedef import Record
+from pyiceberg.types import (
+    BinaryType,
+    BooleanType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    NestedField,
+    StringType,
+    TimestampType,
+)
 
+from lakeflow_io.iceberg.file_io import TransportFileIO
 from lakeflow_io.iceberg.manifests import columns
+from lakeflow_io.iceberg.manifests.entries import Extras
+from lakeflow_io.iceberg.manifests.snapshot import Plan, plan_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pyiceberg.partitioning import PartitionField, PartitionSpec
 
 SYNC = bytes(range(16))
 
@@ -131,3 +161,116 @@ def decode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
     return lambda data, wanted, required=(): columns.decode_avro(
         "memory://t/m.avro", memoryview(data), wanted, required
     )
+
+
+SCHEMA = Schema(
+    NestedField(1, "i", LongType()),
+    NestedField(2, "f", DoubleType()),
+    NestedField(3, "s", StringType()),
+    NestedField(4, "d", DateType()),
+    NestedField(5, "ts", TimestampType()),
+    NestedField(6, "dec", DecimalType(9, 2)),
+    NestedField(7, "b", BooleanType()),
+    NestedField(8, "n", IntegerType()),
+    NestedField(9, "bin", BinaryType()),
+    NestedField(10, "f4", FloatType()),
+)
+_CUT = 4
+"""Characters of text in a bound."""
+
+
+@dataclass
+class MadeTable:
+    """A table of manifests, whose files' rows are in memory: rows are dicts of values as Iceberg has them."""
+
+    specs: dict[int, PartitionSpec]
+    schema: Schema = SCHEMA
+    files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    entries: dict[int, list[ManifestEntry]] = field(default_factory=dict)
+    io: TransportFileIO = field(default_factory=lambda: TransportFileIO({}))
+
+    def add(self, spec_id: int, rows: list[dict[str, Any]], left_out: frozenset[str] = frozenset()) -> None:
+        """A file for each partition that the rows are in; without some statistics."""
+        spec, partitions = self.specs[spec_id], {}
+        for row in rows:
+            values = tuple(self._transformed(part, row) for part in spec.fields)
+            partitions.setdefault(repr(values), (values, []))[1].append(row)
+        for values, some in partitions.values():
+            path = f"memory://made/data-{len(self.files):04d}.parquet"
+            self.files[path] = some
+            statistics = {name: each for name, each in self._statistics(some).items() if name not in left_out}
+            file = DataFile.from_args(
+                content=DataFileContent.DATA, file_path=path, file_format=FileFormat.PARQUET, partition=Record(*values),
+                record_count=len(some), file_size_in_bytes=1000, split_offsets=[4], **statistics,
+            )  # fmt: skip
+            self.add_entry(spec_id, file)
+
+    def add_entry(self, spec_id: int, file: DataFile, status: Any = ManifestEntryStatus.ADDED) -> None:
+        """An entry of any file."""
+        number = None if status == ManifestEntryStatus.ADDED else 1
+        entry = ManifestEntry.from_args(
+            status=status, snapshot_id=5, sequence_number=number, file_sequence_number=number, data_file=file
+        )
+        self.entries.setdefault(spec_id, []).append(entry)
+
+    def _transformed(self, part: PartitionField, row: dict[str, Any]) -> Any:
+        source = self.schema.find_field(part.source_id)
+        return part.transform.transform(source.field_type)(row[source.name])
+
+    def _statistics(self, rows: list[dict[str, Any]]) -> dict[str, dict[int, Any]]:
+        found: dict[str, dict[int, Any]] = {
+            name: {} for name in ("value_counts", "null_value_counts", "nan_value_counts", "lower_bounds", "upper_bounds")
+        }  # fmt: skip
+        for column in self.schema.fields:
+            values = [row[column.name] for row in rows]
+            there = [value for value in values if value is not None and value == value]
+            found["value_counts"][column.field_id] = len(values)
+            found["null_value_counts"][column.field_id] = values.count(None)
+            if isinstance(column.field_type, DoubleType | FloatType):
+                nans = sum(1 for value in values if value is not None and value != value)
+                found["nan_value_counts"][column.field_id] = nans
+            if there:
+                low, high = _bounds(there)
+                found["lower_bounds"][column.field_id] = to_bytes(column.field_type, low)
+                if high is not None:
+                    found["upper_bounds"][column.field_id] = to_bytes(column.field_type, high)
+        return found
+
+    def commit(self, version: Any = 2) -> str:
+        """Write manifests and their list; the list's URI."""
+        manifests = []
+        for spec_id, some in self.entries.items():
+            output = self.io.new_output(f"memory://made/manifest-{spec_id}.avro")
+            with write_manifest(version, self.specs[spec_id], self.schema, output, 5, "gzip") as writer:
+                for entry in some:
+                    writer.add_entry(entry)
+            manifests.append(writer.to_manifest_file())
+        uri = "memory://made/list.avro"
+        with write_manifest_list(version, self.io.new_output(uri), 5, 4, 9, "gzip") as lists:
+            lists.add_manifests(manifests)
+        return uri
+
+    def plan(self, predicate: Any = None, extras: Extras = Extras()) -> Plan:
+        """Write it all and plan."""
+        return plan_snapshot(
+            self.commit(), {}, source="t@5", schema=self.schema, columns=self.schema, predicate=predicate,
+            specs=self.specs, extras=extras,
+        )  # fmt: skip
+
+
+def _bounds(values: list[Any]) -> tuple[Any, Any]:
+    """As writers cut them: a lower bound is a beginning, an upper one is not below."""
+    low, high = min(values), max(values)
+    if isinstance(high, float) and low == 0.0:
+        low = -0.0  # as the specification has it
+    if isinstance(high, str | bytes) and len(high) > _CUT:
+        last = high[_CUT - 1]
+        cut: Any = (high[: _CUT - 1] + chr(ord(last) + 1)) if isinstance(last, str) else None
+        return low[:_CUT], cut
+    return (low[:_CUT] if isinstance(low, str | bytes) else low), high
+
+
+@pytest.fixture(scope="session")
+def made_table() -> type[MadeTable]:
+    """A maker of tables whose rows are known."""
+    return MadeTable
