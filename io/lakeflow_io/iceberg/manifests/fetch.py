@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lakeflow_io.iceberg.manifests import remembered
 from lakeflow_io.iceberg.manifests.entries import read_manifest
-from lakeflow_io.iceberg.manifests.remembered import identity, recall, remember
 from lakeflow_io.storage import open_transport
 from lakeflow_io.storage.immutable import ImmutableCache
 
@@ -75,11 +75,11 @@ class MetadataFiles:
         """
 
         def one(manifest: ManifestFile) -> T:
-            key = identity(self._cache, manifest.path, manifest.length)
-            found = recall(key, extras)
+            key = remembered.identity(self._cache, manifest.path, manifest.length)
+            found = remembered.decoded.recall(key, extras)
             if found is None:
                 found = self.decoded(manifest.path, manifest.length, lambda data: read_manifest(manifest, data, extras))
-                remember(key, extras, found)
+                remembered.decoded.keep(key, extras, found)
             return then(found)
 
         if len(manifests) <= 1:

@@ -11,14 +11,47 @@ if TYPE_CHECKING:
     from lakeflow_io.iceberg.manifests.entries import Entries, Extras
     from lakeflow_io.storage.immutable import ImmutableCache
 
-__all__ = ["identity", "recall", "remember"]
+__all__ = ["Remembered", "decoded", "identity"]
 
 # A million files without column bounds.
 _LIMIT_BYTES = 256 * 2**20
 
-_kept: OrderedDict[bytes, tuple[Extras, Entries, int]] = OrderedDict()
-_lock = Lock()
-_bytes = 0
+
+class Remembered:
+    """Decoded manifests, those used last.
+
+    Args:
+        limit: Bytes.
+    """
+
+    def __init__(self, limit: int = _LIMIT_BYTES) -> None:
+        self._limit, self._bytes = limit, 0
+        self._kept: OrderedDict[bytes, tuple[Extras, Entries, int]] = OrderedDict()
+        self._lock = Lock()
+
+    def recall(self, key: bytes | None, extras: Extras) -> Entries | None:
+        """What was decoded of a manifest, if all that is wanted was."""
+        with self._lock:
+            found = self._kept.get(key) if key is not None else None
+            if key is None or found is None or not found[0].covers(extras):
+                return None
+            self._kept.move_to_end(key)
+            return found[1]
+
+    def keep(self, key: bytes | None, extras: Extras, entries: Entries) -> None:
+        """Remember what was decoded."""
+        if key is None:
+            return
+        size = entries.nbytes
+        with self._lock:
+            self._bytes += size - self._kept.pop(key, (None, None, 0))[2]
+            self._kept[key] = extras, entries, size
+            while self._bytes > self._limit:
+                self._bytes -= self._kept.popitem(last=False)[1][2]
+
+
+decoded = Remembered()
+"""This process's."""
 
 
 def identity(cache: ImmutableCache, uri: str, size: int) -> bytes | None:
@@ -34,26 +67,3 @@ def identity(cache: ImmutableCache, uri: str, size: int) -> bytes | None:
             return None
         return f"{uri}\0{size}\0{found.st_size}\0{found.st_mtime_ns}\0{found.st_ino}".encode()
     return cache.identity(uri, size)
-
-
-def recall(key: bytes | None, extras: Extras) -> Entries | None:
-    """What was decoded of a manifest, if all that is wanted was."""
-    with _lock:
-        found = _kept.get(key) if key is not None else None
-        if key is None or found is None or not found[0].covers(extras):
-            return None
-        _kept.move_to_end(key)
-        return found[1]
-
-
-def remember(key: bytes | None, extras: Extras, entries: Entries) -> None:
-    """Keep what was decoded."""
-    global _bytes  # noqa: PLW0603  (the process's)
-    if key is None:
-        return
-    size = entries.nbytes
-    with _lock:
-        _bytes += size - _kept.pop(key, (None, None, 0))[2]
-        _kept[key] = extras, entries, size
-        while _bytes > _LIMIT_BYTES:
-            _bytes -= _kept.popitem(last=False)[1][2]

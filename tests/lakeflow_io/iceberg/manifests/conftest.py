@@ -188,6 +188,10 @@ class MadeTable:
     files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     entries: dict[int, list[ManifestEntry]] = field(default_factory=dict)
     io: TransportFileIO = field(default_factory=lambda: TransportFileIO({}))
+    folder: str = "memory://made"
+    store: dict[str, str] = field(default_factory=dict)
+    uri: str = ""
+    """Of the list, once it is written for good."""
 
     def add(self, spec_id: int, rows: list[dict[str, Any]], left_out: frozenset[str] = frozenset()) -> None:
         """A file for each partition that the rows are in; without some statistics."""
@@ -196,7 +200,7 @@ class MadeTable:
             values = tuple(self._transformed(part, row) for part in spec.fields)
             partitions.setdefault(repr(values), (values, []))[1].append(row)
         for values, some in partitions.values():
-            path = f"memory://made/data-{len(self.files):04d}.parquet"
+            path = f"{self.folder}/data-{len(self.files):04d}.parquet"
             self.files[path] = some
             statistics = {name: each for name, each in self._statistics(some).items() if name not in left_out}
             file = DataFile.from_args(
@@ -240,20 +244,20 @@ class MadeTable:
         """Write manifests and their list; the list's URI."""
         manifests = []
         for spec_id, some in self.entries.items():
-            output = self.io.new_output(f"memory://made/manifest-{spec_id}.avro")
+            output = self.io.new_output(f"{self.folder}/manifest-{spec_id}.avro")
             with write_manifest(version, self.specs[spec_id], self.schema, output, 5, "gzip") as writer:
                 for entry in some:
                     writer.add_entry(entry)
             manifests.append(writer.to_manifest_file())
-        uri = "memory://made/list.avro"
+        uri = f"{self.folder}/list.avro"
         with write_manifest_list(version, self.io.new_output(uri), 5, 4, 9, "gzip") as lists:
             lists.add_manifests(manifests)
         return uri
 
     def plan(self, predicate: Any = None, extras: Extras = Extras()) -> Plan:
-        """Write it all and plan."""
+        """Write it all, unless that is done, and plan."""
         return plan_snapshot(
-            self.commit(), {}, source="t@5", schema=self.schema, columns=self.schema, predicate=predicate,
+            self.uri or self.commit(), self.store, source="t@5", schema=self.schema, columns=self.schema, predicate=predicate,
             specs=self.specs, extras=extras,
         )  # fmt: skip
 

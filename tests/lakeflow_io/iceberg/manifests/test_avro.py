@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 from lakeflow_io.iceberg.manifests import binding, columns
-from lakeflow_io.iceberg.manifests.wanted import ByKey, Fields, List, Number, Sizes, Text, Value
+from lakeflow_io.iceberg.manifests.wanted import ByKey, Fields, List, Number, Sizes, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

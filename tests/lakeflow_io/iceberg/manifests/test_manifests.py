@@ -18,13 +18,13 @@ from pyiceberg.manifest import (
     ManifestContent,
     ManifestEntry,
     ManifestEntryStatus,
+    PartitionFieldSummary,
     data_file_with_partition,
     manifest_entry_schema_with_data_file,
     write_manifest,
     write_manifest_list,
 )
 from pyiceberg.manifest import ManifestFile as IcebergManifest
-from pyiceberg.manifest import PartitionFieldSummary
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.transforms import IdentityTransform
@@ -173,9 +173,9 @@ def check(found: Entries, expected: list[ManifestEntry]) -> None:
 def test_every_field_is_what_pyiceberg_reads(way: str, version: int, some: list[ManifestEntry]) -> None:
     """Live entries, with what they inherit: numbers, texts, lists, statistics, partition values of every type."""
     for each in some if version == 1 else ():
-        each.data_file._data[0] = DataFileContent.DATA  # noqa: SLF001  (version 1 has no other)
+        each.data_file._data[0] = DataFileContent.DATA
     for each in some if version == 1 else ():
-        each.data_file._data[14] = None  # noqa: SLF001  (nor equality ids)
+        each.data_file._data[14] = None
         each.sequence_number = each.file_sequence_number = None
     data = written(version, some)
     expected = iceberg_manifest(version).fetch_manifest_entry(IO)
@@ -313,7 +313,7 @@ def values(array: Any, rows: int) -> list[Any]:
 
 
 def test_the_oracle_reads_version_3() -> None:
-    """pyiceberg's schema of version 3 is the one that these tests write with."""
+    """Pyiceberg's schema of version 3 is the one that these tests write with."""
     version_3([{"file_path": "a", "record_count": 1}])
     with AvroFile[ManifestEntry](
         IO.new_input("memory://manifests/one.avro"), MANIFEST_ENTRY_SCHEMAS[3], {-1: ManifestEntry, 2: DataFile}, {}
