@@ -37,7 +37,7 @@ def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Reads tables from object storage: beside peers, with faults, under budgets, or from memory; or plans them.",
+        description="Plans and reads tables in object storage: beside peers, with faults, under budgets.",
         argument_default=argparse.SUPPRESS,
     )
     parser.add_argument("benchmark", nargs="?", default="read", choices=list(_OPTIONS), help="default: read")
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--workloads", type=_names(WORKLOADS), metavar="A,B", help="read: default: all; faults: one")
     parser.add_argument("--contenders", type=_names(CONTENDERS), metavar="A,B", help="read: default: all")
     parser.add_argument(
-        "--runs", type=_at_least(1), help="read, decode, plan: counted runs of each (default: 5; plan: 3)"
+        "--runs", type=_at_least(1), help="read, decode, plan: counted runs of each (default: 5, plan 3)"
     )
     parser.add_argument("--files", type=_counts, metavar="N,M", help="plan: files of the tables (50000,500000)")
     parser.add_argument("--warm-ups", type=_at_least(0), help="read: runs before them, not counted (default: 1)")

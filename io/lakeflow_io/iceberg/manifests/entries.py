@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lakeflow_io.iceberg.manifests.program import Slot
     from lakeflow_io.iceberg.manifests.wanted import Wanted
 
-__all__ = ["Entries", "Extras", "read_manifest"]
+__all__ = ["POSITION_PATH", "Entries", "Extras", "read_manifest", "wanted_of_entries"]
 
 _ADDED, _DELETED = 1, 2
 _CONTENTS = 3
@@ -94,7 +94,7 @@ def read_manifest(manifest: ManifestFile, data: memoryview, extras: Extras) -> E
     if len(data) < manifest.length:
         raise damaged(uri, f"it has {len(data)} bytes rather than {manifest.length}")
     bounds = sorted(extras.bounds | ({POSITION_PATH} if manifest.content == DELETES else set()))
-    found = decode_avro(uri, data, _wanted(tuple(bounds), extras), _REQUIRED)
+    found = decode_avro(uri, data, wanted_of_entries(tuple(bounds), extras), _REQUIRED)
     entries = Entries(manifest, found.rows, found.arrays, found.slots)
     if not found.rows:
         return entries
@@ -132,7 +132,8 @@ def _inherited(entries: Entries, status: NDArray[np.int64]) -> Entries:
     return replace(entries, arrays=arrays)
 
 
-def _wanted(bounds: tuple[int, ...], extras: Extras) -> Fields:
+def wanted_of_entries(bounds: tuple[int, ...], extras: Extras) -> Fields:
+    """What of entries becomes columns: https://iceberg.apache.org/spec/#manifests."""
     file: list[tuple[int, Wanted]] = [
         (134, Number("content", 1)), (100, Text("path")), (101, Text("format")), (102, Fields(rest="partition")),
         (103, Number("rows")), (104, Number("size")), (132, List("splits")), (140, Number("sort_order", 4)),

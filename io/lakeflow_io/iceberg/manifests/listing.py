@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from lakeflow_io.iceberg.manifests.columns import Columns
 
-__all__ = ["ManifestFile", "ManifestList", "read_manifest_list"]
+__all__ = ["DELETES", "ManifestFile", "ManifestList", "read_manifest_list", "wanted_of_manifests"]
 
 DELETES = 1
 """The content of manifests of delete files."""
@@ -61,7 +61,7 @@ def read_manifest_list(uri: str, data: memoryview, partition_fields: int) -> Man
     Raises:
         CorruptFileError: it is damaged; names it.
     """
-    found = decode_avro(uri, data, _wanted(partition_fields), ("path", "length", "spec_id"))
+    found = decode_avro(uri, data, wanted_of_manifests(partition_fields), ("path", "length", "spec_id"))
     try:
         paths = [path.decode() for path in found.arrays["path"].to_pylist()] if found.rows else []
     except UnicodeDecodeError as error:
@@ -94,7 +94,8 @@ _PATH, _PARTITIONS = 500, 507
 _SUMMARY = ((509, Number("null")), (518, Number("nan")), (510, Text("lower")), (511, Text("upper")))
 
 
-def _wanted(partition_fields: int) -> Fields:
+def wanted_of_manifests(partition_fields: int) -> Fields:
+    """What of a list's records becomes columns."""
     numbers = ((number, Number(name)) for name, number in _NUMBERS.items())
     return Fields(((_PATH, Text("path")), (_PARTITIONS, Elements(_SUMMARY, partition_fields)), *numbers))
 

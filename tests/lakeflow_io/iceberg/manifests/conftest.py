@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 import zlib
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ def text(data: bytes) -> bytes:
     return long(len(data)) + data
 
 
-def encoded(schema: Any, value: Any) -> bytes:
+def encoded(schema: Any, value: Any) -> bytes:  # noqa: C901  (a type a step)
     """A value in Avro's binary form; of a union `(branch, value)`, of a map a dict, of a record a list of fields."""
     if isinstance(schema, list):
         return long(value[0]) + encoded(schema[value[0]], value[1])
@@ -223,15 +224,16 @@ class MadeTable:
 
     def _statistics(self, rows: list[dict[str, Any]]) -> dict[str, dict[int, Any]]:
         found: dict[str, dict[int, Any]] = {
-            name: {} for name in ("value_counts", "null_value_counts", "nan_value_counts", "lower_bounds", "upper_bounds")
-        }  # fmt: skip
+            name: {}
+            for name in ("value_counts", "null_value_counts", "nan_value_counts", "lower_bounds", "upper_bounds")
+        }
         for column in self.schema.fields:
             values = [row[column.name] for row in rows]
-            there = [value for value in values if value is not None and value == value]
+            there = [value for value in values if value is not None and not _is_nan(value)]
             found["value_counts"][column.field_id] = len(values)
             found["null_value_counts"][column.field_id] = values.count(None)
             if isinstance(column.field_type, DoubleType | FloatType):
-                nans = sum(1 for value in values if value is not None and value != value)
+                nans = sum(1 for value in values if _is_nan(value))
                 found["nan_value_counts"][column.field_id] = nans
             if there:
                 low, high = _bounds(there)
@@ -254,12 +256,16 @@ class MadeTable:
             lists.add_manifests(manifests)
         return uri
 
-    def plan(self, predicate: Any = None, extras: Extras = Extras()) -> Plan:
+    def plan(self, predicate: Any = None) -> Plan:
         """Write it all, unless that is done, and plan."""
         return plan_snapshot(
-            self.uri or self.commit(), self.store, source="t@5", schema=self.schema, columns=self.schema, predicate=predicate,
-            specs=self.specs, extras=extras,
+            self.uri or self.commit(), self.store, source="t@5", schema=self.schema, columns=self.schema,
+            predicate=predicate, specs=self.specs, extras=Extras(),
         )  # fmt: skip
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _bounds(values: list[Any]) -> tuple[Any, Any]:

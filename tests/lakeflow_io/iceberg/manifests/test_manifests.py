@@ -281,9 +281,10 @@ def test_a_manifest_list_is_what_pyiceberg_reads(version: Any, decode: Callable[
     ]
     manifests = [
         IcebergManifest.from_args(
-            manifest_path=f"s3://b/m{i}.avro", manifest_length=100 + i, partition_spec_id=i, content=ManifestContent(i % version),
-            sequence_number=i + 1, min_sequence_number=i, added_snapshot_id=5, added_files_count=i, existing_files_count=2,
-            deleted_files_count=0, added_rows_count=1, existing_rows_count=1, deleted_rows_count=1,
+            manifest_path=f"s3://b/m{i}.avro", manifest_length=100 + i, partition_spec_id=i,
+            content=ManifestContent(i % version), sequence_number=i + 1, min_sequence_number=i, added_snapshot_id=5,
+            added_files_count=i, existing_files_count=2, deleted_files_count=0, added_rows_count=1, existing_rows_count=1,
+            deleted_rows_count=1,
             partitions=summaries[: i % 3] if i else None,
         )
         for i in range(5)
@@ -294,12 +295,11 @@ def test_a_manifest_list_is_what_pyiceberg_reads(version: Any, decode: Callable[
 
     found = read_manifest_list("memory://manifests/list.avro", IO.transport.get("memory://manifests/list.avro"), 2)
 
-    assert [
-        (each.path, each.length, each.spec_id, each.content, each.sequence_number, each.added_snapshot_id, each.live_files)
-        for each in found.manifests
-    ] == [
-        (f"s3://b/m{i}.avro", 100 + i, i, i % version, i + 1 if version == 2 else 0, 5, i + 2) for i in range(5)
-    ]  # fmt: skip
+    for i, each in enumerate(found.manifests):
+        assert (each.path, each.length, each.spec_id) == (f"s3://b/m{i}.avro", 100 + i, i)
+        assert (each.content, each.sequence_number) == (i % version, i + 1 if version == 2 else 0)
+        assert (each.added_snapshot_id, each.live_files) == (5, i + 2)
+    assert len(found.manifests) == 5
     assert values(found.summary("lower", 0), 5) == [None, b"a", b"a", None, b"a"]
     assert values(found.summary("null", 0), 5) == [None, 1, 1, None, 1]
     assert values(found.summary("nan", 0), 5) == [None] * 5

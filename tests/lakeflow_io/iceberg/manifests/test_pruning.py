@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from pyiceberg.expressions import (
     And,
@@ -75,8 +75,8 @@ STATISTICS = ["value_counts", "null_value_counts", "nan_value_counts", "lower_bo
 # What a filter compares: dates and times as text, as users write them.
 LITERALS = {
     **POOLS,
-    "f": [each for each in FLOATS if each == each],
-    "f4": [each for each in FLOATS if each == each],
+    "f": [each for each in FLOATS if not math.isnan(each)],
+    "f4": [each for each in FLOATS if not math.isnan(each)],
     "d": ["1970-01-01", "1969-12-31", "1970-12-31", "2019-04-14"],
     "ts": ["1970-01-01T00:00:00", "1969-12-31T23:59:59.999999", "1970-01-01T01:00:00", "2001-09-09T01:46:40"],
 }
@@ -131,7 +131,7 @@ def plain(kind: pa.DataType) -> pa.DataType:
     return {"date32": pa.int32(), "timestamp": pa.int64()}.get(str(kind).partition("[")[0], kind)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_no_file_with_a_wanted_row_is_left_out(made_table: Any, data: st.DataObject) -> None:
     """Over specs that change, nulls, NaN, cut bounds and missing statistics: what is left out has no such row."""
@@ -142,7 +142,7 @@ def test_no_file_with_a_wanted_row_is_left_out(made_table: Any, data: st.DataObj
     try:
         predicate = parse_filter(data.draw(filters()), table.schema, "t")
     except (FilterError, UnsupportedError):
-        assume(False)
+        reject()
 
     planned = {piece.path for piece in table.plan(predicate).pieces}
 
