@@ -19,7 +19,7 @@ endif
 INSTALL := $(call install,$(VENV))
 
 # What the editable install is made of: a change of the C sources compiles them anew.
-BUILT_FROM := pyproject.toml hatch_build.py $(wildcard io/lakeflow_io/parquet/native/*.[ch]) $(wildcard io/lakeflow_io/parquet/native/build.py)
+BUILT_FROM := pyproject.toml hatch_build.py $(wildcard io/lakeflow_io/parquet/native/*.[ch]) $(wildcard io/lakeflow_io/iceberg/manifests/native/*.[ch]) $(wildcard io/lakeflow_io/parquet/native/build.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test fuzz check bench clean
@@ -33,8 +33,9 @@ demo: $(VENV)/.demo  ## Match place names to places: Iceberg tables, foreach, on
 test: $(VENV)/.test  ## Run the tests; they start the servers they need
 	$(BIN)/python -m pytest $(ARGS)
 
-fuzz: $(VENV)/.test  ## Damage Parquet chunks at random under sanitizers (ARGS="--mutations 5000000 --seed 7")
+fuzz: $(VENV)/.test  ## Damage Parquet chunks and manifests at random under sanitizers (ARGS="--mutations 5000000 --seed 7")
 	$(BIN)/python tests/lakeflow_io/parquet/native/fuzz.py $(ARGS)
+	$(BIN)/python tests/lakeflow_io/iceberg/manifests/fuzz.py $(ARGS)
 
 check: $(VENV)/.check  ## Lint, formatting, types and layers
 	$(BIN)/ruff check .

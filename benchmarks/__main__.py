@@ -11,6 +11,7 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.decode import run_decode
 from benchmarks.faults import run_faults
 from benchmarks.memory import run_memory
+from benchmarks.plan import run_plan
 from benchmarks.read import run
 from benchmarks.s3like import PROFILES
 from benchmarks.stores import LOOPBACK
@@ -30,6 +31,7 @@ _OPTIONS = {
     "memory": {"profile", "scale", "out"},
     "decode": {"runs", "scale", "out"},
     "upsert": {"scale", "out"},
+    "plan": {"files", "runs", "out"},
 }
 
 
@@ -37,7 +39,7 @@ def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Reads tables from object storage: beside peers, with faults, under budgets, or from memory.",
+        description="Plans and reads tables in object storage: beside peers, with faults, under budgets.",
         argument_default=argparse.SUPPRESS,
     )
     parser.add_argument("benchmark", nargs="?", default="read", choices=list(_OPTIONS), help="default: read")
@@ -46,7 +48,10 @@ def main() -> None:
     parser.add_argument("--profile", choices=[LOOPBACK, *PROFILES], help="read, memory: the store (default: s3)")
     parser.add_argument("--workloads", type=_names(WORKLOADS), metavar="A,B", help="read: default: all; faults: one")
     parser.add_argument("--contenders", type=_names(CONTENDERS), metavar="A,B", help="read: default: all")
-    parser.add_argument("--runs", type=_at_least(1), help="read, decode: counted runs of each (default: 5)")
+    parser.add_argument(
+        "--runs", type=_at_least(1), help="read, decode, plan: counted runs of each (default: 5, plan 3)"
+    )
+    parser.add_argument("--files", type=_counts, metavar="N,M", help="plan: files of the tables (50000,500000)")
     parser.add_argument("--warm-ups", type=_at_least(0), help="read: runs before them, not counted (default: 1)")
     parser.add_argument("--scans", type=_at_least(1), help="faults: scans with faults (default: 100)")
     parser.add_argument("--memory", type=_size, help="faults: budget of each scan, such as 64MiB")
@@ -63,7 +68,8 @@ def main() -> None:
             options["workload"] = chosen[0]
         result = run_faults(**options)
         sys.exit(result["exact"] < result["scans"])
-    {"read": run, "memory": run_memory, "decode": run_decode, "upsert": run_upsert}[benchmark](**options)
+    runners = {"read": run, "memory": run_memory, "decode": run_decode, "plan": run_plan, "upsert": run_upsert}
+    runners[benchmark](**options)
 
 
 def _at_least(least: int) -> Callable[[str], int]:
@@ -73,6 +79,10 @@ def _at_least(least: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def _counts(text: str) -> list[int]:
+    return [_at_least(1)(part) for part in text.split(",")]
 
 
 def _size(text: str) -> str:

@@ -5,7 +5,6 @@ All have field ids and were made from fixed seeds, so that two machines read the
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from benchmarks.home import home
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,11 +33,9 @@ _WORDS = 5000
 def dataset(name: str, scale: Scale) -> Path:
     """The folder with a data set's files; made if it isn't there.
 
-    It lies in `$LAKEFLOW_BENCH_HOME`, by default `lakeflow/benchmarks` in the user's cache folder.
+    It lies in `home()`.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    home = Path(os.environ.get("LAKEFLOW_BENCH_HOME") or cache / "lakeflow" / "benchmarks")
-    parent = home / f"{scale.name}-{_VERSION}"
+    parent = home() / f"{scale.name}-{_VERSION}"
     folder = parent / name
     if not folder.exists():
         parent.mkdir(parents=True, exist_ok=True)

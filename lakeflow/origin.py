@@ -28,7 +28,7 @@ class Origin(Protocol):
         """All columns, whatever is selected."""
         ...
 
-    def pieces(self, spec: ReadSpec, /) -> list[Piece]:
+    def pieces(self, spec: ReadSpec, /) -> Sequence[Piece]:
         """The files left after pruning, in the order in which they are read."""
         ...
 
@@ -36,7 +36,7 @@ class Origin(Protocol):
         """`pieces`, with the row groups of those of more than `largest` bytes."""
         ...
 
-    def detached(self, pieces: list[Piece], /) -> Origin:
+    def detached(self, pieces: Sequence[Piece], /) -> Origin:
         """What stands for this one in another process, `pieces` having been planned."""
         ...
 
@@ -48,7 +48,7 @@ class TableOrigin:
     table: IcebergTable
     schema: Schema
 
-    def pieces(self, spec: ReadSpec) -> list[Piece]:
+    def pieces(self, spec: ReadSpec) -> Sequence[Piece]:
         """By partition and by the column bounds in manifests."""
         return plan_pieces(self.table, spec)
 
@@ -57,7 +57,7 @@ class TableOrigin:
         del largest
         return pieces
 
-    def detached(self, pieces: list[Piece]) -> Origin:
+    def detached(self, pieces: Sequence[Piece]) -> Origin:
         """The plan alone: the connection to the catalog doesn't travel."""
         return _Planned(self.schema, pieces)
 
@@ -79,7 +79,7 @@ class ChangesOrigin:
         del largest
         return pieces
 
-    def detached(self, pieces: list[Piece]) -> Origin:
+    def detached(self, pieces: Sequence[Piece]) -> Origin:
         """The plan alone."""
         return _Planned(self.schema, pieces)
 
@@ -89,9 +89,9 @@ class _Planned:
     """Files that were planned in another process: a filter that is added leaves out their row groups only."""
 
     schema: Schema
-    planned: list[Piece]
+    planned: Sequence[Piece]
 
-    def pieces(self, spec: ReadSpec) -> list[Piece]:
+    def pieces(self, spec: ReadSpec) -> Sequence[Piece]:
         del spec
         return self.planned
 
@@ -99,6 +99,6 @@ class _Planned:
         del largest
         return pieces
 
-    def detached(self, pieces: list[Piece]) -> Origin:
+    def detached(self, pieces: Sequence[Piece]) -> Origin:
         del pieces
         return self

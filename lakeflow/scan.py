@@ -78,7 +78,7 @@ class Scan:
         return output_schema(self._spec)
 
     @cached_property
-    def pieces(self) -> list[Piece]:
+    def pieces(self) -> Sequence[Piece]:
         """The data files left after pruning by partition and by column bounds, planned once."""
         return self._origin.pieces(self._spec)
 

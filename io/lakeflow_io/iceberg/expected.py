@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from pyiceberg.manifest import DataFile
+    from pyiceberg.schema import Schema
     from pyiceberg.types import NestedField
 
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
 
-__all__ = ["expected_chunks", "expected_ranges", "leaf_ids"]
+__all__ = ["expected_chunks", "expected_columns", "expected_ranges", "leaf_ids"]
 
 # Pieces are pickled by the thousand.
 _MOST_CHUNKS = 64
@@ -68,6 +69,19 @@ def expected_chunks(file: DataFile, order: Sequence[int], wanted: Collection[int
             found.append((field_id, start, size))
         start += max(0, size)
     return tuple(found) if start < file.file_size_in_bytes else ()
+
+
+def expected_columns(table: Schema, spec: ReadSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Which sizes of a manifest `expected_chunks` would make use of.
+
+    Returns:
+        Field ids of all leaf columns, as files have them, and of those that are read; nothing where row groups
+        are read whole, or too much of them to be told column by column.
+    """
+    order, wanted = tuple(leaf_ids(table.fields)), set(leaf_ids(spec.filter_columns.fields))
+    if not len(wanted) < spec.width or len(wanted) > _MOST_CHUNKS:
+        return (), ()
+    return order, tuple(each for each in order if each in wanted)
 
 
 def expected_ranges(spec: ReadSpec, piece: Piece, end: int) -> list[ByteRange]:

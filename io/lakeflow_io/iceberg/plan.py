@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from lakeflow_io.errors import UnsupportedError
-from lakeflow_io.iceberg.expected import expected_chunks, leaf_ids
+from lakeflow_io.iceberg.expected import expected_chunks, expected_columns, leaf_ids
 from lakeflow_io.iceberg.translate import translated
 from lakeflow_io.iceberg.vended import table_store
 
@@ -194,30 +194,54 @@ def names_double_partition(table: Table, predicate: BooleanExpression) -> bool:
     )
 
 
-def plan_pieces(table: Table, spec: ReadSpec) -> list[Piece]:
+def plan_pieces(table: Table, spec: ReadSpec) -> Sequence[Piece]:
     """The data files that can hold rows of the scan, pruned by partition and by column bounds.
 
     Returns:
         One piece a file, sorted by path: the same for the same snapshot, wherever it is planned.
 
     Raises:
+        CorruptFileError: a manifest is damaged, or a delete file's entry contradicts itself; names it.
         UnsupportedError: a file isn't Parquet, or has deletes in a format that isn't read.
-        CorruptFileError: a delete file's manifest entry contradicts itself.
     """
+    from lakeflow_io.iceberg.manifests.entries import Extras
+    from lakeflow_io.iceberg.manifests.snapshot import plan_snapshot
+
+    if spec.snapshot_id is None:
+        return []
+    snapshot = table.metadata.snapshot_by_id(spec.snapshot_id)
+    if snapshot is None:
+        return []
+    # The scan's own schema, which may lack or mean something else by a column than the current one.
+    metadata = table.metadata.model_copy(update={"current_schema_id": spec.columns.schema_id})
+    with translated(f"plan a scan of {spec.source}"):
+        plan = plan_snapshot(
+            snapshot.manifest_list,
+            spec.store,
+            source=spec.source,
+            schema=metadata.schema(),
+            columns=spec.filter_columns,
+            predicate=spec.filter,
+            specs=metadata.specs(),
+            extras=Extras(frozenset(), *expected_columns(table.schema(), spec)),
+        )
+        return _with_deletes(table, spec, spec.snapshot_id) if plan.deletes else plan.pieces
+
+
+def _with_deletes(table: Table, spec: ReadSpec, snapshot_id: int) -> list[Piece]:
+    """As `plan_pieces`, entry by entry: which deletes apply to a file is told by its partition and sequence number."""
     from pyiceberg.expressions import AlwaysTrue
 
     from lakeflow_io.iceberg.deletes.planned import counted, index_of, sequence_of
     from lakeflow_io.iceberg.internals import planned_entries
 
-    if spec.snapshot_id is None:
-        return []
     with translated(f"plan a scan of {spec.source}"):
         # pyiceberg plans with the current schema, which may lack or mean something else by a column
         # that the filter on an older snapshot names: make the scan's own schema the current one.
         metadata = table.metadata.model_copy(update={"current_schema_id": spec.columns.schema_id})
         prunes = spec.filter is not None and not names_double_partition(table, spec.filter)
         row_filter = spec.filter if spec.filter is not None and prunes else AlwaysTrue()
-        entries = planned_entries(metadata, table.io, row_filter, spec.snapshot_id)
+        entries = planned_entries(metadata, table.io, row_filter, snapshot_id)
         deletes = index_of(entries.deletes, table.metadata, spec.source) if entries.deletes else None
     piece, pieces = piece_maker(table, spec), []
     for entry in entries.data:

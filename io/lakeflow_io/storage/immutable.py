@@ -28,7 +28,6 @@ __all__ = ["ImmutableCache"]
 _FOLDER, _LIMIT = "lakeflow.metadata-cache.folder", "lakeflow.metadata-cache.bytes"
 _OFF = "none"
 _DISK_BYTES, _MEMORY_BYTES = 256 * 2**20, 64 * 2**20
-# What is larger is cheaper to fetch than to keep.
 _LARGEST_BYTES = 4 * 2**20
 # Bytes written at once: a transaction takes milliseconds, whatever is in it.
 _BATCH_BYTES = 8 * 2**20
@@ -53,18 +52,24 @@ class ImmutableCache:
         properties: Storage properties. `lakeflow.metadata-cache.folder` is where the file lies, default
             `$XDG_CACHE_HOME/lakeflow`, else `~/.cache/lakeflow`; `none` remembers nothing at all.
             `lakeflow.metadata-cache.bytes` is how large it may become, default 256 MiB.
+        largest: Bytes of what is kept at most; what is larger is cheaper to fetch.
+        in_memory: Whether this process remembers it, too, apart from the file.
 
     Raises:
         InputError: the limit is no size.
     """
 
-    def __init__(self, kind: str, properties: Mapping[str, str]) -> None:
+    def __init__(
+        self, kind: str, properties: Mapping[str, str], *, largest: int = _LARGEST_BYTES, in_memory: bool = True
+    ) -> None:
         places = [properties.get(name, "") for name in _PLACES] + [os.environ.get(name, "") for name in _ENVIRONMENT]
         self._prefix = "\0".join([kind, *places])
         self._limit = parse_bytes(properties.get(_LIMIT) or _DISK_BYTES)
-        self._off = properties.get(_FOLDER) == _OFF
+        self.is_off = properties.get(_FOLDER) == _OFF
         self._file = _file(properties.get(_FOLDER))
         self._where = Relocation.of(properties)
+        self._largest = largest
+        self._memory = _memory if in_memory else _Memory(0)
         self._unsaved: dict[bytes, bytes] = {}
         self._unsaved_bytes = 0
         self._lock = Lock()
@@ -75,22 +80,22 @@ class ImmutableCache:
         Args:
             objects: URI and size in bytes.
         """
-        keys = [self._key(uri, size) for uri, size in objects]
-        found = {key: data for key in keys if key is not None and (data := _memory.get(key)) is not None}
+        keys = [self.identity(uri, size) for uri, size in objects]
+        found = {key: data for key in keys if key is not None and (data := self._memory.get(key)) is not None}
         missing = [key for key in dict.fromkeys(keys) if key is not None and key not in found]
         if missing and self._file is not None:
             on_disk = _read(self._file, missing)
             for key, data in on_disk.items():
-                _memory.put(key, data)
+                self._memory.put(key, data)
             found |= on_disk
         return [found.get(key) if key is not None else None for key in keys]
 
     def keep(self, uri: str, size: int, data: bytes) -> None:
         """Remember something of an object of `size` bytes; on disk once `save` is called."""
-        key = self._key(uri, size)
-        if key is None or len(data) > _LARGEST_BYTES:
+        key = self.identity(uri, size)
+        if key is None or len(data) > self._largest:
             return
-        _memory.put(key, data)
+        self._memory.put(key, data)
         if self._file is None:
             return
         with self._lock:
@@ -99,9 +104,9 @@ class ImmutableCache:
 
     def forget(self, objects: Iterable[tuple[str, int]]) -> None:
         """Don't rely on what is known of these any more."""
-        keys = [key for uri, size in objects if (key := self._key(uri, size)) is not None]
+        keys = [key for uri, size in objects if (key := self.identity(uri, size)) is not None]
         for key in keys:
-            _memory.drop(key)
+            self._memory.drop(key)
             self._unsaved.pop(key, None)
         if keys and self._file is not None:
             _write(self._file, {}, keys, self._limit)
@@ -115,9 +120,10 @@ class ImmutableCache:
         if self._file is not None:
             _write(self._file, unsaved, [], self._limit)
 
-    def _key(self, uri: str, size: int) -> bytes | None:
+    def identity(self, uri: str, size: int) -> bytes | None:
+        """What tells an object from all others, for good; None where nothing may be remembered of it."""
         uri = uri if self._where is None else self._where(uri)
-        if self._off or uri.startswith(_NEAR):
+        if self.is_off or uri.startswith(_NEAR):
             return None
         return hashlib.blake2b(f"{self._prefix}\0{size}\0{uri}".encode(), digest_size=16).digest()
 

@@ -1,4 +1,6 @@
-"""Compile the decoder: `python io/lakeflow_io/parquet/native/build.py`. The build hook calls it, too.
+"""Compile the decoders of Parquet and of manifests: `python io/lakeflow_io/parquet/native/build.py`.
+
+The build hook calls it, too.
 
 It needs nothing but a C compiler: the library holds no Python object, so one build serves every
 version of Python.
@@ -15,9 +17,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-__all__ = ["LIBRARY", "build", "find_compiler"]
+__all__ = ["LIBRARY", "SOURCES", "build", "find_compiler"]
 
 _FOLDER = Path(__file__).parent
+SOURCES = (_FOLDER, _FOLDER.parents[1] / "iceberg" / "manifests" / "native")
+"""Folders of C files."""
 LIBRARY = _FOLDER / "_decoder.so"
 # zig's cc traps on what the C standard leaves open unless it is told not to; gcc takes the option as well.
 _FLAGS = ("-O3", "-std=c11", "-shared", "-fPIC", "-Wall", "-Wextra", "-g0", "-fno-sanitize=undefined")
@@ -37,7 +41,7 @@ def find_compiler() -> list[str] | None:
 
 
 def build(flags: tuple[str, ...] = (), target: Path = LIBRARY) -> Path:
-    """Compile all C files of this folder into one shared library.
+    """Compile all C files into one shared library.
 
     Args:
         flags: More options for the compiler, such as sanitizers.
@@ -49,7 +53,7 @@ def build(flags: tuple[str, ...] = (), target: Path = LIBRARY) -> Path:
     compiler = find_compiler()
     if compiler is None:
         raise RuntimeError("There is no C compiler: install gcc or clang, or `pip install ziglang`.")
-    sources = sorted(str(path) for path in _FOLDER.glob("*.c"))
+    sources = sorted(str(path) for folder in SOURCES for path in folder.glob("*.c"))
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as folder:
         made = Path(folder) / target.name
         zig = _ZIG_FLAGS if any("zig" in Path(word).name for word in compiler) else ()

@@ -1,0 +1,199 @@
+"""An Avro file's header and blocks: https://avro.apache.org/docs/1.12.0/specification/#object-container-files."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from lakeflow_io.errors import CorruptFileError, UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["Container", "damaged", "long_at", "open_container"]
+
+_MAGIC = b"Obj\x01"
+SYNC_BYTES = 16
+# Manifests have 8 MiB. What becomes larger than this is a lie.
+_LARGEST_BLOCK_BYTES = 2**30
+
+
+def damaged(uri: str, why: str) -> CorruptFileError:
+    """What is raised for a file that isn't as it has to be."""
+    return CorruptFileError(
+        f"{uri} does not decode: {why}.", "restore the file, or roll the table back to a snapshot without it."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """An Avro file."""
+
+    uri: str
+    schema: bytes
+    """As JSON: what its records were written with."""
+    codec: str
+    sync: bytes
+    """What every block ends with."""
+    body: memoryview
+    """All blocks."""
+
+    def blocks(self) -> Iterator[tuple[int, bytes]]:
+        """The records of each block, decompressed, and how many they are.
+
+        Raises:
+            CorruptFileError: the file is damaged; names it.
+        """
+        at, body = 0, self.body
+        while at < len(body):
+            try:
+                count, at = long_at(body, at)
+                size, at = long_at(body, at)
+            except IndexError:
+                raise damaged(self.uri, "its last block is cut") from None
+            end = at + size
+            if count < 0 or size < 0 or body[end : end + SYNC_BYTES] != self.sync:
+                raise damaged(self.uri, "a block does not end where it says")
+            try:
+                records = _CODECS[self.codec](body[at:end])
+            except (ValueError, EOFError, OSError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
+                raise damaged(self.uri, f"a block does not decompress ({error})") from error
+            yield count, records
+            at = end + SYNC_BYTES
+
+    def decompressed(self) -> Container:
+        """The same file without compression."""
+        parts = []
+        for count, records in self.blocks():
+            parts += [_long(count), _long(len(records)), records, self.sync]
+        return replace(self, codec="null", body=memoryview(b"".join(parts)))
+
+
+def open_container(uri: str, data: memoryview) -> Container:
+    """Read a file's header.
+
+    Raises:
+        CorruptFileError: it isn't an Avro file, or a cut one; names it.
+        UnsupportedError: it has a codec that Avro doesn't list.
+    """
+    if bytes(data[:4]) != _MAGIC:
+        raise damaged(uri, "it does not begin as an Avro file")
+    try:
+        told, at = _header(data, len(_MAGIC))
+    except (IndexError, ValueError):
+        raise damaged(uri, "its header is cut") from None
+    sync, body = bytes(data[at : at + SYNC_BYTES]), data[at + SYNC_BYTES :]
+    if len(sync) < SYNC_BYTES or (len(body) and body[-SYNC_BYTES:] != sync):
+        raise damaged(uri, "its end is missing")
+    codec = told.get("avro.codec", b"null").decode(errors="replace")
+    if codec not in _CODECS:
+        raise UnsupportedError(
+            f"{uri} is compressed with {codec!r}, which is no codec of Avro.",
+            "write the table's metadata anew, with the property write.avro.compression-codec=gzip.",
+        )
+    if "avro.schema" not in told:
+        raise damaged(uri, "its header has no schema")
+    return Container(uri, told["avro.schema"], codec, sync, body)
+
+
+def _header(data: memoryview, at: int) -> tuple[dict[str, bytes], int]:
+    found: dict[str, bytes] = {}
+    while True:
+        count, at = long_at(data, at)
+        if count == 0:
+            return found, at
+        if count < 0:  # a part that states its size
+            count, (_, at) = -count, long_at(data, at)
+        for _ in range(count):
+            name, at = _text(data, at)
+            found[name.decode(errors="replace")], at = _text(data, at)
+
+
+def _text(data: memoryview, at: int) -> tuple[bytes, int]:
+    length, at = long_at(data, at)
+    if length < 0 or at + length > len(data):
+        raise ValueError(length)
+    return bytes(data[at : at + length]), at + length
+
+
+def long_at(data: memoryview | bytes, at: int) -> tuple[int, int]:
+    """A zigzag variable-length integer, and where it ends.
+
+    Raises:
+        IndexError: it is cut, or has more than 64 bits.
+    """
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:  # noqa: PLR2004  (the last byte of a number has no high bit)
+            value &= 0xFFFF_FFFF_FFFF_FFFF
+            return (value >> 1) ^ -(value & 1), at
+        if shift > 63:  # noqa: PLR2004
+            raise IndexError(at)
+
+
+def _long(value: int) -> bytes:
+    rest, found = value << 1, bytearray()
+    while rest > 0x7F:  # noqa: PLR2004  (seven bits a byte)
+        found.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    return bytes([*found, rest])
+
+
+def _deflate(data: memoryview) -> bytes:
+    stream = zlib.decompressobj(-15)
+    return _whole(stream.decompress(data, _LARGEST_BLOCK_BYTES), finished=stream.eof)
+
+
+def _bzip2(data: memoryview) -> bytes:
+    stream = bz2.BZ2Decompressor()
+    return _whole(stream.decompress(data, _LARGEST_BLOCK_BYTES), finished=stream.eof)
+
+
+def _xz(data: memoryview) -> bytes:
+    stream = lzma.LZMADecompressor()
+    return _whole(stream.decompress(data, _LARGEST_BLOCK_BYTES), finished=stream.eof)
+
+
+def _whole(found: bytes, *, finished: bool) -> bytes:
+    if not finished:
+        raise ValueError(f"it ends too early, or has more than {_LARGEST_BLOCK_BYTES} bytes")
+    return found
+
+
+def _zstandard(data: memoryview) -> bytes:
+    # As a stream: not every writer says how large a frame is.
+    with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+        found = stream.read(_LARGEST_BLOCK_BYTES)
+        return _whole(found, finished=not stream.read(1))
+
+
+def _snappy(data: memoryview) -> bytes:
+    size, checksum = 0, int.from_bytes(data[-4:], "big")
+    for shift, byte in enumerate(data[:5]):
+        size |= (byte & 0x7F) << (7 * shift)
+        if byte < 0x80:  # noqa: PLR2004
+            break
+    if size > _LARGEST_BLOCK_BYTES or len(data) < 5:  # noqa: PLR2004  (a byte, and a checksum)
+        raise ValueError(f"it has {size} bytes")
+    found = pa.Codec("snappy").decompress(data[:-4], decompressed_size=size).to_pybytes()
+    if zlib.crc32(found) != checksum:
+        raise ValueError("its checksum differs")
+    return found
+
+
+_CODECS: dict[str, Callable[[memoryview], bytes]] = {
+    "null": bytes,
+    "deflate": _deflate,
+    "snappy": _snappy,
+    "zstandard": _zstandard,
+    "bzip2": _bzip2,
+    "xz": _xz,
+}
