@@ -142,7 +142,7 @@ class DeletedTable:
     ) -> DataFile:
         """An equality delete file; `rows` carry field ids."""
         sink = pa.BufferOutputStream()
-        pq.write_table(rows, sink, row_group_size=3)
+        pq.write_table(rows, sink, row_group_size=max(3, rows.num_rows // 3))
         encoded = sink.getvalue().to_pybytes()
         path = self.put("equality.parquet", encoded)
         return self.file(
