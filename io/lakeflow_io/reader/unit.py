@@ -47,6 +47,11 @@ class OpenFile:
     deletes: FileDeletes | None
     """What is deleted of it."""
 
+    @property
+    def kept_bytes(self) -> int:
+        """What is kept until its last unit is decoded."""
+        return self.there.bytes + (self.deletes.bytes if self.deletes is not None else 0)
+
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
@@ -82,7 +87,7 @@ class Unit:
     promised: int = 0
     """Bytes decoded, as the footer has them."""
     cost: int = 0
-    """Bytes fetched plus bytes decoded; of a file's last unit, also what came with the footer: it stays till then."""
+    """Bytes fetched plus bytes decoded; of a file's last unit, also its `kept_bytes`."""
 
 
 def wanted_row_groups(
@@ -164,7 +169,7 @@ def pack(file: OpenFile, groups: Iterable[RowGroup], most_cost: int) -> Iterator
         unit.promised += group.decoded_bytes
         unit.cost += group.cost
     if unit.groups:
-        unit.cost += file.there.bytes + (file.deletes.bytes if file.deletes is not None else 0)
+        unit.cost += file.kept_bytes
         yield unit
 
 

@@ -157,11 +157,17 @@ class DeletedTable:
         rows = pa.table(dict(columns), schema=pa.schema([whole.field(name) for name in columns]))
         return self.equality(rows, [schema.find_field(name).field_id for name in columns], **options)
 
-    def vectors(self, deleted: Mapping[str, Sequence[int]], partition: Sequence[Any] = (), **options: Any) -> list[Any]:
+    def vectors(
+        self,
+        deleted: Mapping[str, Sequence[int]],
+        partition: Sequence[Any] = (),
+        name: str = "vectors.puffin",
+        **options: Any,
+    ) -> list[Any]:
         """A Puffin file with one vector for each data file."""
         blobs = [(path, vector_blob(rows, **options), len(rows)) for path, rows in deleted.items()]
         data, offsets = puffin(blobs)
-        path = self.put("vectors.puffin", data)
+        path = self.put(name, data)
         return [
             self.file(
                 DataFileContent.POSITION_DELETES, path, len(data), cardinality, partition, None,
@@ -285,6 +291,12 @@ class DeletedTable:
         """What a scan finds, as sorted tuples."""
         found = self.table.scan(**scan).read().to_arrow()
         return sorted(zip(*(column.to_pylist() for column in found.columns), strict=True), key=repr)
+
+
+@pytest.fixture
+def table_of() -> Callable[..., DeletedTable]:
+    """Deletes for a table that is there."""
+    return DeletedTable
 
 
 @pytest.fixture
