@@ -49,6 +49,11 @@ class OpenFile:
     deletes: FileDeletes | None
     """What is deleted of it."""
 
+    @property
+    def kept_bytes(self) -> int:
+        """What is kept until its last unit is decoded."""
+        return self.there.bytes + (self.deletes.bytes if self.deletes is not None else 0)
+
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
@@ -79,10 +84,9 @@ class Unit:
     promised: int = 0
     """Bytes decoded, as the footer has them."""
     opens: int = 0
-    """Bytes of deletes and of what came with the footer, of a file's first unit: they stay until its last one is
-    decoded."""
+    """The file's `kept_bytes`, of its first unit."""
     closes: int = 0
-    """The same, of a file's last unit."""
+    """The same, of its last unit."""
 
     @property
     def held(self) -> int:
@@ -158,8 +162,7 @@ def pack(file: OpenFile, groups: Iterable[RowGroup], most_cost: int) -> Iterator
         groups: Its row groups that are wanted, in order.
         most_cost: Bytes, fetched and decoded, above which a unit doesn't grow.
     """
-    beside = file.there.bytes + (file.deletes.bytes if file.deletes is not None else 0)
-    unit = Unit(file, opens=beside)
+    unit = Unit(file, opens=file.kept_bytes)
     for group in groups:
         fetched, promised = unit.fetched + group.fetched_bytes, unit.promised + group.decoded_bytes
         if unit.groups and (fetched > _PACKED_BYTES or fetched + promised > most_cost):
@@ -169,7 +172,7 @@ def pack(file: OpenFile, groups: Iterable[RowGroup], most_cost: int) -> Iterator
         unit.fetched += group.fetched_bytes
         unit.promised += group.decoded_bytes
     if unit.groups:
-        unit.closes = beside
+        unit.closes = file.kept_bytes
         yield unit
 
 

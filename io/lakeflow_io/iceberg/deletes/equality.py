@@ -72,7 +72,7 @@ class DeletedKeys:
 
     _columns: list[_Column]
     _steps: list[NDArray[np.int64]] = field(repr=False)
-    """Of the first columns, one more each time: their numbers as one, ascending, of the combinations there are."""
+    """Of the first two columns, three, ...: their numbers as one, ascending, of the combinations there are."""
     _newest: NDArray[np.int64] = field(repr=False)
     """By number of the whole key, the highest sequence number of a file that has it."""
 
@@ -91,12 +91,12 @@ class DeletedKeys:
             sequences: Of each row, its delete file's sequence number.
         """
         made = [_Column.of(column) for column in columns]
-        whole, steps = np.zeros(len(sequences), np.int64), []
-        for known, column in zip(made, columns, strict=True):
+        whole, steps = made[0].numbers(columns[0]), []
+        for known, column in zip(made[1:], columns[1:], strict=True):
             step, whole = np.unique(whole * (known.count + 1) + known.numbers(column), return_inverse=True)
             steps.append(step)
         order = np.argsort(sequences, kind="stable")
-        newest = np.zeros(len(steps[-1]), np.int64)
+        newest = np.zeros(len(steps[-1]) if steps else made[0].count + 1, np.int64)
         newest[whole[order]] = sequences[order]  # the last one, the highest, stays
         return cls(made, steps, newest)
 
@@ -108,19 +108,15 @@ class DeletedKeys:
             least: The lowest sequence number of a delete file that applies to it.
             among: Rows that are looked at; None for all.
         """
-        if not len(self._newest):
-            return np.empty(0, np.int64)
-        rows = among
-        whole: NDArray[np.int64] | None = None
-        for known, step, column in zip(self._columns, self._steps, columns, strict=True):
-            number = known.numbers(column if rows is None else column.take(pa.array(rows)))
-            there = number >= 0
-            combined = number if whole is None else whole * (known.count + 1) + number
-            found = _find(step, combined)
-            found[~there] = -1
+        whole = self._columns[0].numbers(columns[0] if among is None else columns[0].take(pa.array(among)))
+        hit = np.flatnonzero(whole >= 0)
+        rows, whole = hit if among is None else among[hit], whole[hit]
+        for known, step, column in zip(self._columns[1:], self._steps, columns[1:], strict=True):
+            number = known.numbers(column.take(pa.array(rows)))
+            found = _find(step, whole * (known.count + 1) + number)
+            found[number < 0] = -1
             hit = np.flatnonzero(found >= 0)
-            rows, whole = hit if rows is None else rows[hit], found[hit]
-        assert rows is not None and whole is not None  # noqa: S101, PT018  (a key has a column)
+            rows, whole = rows[hit], found[hit]
         return rows[self._newest[whole] >= least]
 
 

@@ -102,6 +102,8 @@ class DeleteIndex:
         hint = "roll the table back to a snapshot without it, or restore the manifest."
         if referenced is None or delete.length <= 0 or delete.offset < 0:
             raise CorruptFileError(f"{where} has no data file, offset or length in its manifest.", hint)
+        if delete.offset + delete.length > delete.size:
+            raise CorruptFileError(f"{where} ends at byte {delete.offset + delete.length} of {delete.size}.", hint)
         before = self._vectors.setdefault(same_object(referenced), delete)
         if before is not delete:
             raise CorruptFileError(

@@ -142,7 +142,7 @@ class DeletedTable:
     ) -> DataFile:
         """An equality delete file; `rows` carry field ids."""
         sink = pa.BufferOutputStream()
-        pq.write_table(rows, sink, row_group_size=3)
+        pq.write_table(rows, sink, row_group_size=max(3, rows.num_rows // 3))
         encoded = sink.getvalue().to_pybytes()
         path = self.put("equality.parquet", encoded)
         return self.file(
@@ -157,11 +157,17 @@ class DeletedTable:
         rows = pa.table(dict(columns), schema=pa.schema([whole.field(name) for name in columns]))
         return self.equality(rows, [schema.find_field(name).field_id for name in columns], **options)
 
-    def vectors(self, deleted: Mapping[str, Sequence[int]], partition: Sequence[Any] = (), **options: Any) -> list[Any]:
+    def vectors(
+        self,
+        deleted: Mapping[str, Sequence[int]],
+        partition: Sequence[Any] = (),
+        name: str = "vectors.puffin",
+        **options: Any,
+    ) -> list[Any]:
         """A Puffin file with one vector for each data file."""
         blobs = [(path, vector_blob(rows, **options), len(rows)) for path, rows in deleted.items()]
         data, offsets = puffin(blobs)
-        path = self.put("vectors.puffin", data)
+        path = self.put(name, data)
         return [
             self.file(
                 DataFileContent.POSITION_DELETES, path, len(data), cardinality, partition, None,
@@ -285,6 +291,12 @@ class DeletedTable:
         """What a scan finds, as sorted tuples."""
         found = self.table.scan(**scan).read().to_arrow()
         return sorted(zip(*(column.to_pylist() for column in found.columns), strict=True), key=repr)
+
+
+@pytest.fixture
+def table_of() -> Callable[..., DeletedTable]:
+    """Deletes for a table that is there."""
+    return DeletedTable
 
 
 @pytest.fixture

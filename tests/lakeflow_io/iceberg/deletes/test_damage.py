@@ -136,6 +136,19 @@ def test_a_vector_without_its_place_is_refused(deleted_table: Callable[..., Any]
         table.rows()
 
 
+def test_a_vector_behind_its_files_end_is_refused(deleted_table: Callable[..., Any]) -> None:
+    """Before anybody asks for terabytes."""
+    table = deleted_table(SCHEMA, version=3)
+    file = table.data(ROWS)
+    table.commit(file)
+    (vector,) = table.vectors({file.file_path: [0]})
+    vector[19] = 2**40
+    table.commit(vector)
+
+    with pytest.raises(CorruptFileError, match=rf"ends at byte \d+ of {vector.file_size_in_bytes}"):
+        table.rows()
+
+
 def test_an_entry_without_a_sequence_number_is_refused(deleted_table: Callable[..., Any]) -> None:
     """What neither states a sequence number nor may inherit one can't be put in order."""
     from pyiceberg.manifest import ManifestEntryStatus

@@ -84,7 +84,7 @@ def test_bounds_leave_out_other_files() -> None:
 def delete(kind: Any, name: str, sequence: int, ids: tuple[int, ...] = ()) -> DeleteFile:
     """A delete file by name."""
     form = "PUFFIN" if kind == "vector" else "PARQUET"
-    return DeleteFile(kind, name, 1, sequence, 1, form, 0, 1 if kind == "vector" else 0, ids)
+    return DeleteFile(kind, name, 9, sequence, 1, form, 0, 1 if kind == "vector" else 0, ids)
 
 
 def test_sequence_numbers_decide() -> None:

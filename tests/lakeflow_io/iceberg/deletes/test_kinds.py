@@ -148,6 +148,25 @@ def test_spellings_of_a_path_are_one_file(deleted_table: Callable[..., Any]) -> 
     assert ids(table.rows()) == [0, 4, 5]
 
 
+def test_each_catalog_and_store(lake: Any, namespace: str, table_of: Callable[..., Any]) -> None:
+    """All kinds, on local files and from S3, where another engine spelled the scheme in its own way."""
+    table = table_of(lake.create_table(f"{namespace}.deleted", SCHEMA))
+    files = [table.data(numbered(10 * each, 10)) for each in range(3)]
+    table.commit(*files)
+    first, second, third = (file.file_path for file in files)
+    table.commit(table.positions([(first.replace("s3://", "s3a://"), 1), (second, 1)]))
+    table.commit(table.keys({"id": [2, 12, 22]}))
+    table.version = 3  # from here on its manifests have vectors; only the table's metadata stays as it is
+    table._as_version_3 = lambda: None
+    # The server of tables takes files by few names only.
+    table.commit(*table.vectors({third: [3], second: [0, 1]}, name="vectors.parquet"))
+
+    found = [ids(table.rows()) for _ in range(2)]
+
+    gone = {1, 11, 2, 12, 22, 23, 10}
+    assert found == [[each for each in range(30) if each not in gone]] * 2
+
+
 def test_shards_carry_their_deletes(deleted_table: Callable[..., Any]) -> None:
     """A file that is cut between row groups loses the right rows in each shard, also in another process's memory."""
     import pickle
