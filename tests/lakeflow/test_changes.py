@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyiceberg.table.snapshots import Operation
 from pyiceberg.table.update.snapshot import _OverwriteFiles
@@ -170,6 +170,7 @@ def test_a_table_without_snapshots_has_no_changes(embedded: lf.Lake, namespace: 
     assert len(table.changes().read()) == 0
 
 
+@settings(max_examples=25)  # each makes a lake
 @given(
     batches=st.lists(st.integers(1, 5), min_size=1, max_size=5),
     evolve=st.integers(0, 4),

@@ -46,7 +46,7 @@ def test_the_release_is_one_that_was_checked() -> None:
         (ManifestGroupPlanner._build_partition_evaluator, {"spec_id"}),
         (ManifestGroupPlanner._build_metrics_evaluator, {"self"}),
         (Transaction._stage, {"updates", "requirements"}),
-        (UpdateSchema, {"transaction", "name_mapping"}),
+        (UpdateSchema, {"transaction"}),
         (UpdateSpec, {"transaction"}),
     ],
 )  # fmt: skip
