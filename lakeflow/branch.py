@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from lakeflow.snapshot import Snapshot
-from lakeflow_io.iceberg.references import drop_ref, publish
+from lakeflow_io.iceberg.branches import drop_ref, publish
 from lakeflow_io.iceberg.refs import MAIN, resolve
 
 if TYPE_CHECKING:

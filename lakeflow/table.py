@@ -14,11 +14,11 @@ from lakeflow.scan import Scan
 from lakeflow.snapshot import Snapshot
 from lakeflow.stream import bounded_tables
 from lakeflow_io.errors import InputError
+from lakeflow_io.iceberg.branches import drop_ref, set_ref
 from lakeflow_io.iceberg.changes import adding_snapshots, snapshots_between
 from lakeflow_io.iceberg.commit import append_staged, find_snapshot
 from lakeflow_io.iceberg.evolve import change_partitions, change_properties
 from lakeflow_io.iceberg.plan import read_spec
-from lakeflow_io.iceberg.references import drop_ref, set_ref
 from lakeflow_io.iceberg.refs import MAIN, Resolved, SnapshotName, require_branch, resolve
 from lakeflow_io.iceberg.stage import Stager
 from lakeflow_io.iceberg.translate import translated
