@@ -6,7 +6,10 @@ import gzip
 import json
 import pickle
 import shutil
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -212,6 +215,24 @@ def test_a_table_in_s3(seaweed: Any, numbers: Any, namespace: str) -> None:
 
     for path in (table.location, table.iceberg.metadata_location):
         assert list(range(10)) == ids(lf.open_table(path, **storage).scan())
+
+
+@pytest.mark.parametrize("hint", ["7", "v7", "v7.metadata.json"])
+def test_a_table_behind_a_web_server(table: lf.Table, hint: str) -> None:
+    """It lists nothing: the hint says which metadata file, and that leads to manifests there."""
+    data = json.dumps(metadata(table)).encode()
+    (folder(table) / "metadata" / "v7.metadata.json").write_bytes(data)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder(table)))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        with pytest.raises(NotFoundError):
+            lf.open_table(url)
+        (folder(table) / "metadata" / "version-hint.text").write_text(hint + "\n")
+
+        rows = lf.open_table(url, relocate=True).files()["rows"]
+        server.shutdown()
+    assert sum(rows.to_pylist()) == 20
 
 
 @pytest.mark.parametrize(
