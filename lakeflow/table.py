@@ -144,6 +144,8 @@ class Table(TableMetadata):
             StoreError: the store or the catalog refused. Nothing is visible, unless the catalog went away
                 after it had taken the commit: with a run id it is safe to call again.
         """
+        if branch != MAIN:
+            self.refresh()  # it may be gone, which is to be known before files are written
         found = self.refresh().find_run(check_run_id(run_id), branch) if run_id is not None else None
         if found is not None:
             return found

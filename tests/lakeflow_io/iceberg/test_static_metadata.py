@@ -15,10 +15,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyiceberg.table.metadata import TableMetadataUtil
 
 import lakeflow as lf
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 from lakeflow_io.iceberg.static.parse import parse_metadata
+from lakeflow_io.iceberg.translate import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +88,18 @@ def test_what_needs_a_reader_that_knows_more_is_named(edited: Any, change: Any, 
     """Format versions, encryption and types to come."""
     with pytest.raises(UnsupportedError, match=named):
         lf.open_table(edited(change))
+
+
+def test_a_catalog_refuses_a_format_version_to_come(embedded: lf.Lake, namespace: str, edited: Any) -> None:
+    """Whether it is met in a metadata file or in what a catalog answers."""
+    file = edited(lambda _: None)
+    embedded.catalog.register_table(f"{namespace}.later", f"file://{file}")
+    edited(put("format-version", value=4))
+
+    with pytest.raises(UnsupportedError, match="format version 4"):
+        embedded.table(f"{namespace}.later")
+    with pytest.raises(UnsupportedError, match="format version"), translated("load it"):
+        TableMetadataUtil.parse_raw(file.read_text())
 
 
 @pytest.mark.parametrize(
