@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from lakeflow.snapshot import Snapshot
-from lakeflow_io.iceberg.references import drop_ref, publish
+from lakeflow_io.errors import NotFoundError
+from lakeflow_io.iceberg.branches import drop_ref, publish
 from lakeflow_io.iceberg.refs import MAIN, resolve
 
 if TYPE_CHECKING:
@@ -41,7 +43,8 @@ class Branch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self._keep:
-            self.drop()
+            with suppress(NotFoundError):  # somebody was faster
+                self.drop()
 
     @property
     def snapshot(self) -> Snapshot:

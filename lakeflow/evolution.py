@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from lakeflow_io.errors import InputError, NotFoundError
+from lakeflow_io.errors import InputError, NotFoundError, SchemaError
 from lakeflow_io.iceberg.evolve import change_schema, checked_schema
 from lakeflow_io.iceberg.internals import fresh_schema
 
@@ -35,6 +35,9 @@ class SchemaChange:
         self._table, self._name = table, name
         self._steps: list[tuple[str, Callable[[Any], object]]] = []
         self._added: set[str] = set()
+        # Steps speak of columns by the names that they have by then; pyiceberg by those they had at first.
+        self._renamed: dict[str, str] = {}
+        self._gone: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +91,9 @@ class SchemaChange:
             SchemaError: the table is partitioned or sorted by it.
         """
         path = self._there(column)
-        return self._step(f"drop the column {path!r}", lambda update: update.delete_column(path))
+        self._step(f"drop the column {path!r}", lambda update: update.delete_column(path))
+        self._gone.add(path)
+        return self
 
     def rename(self, column: Path, to: str) -> SchemaChange:
         """Call a column otherwise. `to` is its own name alone, without the struct that it is in.
@@ -100,7 +105,11 @@ class SchemaChange:
         path = self._there(column)
         if not isinstance(to, str) or not to:
             raise InputError(f"{to!r} can't be a column's name.", "give a text.")
-        return self._step(f"rename the column {path!r}", lambda update: update.rename_column(path, to))
+        self._step(f"rename the column {path!r}", lambda update: update.rename_column(path, to))
+        self._renamed = {new: old for new, old in self._renamed.items() if old != path}
+        self._renamed[path[: len(path) - len(path.rpartition(".")[2])] + to] = path
+        self._gone.add(path)
+        return self
 
     def promote(self, column: Path, kind: pa.DataType) -> SchemaChange:
         """Widen a column's type: int32 to int64, float32 to float64, a decimal to more digits.
@@ -113,6 +122,12 @@ class SchemaChange:
         if not isinstance(kind, pa.DataType):
             raise InputError(f"The type of {path} is {kind!r}.", "give a pyarrow type, such as pa.int64().")
         made = fresh_schema(pa.schema([pa.field("x", kind)]), self._table.metadata.format_version).fields[0].field_type
+        scale = getattr(made, "scale", None)
+        if scale is not None and getattr(self._table.schema().find_type(path), "scale", scale) != scale:
+            raise SchemaError(  # pyiceberg would take it
+                f"Cannot make the column {path!r} of {self._name} {kind}: it has another scale.",
+                "keep the digits behind the point, and give more before it.",
+            )
         return self._step(
             f"make the column {path!r} {kind}", lambda update: update.update_column(tuple(path.split(".")), made)
         )
@@ -156,13 +171,16 @@ class SchemaChange:
 
     def _there(self, column: Path) -> str:
         path = column if isinstance(column, str) else ".".join(self._names(column))
-        known = [*self._table.schema().column_names, *self._added]
-        if path not in known:
-            raise NotFoundError.among("column", path, self._name, known)
+        if path in self._renamed:
+            return self._renamed[path]
+        known = [name for name in self._table.schema().column_names if name not in self._gone]
+        if path not in known and path not in self._added:
+            raise NotFoundError.among("column", path, self._name, [*known, *self._added, *self._renamed])
         return path
 
     def _names(self, column: Path) -> tuple[str, ...]:
-        names = tuple(column.split(".")) if isinstance(column, str) else tuple(column)
-        if not names or not all(isinstance(name, str) and name for name in names):
+        whole = isinstance(column, str) or not isinstance(column, Sequence)
+        names = tuple(str(column).split(".")) if whole else tuple(column)
+        if not isinstance(column, Sequence) or not names or not all(isinstance(name, str) and name for name in names):
             raise InputError(f"{column!r} can't be a column's name.", "give a text.")
         return names

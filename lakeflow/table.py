@@ -11,10 +11,10 @@ from lakeflow.scan import Scan
 from lakeflow.snapshot import Snapshot
 from lakeflow.writable import WritableTable
 from lakeflow_io.errors import InputError
+from lakeflow_io.iceberg.branches import drop_ref, set_ref
 from lakeflow_io.iceberg.changes import adding_snapshots, snapshots_between
 from lakeflow_io.iceberg.evolve import change_partitions, change_properties
 from lakeflow_io.iceberg.plan import read_spec
-from lakeflow_io.iceberg.references import drop_ref, set_ref
 from lakeflow_io.iceberg.refs import MAIN, Resolved, SnapshotName, require_branch, resolve
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lakeflow.runs.sink import Publication, RunLabel
 from lakeflow_io.iceberg.commit import append_staged, find_snapshot
 from lakeflow_io.iceberg.stage import Stager
+from lakeflow_io.iceberg.static import refuse_read_only
 from lakeflow_io.iceberg.translate import translated
 from lakeflow_io.iceberg.vended import table_store
 
@@ -30,6 +31,7 @@ class TableSink:
 
     def __init__(self, table: Table) -> None:
         self._name = table.name
+        refuse_read_only(table.iceberg, table.name)
         self._table = table.refresh().iceberg  # the plan describes the table as it is now
 
     @property

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import pickle
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyiceberg.manifest import (
+    DataFile,
+    DataFileContent,
+    FileFormat,
+    ManifestContent,
+    ManifestEntry,
+    ManifestEntryStatus,
+    ManifestWriterV2,
+)
 from pyiceberg.table.snapshots import Operation
-from pyiceberg.table.update.snapshot import _OverwriteFiles
+from pyiceberg.table.update.snapshot import _FastAppendFiles, _OverwriteFiles
+from pyiceberg.typedef import Record
 
 import lakeflow as lf
 from lakeflow.scan import read_shard
@@ -128,6 +140,74 @@ def test_an_overwrite_is_refused_or_expanded(table: lf.Table, numbers: Any) -> N
     assert table.changes(since=overwrite.id).read().to_pylist()[0]["id"] == 40
 
 
+class _DeletesWriter(ManifestWriterV2):
+    """A manifest of delete files, which pyiceberg reads and doesn't write."""
+
+    def content(self) -> ManifestContent:
+        return ManifestContent.DELETES
+
+    @property
+    def _meta(self) -> dict[str, str]:
+        return {**super()._meta, "content": "deletes"}
+
+
+class _AppendWithDeletes(_FastAppendFiles):
+    """A commit that adds data files, and deletes rows of some file at once, as Flink's upserts do."""
+
+    deletes: DataFile
+
+    def _manifests(self) -> list[Any]:
+        made = super()._manifests()
+        table = self._transaction.table_metadata
+        with _DeletesWriter(
+            table.spec(), table.schema(), self.new_manifest_output(), self._snapshot_id, self._compression
+        ) as writer:
+            writer.add(
+                ManifestEntry.from_args(
+                    status=ManifestEntryStatus.ADDED, snapshot_id=self._snapshot_id, sequence_number=None,
+                    file_sequence_number=None, data_file=self.deletes,
+                )
+            )  # fmt: skip
+        return [*made, writer.to_manifest_file()]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_rows_that_were_deleted_as_they_came_are_refused(
+    embedded: lf.Lake,
+    namespace: str,
+    numbers: Any,
+    own: bool,  # noqa: FBT001
+) -> None:
+    """A commit that deletes rows of its own files can't be told; one that deletes others' rows is expanded."""
+    table = embedded.create_table(f"{namespace}.t", numbers(1).schema)
+    before = table.append(numbers(3))
+    [old] = [piece.path for piece in table.scan().pieces]
+    [staged] = Stager.for_table(table.iceberg, table.name).write("new", numbers(3, 10))
+    path = f"{table.location}/data/deletes.parquet"
+    deletes = pa.table({"file_path": [staged["path"] if own else old], "pos": [0]})
+    with pq.ParquetWriter(path.removeprefix("file://"), deletes.schema) as out:
+        out.write_table(deletes)
+    producer = _AppendWithDeletes(Operation.OVERWRITE, table.iceberg.transaction(), table.iceberg.io)
+    producer.append_data_file(_data_file(table.iceberg, staged))
+    producer.deletes = DataFile.from_args(
+        content=DataFileContent.POSITION_DELETES, file_path=path, file_format=FileFormat.PARQUET, partition=Record(),
+        record_count=1, file_size_in_bytes=Path(path.removeprefix("file://")).stat().st_size, column_sizes={},
+        value_counts={}, null_value_counts={}, nan_value_counts={}, lower_bounds={}, upper_bounds={},
+        key_metadata=None, split_offsets=None, equality_ids=None, sort_order_id=None, spec_id=0,
+    )  # fmt: skip
+    updates, requirements = producer._commit()
+    table.iceberg.catalog.commit_table(table.iceberg, requirements, updates)
+
+    changes = table.refresh().changes(since=before.id, overwrites="expand")
+
+    assert set(table.files()["content"].to_pylist()) == {"data", "position deletes"}
+    if own:
+        with pytest.raises(UnsupportedError, match=str(table.snapshot.id)):
+            changes.read()
+    else:
+        assert ids(changes) == [10, 11, 12]
+
+
 def test_what_does_not_lead_from_one_to_the_other(table: lf.Table, numbers: Any) -> None:
     """Ends in the wrong order, and another branch's snapshot."""
     first, second, *_ = table.snapshots()
@@ -170,6 +250,7 @@ def test_a_table_without_snapshots_has_no_changes(embedded: lf.Lake, namespace: 
     assert len(table.changes().read()) == 0
 
 
+@settings(max_examples=25)  # each makes a lake
 @given(
     batches=st.lists(st.integers(1, 5), min_size=1, max_size=5),
     evolve=st.integers(0, 4),

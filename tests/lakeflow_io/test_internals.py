@@ -50,7 +50,7 @@ def test_the_release_is_one_that_was_checked() -> None:
         (ManifestGroupPlanner, {"table_metadata", "io", "row_filter"}),
         (ManifestGroupPlanner._build_partition_evaluator, {"spec_id"}),
         (Transaction._stage, {"updates", "requirements"}),
-        (UpdateSchema, {"transaction", "name_mapping"}),
+        (UpdateSchema, {"transaction"}),
         (UpdateSpec, {"transaction"}),
     ],
 )  # fmt: skip

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -56,6 +57,27 @@ def writing(table: lf.Table, reader: pa.RecordBatchReader) -> None:
         reader, key=["id", "kind"], matched="update", not_matched="ignore", not_matched_by_source="delete"
     )
     use(made, replaced, partitions, deleted, upserted, merged)
+
+
+def time_and_change(lake: lf.Lake, path: Path) -> None:
+    """States, branches, changes, metadata, evolution; tables without a catalog and of files that are there."""
+    table: lf.Table = lf.open_table(path, relocate={"hdfs://a": "s3://b"}, **{"s3.region": "eu-central-1"})
+    adopted: lf.Table = lake.adopt([path], "kg.adopted", hive={"year": pa.int32()}, properties={"a": "b"})
+    scans: list[lf.Scan] = [
+        table.scan(snapshot=7), table.scan(snapshot="main"), table.scan(snapshot=datetime.now(UTC)),
+        table.changes(since=7, until="main", columns=["id"], where="id > 3", overwrites="expand"),
+    ]  # fmt: skip
+    with table.branch("audit", "v1", keep=False) as branch:
+        written: lf.Snapshot = branch.append({"id": [1]}, run_id="r")
+        rows: lf.DataFrame = branch.head(3)
+        published: lf.Snapshot = branch.publish()
+    tagged: lf.Snapshot = table.tag("v1", written.id, replace=True)
+    with table.update_schema() as change:
+        change.add("year", pa.int32(), doc="d").rename("a", "b").move("year", after="b").promote("id", pa.int64())
+        change.drop(["a.b"]).optional("c")
+    table.update_partitions(add=["day(ts)"], drop="c")
+    table.set_properties({"a": 1, "b": None})
+    use(adopted, scans, rows, published, tagged, table.files("v1"), table.refs(), table.properties)
 
 
 def reading(table: lf.Table) -> None:

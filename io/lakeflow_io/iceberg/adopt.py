@@ -21,6 +21,7 @@ from lakeflow_io.folder.schema import columns_of
 from lakeflow_io.folder.types import canonical, promotes
 from lakeflow_io.iceberg.expected import leaf_ids
 from lakeflow_io.iceberg.internals import arrow_schema, data_file_statistics, file_schema
+from lakeflow_io.iceberg.mapping import NAME_MAPPING
 from lakeflow_io.parquet.footer import Footer, read_footer
 from lakeflow_io.parquet.layout import file_layout
 from lakeflow_io.storage import open_transport
@@ -37,7 +38,6 @@ __all__ = ["Adoption", "adopted_files", "name_mapping", "take_in"]
 _FOOTER_THREADS = 16  # each waits for a request or two
 _FIELD_ID = b"PARQUET:field_id"
 _REWRITE = "rewrite the file, or read the folder with scan_parquet."
-_NAME_MAPPING = "schema.name-mapping.default"
 # Columns whose statistics don't become bounds get counts alone.
 _COUNTS_ONLY = {"write.metadata.metrics.default": "counts"}
 
@@ -161,7 +161,7 @@ def name_mapping(table: Table) -> dict[str, str]:
     """The property that lets readers match files without field ids with the columns of a new table."""
     from pyiceberg.table.name_mapping import create_mapping_from_schema
 
-    return {_NAME_MAPPING: create_mapping_from_schema(table.schema()).model_dump_json()}
+    return {NAME_MAPPING: create_mapping_from_schema(table.schema()).model_dump_json()}
 
 
 def adopted_files(table: Table, adoption: Adoption) -> list[dict[str, Any]]:

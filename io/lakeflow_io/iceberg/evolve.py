@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lakeflow_io.errors import InputError, NotFoundError, SchemaError
 from lakeflow_io.iceberg.internals import schema_change, spec_change
 from lakeflow_io.iceberg.layout import parse_term, partition_name, term_of
+from lakeflow_io.iceberg.mapping import mapping_updates
 from lakeflow_io.iceberg.update import Change, change_table
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def checked_schema(table: Table, name: str, steps: Sequence[Step]) -> tuple[Sche
             "a decimal to more digits) and made optional.",
         ) from error
     _refuse_drops(table, name, schema)
-    return schema, updates, requirements
+    return schema, (*updates, *mapping_updates(table, schema)) if updates else (), requirements
 
 
 def change_schema(table: Table, name: str, steps: Sequence[Step]) -> None:

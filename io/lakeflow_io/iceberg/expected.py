@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
 
-__all__ = ["expected_chunks", "expected_columns", "expected_ranges", "leaf_ids"]
+__all__ = ["child_fields", "expected_chunks", "expected_columns", "expected_ranges", "leaf_ids"]
 
 # Pieces are pickled by the thousand.
 _MOST_CHUNKS = 64
@@ -31,14 +31,15 @@ _REQUEST_BYTES = 2 * 1024 * 1024
 def leaf_ids(fields: Sequence[NestedField]) -> Iterator[int]:
     """Field ids of the leaf columns beneath `fields`, in the order in which files have them."""
     for field in fields:
-        children = _children(field.field_type)
+        children = child_fields(field.field_type)
         if children:
             yield from leaf_ids(children)
         else:
             yield field.field_id
 
 
-def _children(kind: Any) -> Sequence[NestedField]:
+def child_fields(kind: Any) -> Sequence[NestedField]:
+    """The fields directly within a type; none in a primitive one."""
     from pyiceberg.types import ListType, MapType, StructType
 
     if isinstance(kind, StructType):

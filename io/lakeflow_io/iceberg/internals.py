@@ -297,7 +297,7 @@ def schema_change(
     """
     from pyiceberg.table.update.schema import UpdateSchema
 
-    update = UpdateSchema(table.transaction(), name_mapping=table.metadata.name_mapping())
+    update = UpdateSchema(table.transaction())
     for step in steps:
         step(update)
     return update._apply(), *update._commit()  # noqa: SLF001

@@ -19,6 +19,7 @@ from lakeflow_io.errors import (
     ObjectNotFoundError,
     SchemaError,
     StoreFullError,
+    UnsupportedError,
 )
 
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ def _translate(error: Exception, action: str) -> LakeflowError:  # noqa: C901, P
         return SchemaError(said, "cast the column to a type that Iceberg has.")
     if "file is not a database" in str(error):
         return CorruptFileError(said, "the SQLite catalog is damaged; restore it.")
+    if kind == "ValidationError" and "'format_version' | 'format-version' does not match" in str(error):
+        # What a REST catalog answers with is checked by pyiceberg alone.
+        return UnsupportedError(
+            f"{said} (the table is of a format version that isn't read)", "read the table with a newer lakeflow."
+        )
     # What decoders of manifests raise.
     broken = isinstance(error, EOFError | SystemError | LookupError | UnicodeDecodeError)
     if broken or kind == "ValidationError" or type(error).__module__ == "zlib":  # pydantic's: metadata.json

@@ -1,4 +1,4 @@
-"""Whether a metadata file is whole: looked at where its name is known, before anyone decodes it."""
+"""Whether a metadata file is whole, and of a kind that is read: looked at before anyone decodes it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import gzip
 import json
 import zlib
 
-from lakeflow_io.errors import CorruptFileError
+from lakeflow_io.errors import CorruptFileError, UnsupportedError
 
-__all__ = ["check_whole"]
+__all__ = ["check_version", "check_whole"]
+
+_VERSIONS = (1, 2, 3)
 
 _AVRO_MAGIC = b"Obj\x01"
 _SYNC_BYTES = 16  # https://avro.apache.org/docs/1.12.0/specification/#object-container-files
@@ -19,11 +21,12 @@ def check_whole(uri: str, data: memoryview) -> None:
 
     Raises:
         CorruptFileError: names the file.
+        UnsupportedError: it is table metadata of a format version that isn't read.
     """
     if uri.endswith(".avro"):
         wrong = _why_no_avro(data)
     elif uri.endswith((".metadata.json", ".metadata.json.gz")):
-        wrong = _why_no_json(data)
+        wrong = _why_no_json(uri, data)
     else:
         return
     if wrong:
@@ -70,10 +73,25 @@ def _long(data: memoryview, at: int) -> tuple[int, int]:
             return (value >> 1) ^ -(value & 1), at
 
 
-def _why_no_json(data: memoryview) -> str | None:
+def check_version(uri: str, version: object) -> None:
+    """Refuse a format version that isn't read.
+
+    Raises:
+        UnsupportedError: names the file and the version.
+    """
+    if version not in _VERSIONS:
+        raise UnsupportedError(
+            f"{uri} is of format version {version!r}; 1, 2 and 3 are read.", "read the table with a newer lakeflow."
+        )
+
+
+def _why_no_json(uri: str, data: memoryview) -> str | None:
     try:
         text = gzip.decompress(data) if bytes(data[:2]) == b"\x1f\x8b" else bytes(data)
         found = json.loads(text)
     except (ValueError, OSError, EOFError, zlib.error) as error:
         return str(error).splitlines()[0]
-    return None if isinstance(found, dict) and "format-version" in found else "it is no table metadata"
+    if not isinstance(found, dict) or "format-version" not in found:
+        return "it is no table metadata"
+    check_version(uri, found["format-version"])
+    return None

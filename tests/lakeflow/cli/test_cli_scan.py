@@ -71,6 +71,16 @@ def test_a_filter_columns_and_a_limit(table: lf.Table, capsys: Any) -> None:
     assert err.startswith("2 rows, ")
 
 
+def test_a_snapshot_by_id_tag_and_moment(table: lf.Table, capsys: Any) -> None:
+    """`--snapshot` takes whatever names one; what names none must be changed."""
+    first = table.tag("v1", table.snapshots()[0].id)
+
+    for name, rows in ((str(first.id), 50), ("v1", 50), (first.committed.isoformat(), 50), ("main", 100)):
+        assert json.loads(scan(capsys, table.name, "--snapshot", name, "--json")[1])["rows"] == rows
+    for name in ("v2", "7", "1990-01-01T00:00Z"):
+        assert scan(capsys, table.name, "--snapshot", name)[0] == 2
+
+
 def test_rows_are_written_to_a_file(table: lf.Table, capsys: Any, tmp_path: Path) -> None:
     """`--output` streams into Parquet; a path is read as a table is."""
     written = tmp_path / "out.parquet"

@@ -74,6 +74,41 @@ def test_describe_shows_columns_and_snapshots(table: lf.Table, capsys: Any) -> N
     assert [(table.snapshot.id, 3)] == [(each["id"], each["added_rows"]) for each in facts["snapshots"]]
 
 
+@pytest.mark.parametrize("part", ["files", "manifests", "partitions", "snapshots", "history", "refs"])
+def test_describe_shows_each_metadata_table(table: lf.Table, capsys: Any, part: str) -> None:
+    """For people the columns that matter, with --json a line for each row with all of them."""
+    expected = table.snapshots() if part == "snapshots" else getattr(table, part)().to_pylist()
+
+    code, out, _ = lakeflow(capsys, "describe", table.name, f"--{part}")
+    lines = lakeflow(capsys, "describe", table.name, f"--{part}", "--json")[1].splitlines()
+
+    assert (0, len(expected) + 1, len(expected)) == (code, len(out.splitlines()), len(lines))
+    assert all(isinstance(json.loads(line), dict) for line in lines)
+
+
+def test_describe_an_older_snapshot_and_a_path(table: lf.Table, numbers: Any, capsys: Any) -> None:
+    """`--snapshot` takes a tag; a table's folder does for its name."""
+    table.tag("v1")
+    table.append(numbers(3, 10))
+
+    counts = [
+        len(lakeflow(capsys, "describe", table.location, "--files", "--json", *options)[1].splitlines())
+        for options in ((), ("--snapshot", "v1"), ("--snapshot", str(table.snapshot.id)))
+    ]
+
+    assert counts == [table.files().num_rows, table.files("v1").num_rows, table.files().num_rows]
+    assert len(lakeflow(capsys, "head", table.location, "--json")[1].splitlines()) == 6
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--snapshot", "v1"), ("--refs", "--snapshot", "v1"), ("--files", "--snapshot", "nope"), ("--nonsense",)],
+)
+def test_describe_what_can_not_be(table: lf.Table, capsys: Any, arguments: tuple[str, ...]) -> None:
+    """The call must be changed."""
+    assert lakeflow(capsys, "describe", table.name, *arguments)[0] == 2
+
+
 @pytest.mark.parametrize(("options", "expected"), [((), 3), (("-n", "2"), 2), (("-n", "0"), 0)])
 def test_head_shows_so_many_rows(table: lf.Table, capsys: Any, options: tuple[str, ...], expected: int) -> None:
     """As a table with a header, and as a line of JSON for each row."""

@@ -57,7 +57,8 @@ def _newest(transport: Transport, folder: str) -> list[str]:
     hint = _hint(transport, folder)
     if folder.partition("://")[0] in WEB:  # which lists nothing
         return _behind_web(transport, folder, hint) if hint else []
-    names = [info.uri.rpartition("/")[2] for info in transport.list(folder) if _is_directly_in(info.uri, folder)]
+    below = (info.uri[len(folder) :].strip("/") for info in transport.list(folder))
+    names = [name for name in below if "/" not in name]
     if hint and not hint.isdigit():
         named = [name for name in names if name == hint or name.removesuffix(_suffix(name)) == hint]
         return [join(folder, name) for name in named]
@@ -76,10 +77,6 @@ def _hint(transport: Transport, folder: str) -> str:
         return bytes(transport.get(join(folder, _HINT))).decode("utf-8", "replace").strip()
     except ObjectNotFoundError:
         return ""
-
-
-def _is_directly_in(uri: str, folder: str) -> bool:
-    return uri.rstrip("/").rpartition("/")[0].rpartition("/")[2] == folder.rstrip("/").rpartition("/")[2]
 
 
 def _suffix(name: str) -> str:

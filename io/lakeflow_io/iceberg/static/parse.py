@@ -14,6 +14,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import CorruptFileError, LakeflowError, UnsupportedError
+from lakeflow_io.iceberg.whole import check_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["parse_metadata"]
 
-_VERSIONS = (1, 2, 3)
 _GZIP = b"\x1f\x8b"
 _KNOWN_TRANSFORM = re.compile(r"identity|void|year|month|day|hour|(?:bucket|truncate)\[\d+\]")
 _KEY_ID = "encryption.key-id"
@@ -70,11 +70,7 @@ def _json(uri: str, data: bytes) -> dict[str, Any]:
 
 
 def _refuse_unknown(uri: str, found: dict[str, Any]) -> None:
-    version = found["format-version"]
-    if version not in _VERSIONS:
-        raise UnsupportedError(
-            f"{uri} is of format version {version!r}; 1, 2 and 3 are read.", "read the table with a newer lakeflow."
-        )
+    check_version(uri, found["format-version"])
     snapshots = [each for each in found.get("snapshots") or [] if isinstance(each, dict)]
     properties = found.get("properties") or {}
     if found.get("encryption-keys") or _KEY_ID in properties or any(each.get("key-id") for each in snapshots):
