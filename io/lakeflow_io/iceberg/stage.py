@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.budget import default_budget
+from lakeflow_io.errors import UnsupportedError
 from lakeflow_io.iceberg.vended import table_store
 from lakeflow_io.iceberg.write import Writer
 from lakeflow_io.storage import open_transport
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pyiceberg.table.sorting import SortOrder
 
 __all__ = ["Stager"]
+
+_NEWEST_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,17 @@ class Stager:
 
     @classmethod
     def for_table(cls, table: Table, name: str) -> Stager:
-        """What workers need to write into `table` as it is now."""
+        """What workers need to write into `table` as it is now.
+
+        Raises:
+            UnsupportedError: its format version isn't written.
+        """
+        version = table.metadata.format_version
+        if version > _NEWEST_VERSION:
+            raise UnsupportedError(
+                f"{name} is of format version {version}, which this version does not write.",
+                f"write it with another engine, or use a table of version 1 to {_NEWEST_VERSION}.",
+            )
         return cls(
             table=name,
             schema=table.schema(),
