@@ -28,7 +28,7 @@ from lakeflow_io.iceberg.spool import Spool
 from lakeflow_io.iceberg.stage import Stager
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.table import Table as IcebergTable
@@ -177,7 +177,7 @@ def merge(
 @contextmanager
 def _spooled(
     data: Any, name: str, schema: pa.Schema, key: Sequence[str], clauses: Clauses, memory: int
-) -> Iterator[pa.Table]:
+) -> Generator[pa.Table]:
     """The rows to join, of the table's types: those of its columns that they have."""
     tables = bounded_tables(data, min(memory, _MOST_TAKEN_BYTES))
     first = next(tables)
@@ -211,7 +211,7 @@ def _write(writer: Writer, data: Any, memory: int) -> None:
 
 
 @contextmanager
-def _writing(table: IcebergTable, name: str, verb: str, memory: int) -> Iterator[Writer]:
+def _writing(table: IcebergTable, name: str, verb: str, memory: int) -> Generator[Writer]:
     """A writer whose files go where the block raises before the commit was tried."""
     writer = Stager.for_table(table, name).writer(f"{verb}-{uuid4().hex[:8]}", memory)
     try:

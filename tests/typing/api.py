@@ -46,7 +46,7 @@ def tables(lake: lf.Lake) -> lf.Table:
     )
 
 
-def writing(table: lf.Table, reader: pa.RecordBatchReader) -> None:
+def changing(table: lf.Table, reader: pa.RecordBatchReader) -> None:
     """All that changes rows."""
     made: lf.Snapshot = table.append(reader, run_id="load-1", memory="512 MiB")
     replaced: lf.Snapshot = table.overwrite([{"id": 1}], where="id = 1")

@@ -94,7 +94,7 @@ class Keys:
         self._steps: list[_Step] = []
         self._values = columns[0] if len(columns) == 1 else self._learn(columns)
         self._refuse_twice(rows)
-        present = [pc.is_valid(column).to_numpy(zero_copy_only=False) for column in columns]
+        present = [column.is_valid().to_numpy(zero_copy_only=False) for column in columns]
         self._rows = rows.select(self.names).filter(pa.array(np.logical_and.reduce(present)))
         self._ranges = {name: _ranges(schema, name, self._rows[name]) for name in self.names}
         self._partitions: dict[int, tuple[list[int], set[tuple[str | None, ...]]]] = {}
@@ -107,7 +107,7 @@ class Keys:
         """
         columns = [_flat(rows[name]) for name in self.names]
         values = columns[0] if len(columns) == 1 else self._combine(columns)
-        return pc.index_in(values, value_set=self._values, skip_nulls=True)
+        return _places(values, self._values)
 
     def may_be_in(self, file: DataFile, specs: Mapping[int, PartitionSpec]) -> bool:
         """Whether a data file may hold a row that has one of the keys, as far as its manifest tells."""
@@ -154,13 +154,14 @@ class Keys:
         return found
 
     def _learn(self, columns: list[pa.Array]) -> pa.Array:
-        combined, size = None, 1
+        combined: Any = None
+        size = 1
         for column in columns:
-            step = _Step(pc.unique(column.drop_null()))
+            step = _Step(column.drop_null().unique())
             own = max(1, len(step.distinct))
             if combined is not None and size * own > _MOST_COMBINED:
-                step.before = pc.unique(combined.drop_null())
-                size = max(1, len(step.before))
+                before: Any = combined.drop_null().unique()
+                step.before, size = before, max(1, len(before))
             combined = _with_digit(combined, step, column)
             size *= own
             self._steps.append(step)
@@ -174,11 +175,11 @@ class Keys:
 
     def _refuse_twice(self, rows: pa.Table) -> None:
         present = self._values.drop_null()
-        if len(pc.unique(present)) == len(present):
+        if len(present.unique()) == len(present):
             return
-        counted = pc.value_counts(present)
-        twice = counted.filter(pc.greater(counted.field("counts"), 1)).field("values")
-        first = pc.index_in(twice.slice(0, _MOST_SHOWN), value_set=self._values, skip_nulls=True)
+        counted = present.value_counts()
+        twice = counted.filter(pa.array(counted.field("counts").to_numpy() > 1)).field("values")
+        first = _places(twice.slice(0, _MOST_SHOWN), self._values)
         shown = rows.select(self.names).take(first).to_pylist()
         texts = [", ".join(f"{name}={value!r}" for name, value in row.items()) for row in shown]
         more = f" and {len(twice) - len(texts)} more" if len(twice) > len(texts) else ""
@@ -189,12 +190,18 @@ class Keys:
 
 
 def _with_digit(combined: pa.Array | None, step: _Step, column: pa.Array) -> pa.Array:
-    own = pc.index_in(column, value_set=step.distinct, skip_nulls=True).cast(pa.int64())
+    own = _places(column, step.distinct).cast(pa.int64())
     if combined is None:
         return own
     if step.before is not None:
-        combined = pc.index_in(combined, value_set=step.before, skip_nulls=True).cast(pa.int64())
-    return pc.add(pc.multiply(combined, max(1, len(step.distinct))), own)
+        combined = _places(combined, step.before).cast(pa.int64())
+    shifted = pc.call_function("multiply", [combined, pa.scalar(max(1, len(step.distinct)))])
+    return pc.call_function("add", [shifted, own])
+
+
+def _places(values: pa.Array, among: pa.Array) -> pa.Array:
+    """Where each value stands among others; null where it doesn't, and where it is null."""
+    return pc.call_function("index_in", [values], pc.SetLookupOptions(value_set=among, skip_nulls=True))
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array:
@@ -209,7 +216,7 @@ def _ranges(schema: Schema, name: str, column: pa.ChunkedArray) -> tuple[list[An
     values = _flat(column)
     if len(values) == 0:
         return [], []
-    ordered = values.take(pc.sort_indices(values))
+    ordered = values.take(pc.call_function("array_sort_indices", [values]))
     cuts = np.unique(np.linspace(0, len(ordered), min(_RANGES, len(ordered)) + 1).astype(np.int64))
     kind = schema.find_field(name).field_type
     lows = [_comparable(ordered[int(start)], kind) for start in cuts[:-1]]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.budget import default_budget
+from lakeflow_io.errors import UnsupportedError
 from lakeflow_io.iceberg.static import refuse_read_only
 from lakeflow_io.iceberg.vended import table_store
 from lakeflow_io.iceberg.write import Writer
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from pyiceberg.table.sorting import SortOrder
 
 __all__ = ["Stager"]
+
+_NEWEST_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,15 @@ class Stager:
 
         Raises:
             InputError: the table was opened without a catalog.
+            UnsupportedError: its format version isn't written.
         """
         refuse_read_only(table, name)
+        version = table.metadata.format_version
+        if version > _NEWEST_VERSION:
+            raise UnsupportedError(
+                f"{name} is of format version {version}, which this version does not write.",
+                f"write it with another engine, or use a table of version 1 to {_NEWEST_VERSION}.",
+            )
         return cls(
             table=name,
             schema=table.schema(),

@@ -24,6 +24,10 @@ _PAGE_BYTES = 1024 * 1024
 _CODECS = {"uncompressed": "none", "gzip": "gzip", "snappy": "snappy", "zstd": "zstd", "lz4": "lz4", "brotli": "brotli"}
 # Iceberg's default since 1.4 (write.parquet.compression-codec).
 _DEFAULT_CODEC = "zstd"
+# Of a column, by its path. Files without it go without the filter.
+_BLOOM, _BLOOM_FPP = "write.parquet.bloom-filter-enabled.column.", "write.parquet.bloom-filter-fpp.column."
+_DEFAULT_FPP = 0.01  # Iceberg's default
+_BLOOM_PYARROW = 26  # writes them
 
 
 class Encoder:
@@ -103,13 +107,16 @@ def _options(properties: Mapping[str, str]) -> tuple[dict[str, Any], int, int]:
     codec = properties.get("write.parquet.compression-codec", _DEFAULT_CODEC).lower()
     level = properties.get("write.parquet.compression-level")
     try:
-        options = {
+        options: dict[str, Any] = {
             "compression": _CODECS[codec],
             "compression_level": int(level) if level and level != "null" else None,
             "data_page_size": int(properties.get("write.parquet.page-size-bytes", _PAGE_BYTES)),
         }
         if options["compression_level"] is not None:
             pa.Codec(_CODECS[codec], compression_level=options["compression_level"])  # knows which take a level
+        filters = _bloom_filters(properties)
+        if filters:
+            options["bloom_filter_options"] = filters
         group_rows = int(properties.get("write.parquet.row-group-limit", _GROUP_ROWS))
         size = int(properties.get("write.parquet.row-group-size-bytes", _GROUP_BYTES))
         if group_rows < 1 or size < 1:
@@ -121,3 +128,18 @@ def _options(properties: Mapping[str, str]) -> tuple[dict[str, Any], int, int]:
             f"The table's properties {given} do not describe Parquet files: {error}.",
             "the codec is one of " + ", ".join(_CODECS) + "; levels and sizes are whole numbers.",
         ) from error
+
+
+def _bloom_filters(properties: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    """For which columns there are to be Bloom filters, and how often these may be wrong."""
+    asked = [
+        name.removeprefix(_BLOOM)
+        for name, value in properties.items()
+        if name.startswith(_BLOOM) and value.lower() == "true"
+    ]
+    chances = {column: float(properties.get(_BLOOM_FPP + column, _DEFAULT_FPP)) for column in asked}
+    if not all(0 < chance < 1 for chance in chances.values()):
+        raise ValueError(f"chances of Bloom filters {chances}, which have to lie between 0 and 1")
+    if asked and int(pa.__version__.partition(".")[0]) < _BLOOM_PYARROW:
+        raise ValueError(f"Bloom filters need pyarrow {_BLOOM_PYARROW}, this is {pa.__version__}")
+    return {column: {"fpp": chance} for column, chance in chances.items()}

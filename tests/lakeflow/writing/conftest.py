@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
+import lakeflow as lf
 from lakeflow_io.storage import open_transport
 from lakeflow_io.storage.properties import store_properties
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import lakeflow as lf
 
 SCHEMA = pa.schema(
     [("id", pa.int64()), ("kind", pa.string()), ("at", pa.timestamp("us")), ("x", pa.float64()), ("n", pa.int32())]
@@ -102,15 +101,12 @@ def layout(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture(params=[1, 2])
-def version(request: pytest.FixtureRequest) -> int:
-    """Each format version that is written."""
-    return request.param
-
-
-@pytest.fixture
-def changed(lake: lf.Lake, namespace: str, layout: str, version: int) -> Changed:
+@pytest.fixture(params=[("embedded", 1), ("embedded", 2), ("rest", 2)], ids=["v1", "v2", "rest"])
+def changed(request: pytest.FixtureRequest, namespace: str, layout: str) -> Changed:
     """Thirty rows in two commits, of each layout, in each version, in each kind of lake."""
+    kind, version = request.param
+    embedded = request.getfixturevalue("embedded")
+    lake = embedded if kind == "embedded" else lf.connect(**request.getfixturevalue("seaweed").catalog_properties)
     numbers = [row(number) for number in range(30)]
     return make(lake, f"{namespace}.t", layout, version).append(numbers[:20], numbers[20:])
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyiceberg.table.metadata import TableMetadataV3
 
-from lakeflow_io.errors import SchemaError
+from lakeflow_io.errors import SchemaError, UnsupportedError
 from lakeflow_io.iceberg.commit import append_staged, find_snapshot
 from lakeflow_io.iceberg.stage import Stager
 from lakeflow_io.storage import open_transport
@@ -210,6 +211,16 @@ def test_data_that_does_not_fit_leaves_no_file(embedded: lf.Lake, namespace: str
 
     assert list(open_transport({}).list(f"{table.location}/data")) == []
     assert table.refresh().snapshot is None
+
+
+def test_a_table_of_a_newer_version_is_refused(embedded: lf.Lake, namespace: str) -> None:
+    """Before anything is written."""
+    table = embedded.create_table(f"{namespace}.t", pa.schema([("id", pa.int64())])).iceberg
+    facts = json.loads(table.metadata.model_dump_json())
+    table.metadata = TableMetadataV3.model_validate({**facts, "format-version": 3, "next-row-id": 0})
+
+    with pytest.raises(UnsupportedError, match="format version 3"):
+        Stager.for_table(table, "t")
 
 
 def test_no_rows_are_no_file(embedded: lf.Lake, namespace: str) -> None:
