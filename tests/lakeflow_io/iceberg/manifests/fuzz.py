@@ -82,7 +82,8 @@ def manifest_list() -> bytes:
             [
                 ManifestFile.from_args(
                     manifest_path=f"s3://b/m{i}.avro", manifest_length=i, partition_spec_id=0,
-                    content=ManifestContent.DATA, sequence_number=1, min_sequence_number=1, added_snapshot_id=5, added_files_count=i,
+                    content=ManifestContent.DATA, sequence_number=1, min_sequence_number=1, added_snapshot_id=5,
+                    added_files_count=i,
                     existing_files_count=2, deleted_files_count=0, added_rows_count=1, existing_rows_count=1,
                     deleted_rows_count=1, partitions=[summary] * (i % 4) if i else None,
                 )
