@@ -27,7 +27,7 @@ _RAW_BYTES = {"boolean": 1, "float": 4, "double": 8}
 _INTEGERS = {"int": 4, "long": 8, "enum": 4}
 _TEXTS = ("string", "bytes")
 # Types within types; a manifest has four.
-_MOST_DEPTH = 24
+_MOST_DEPTH, _MOST_STEPS = 24, 100_000
 
 
 class SchemaFault(Exception):  # noqa: N818  (never leaves this package)
@@ -56,10 +56,6 @@ class Program:
     slots: tuple[Slot, ...]
     tally: int
     """Numbers of the longest tally."""
-
-    def slot(self, name: str) -> Slot | None:
-        """A column by its name; None where records have none."""
-        return next((slot for slot in self.slots if slot.name == name), None)
 
 
 @lru_cache(maxsize=64)
@@ -97,11 +93,11 @@ class _Compiler:
         self.slots: list[Slot] = []
         self.tally = 0
         self._named: dict[str, Any] = {}
+        self._steps = 0
 
     def value(self, schema: Any, wanted: Wanted | _LookedUp | None, depth: int) -> None:
         """One value of a type."""
-        if depth > _MOST_DEPTH:
-            raise SchemaFault("its schema is nested too deep")
+        self._step(depth)
         if isinstance(schema, list):
             self._union(schema, wanted, depth)
             return
@@ -120,6 +116,12 @@ class _Compiler:
     def _map_entry(self, schema: dict[str, Any], depth: int) -> None:
         self.words.append(SKIP_TEXT)
         self.value(schema["values"], None, depth + 1)
+
+    def _step(self, depth: int) -> None:
+        # Types that are named may be used often: a few lines can describe millions of fields.
+        self._steps += 1
+        if depth > _MOST_DEPTH or self._steps > _MOST_STEPS:
+            raise SchemaFault("its schema is nested too deep, or too large")
 
     def _resolve(self, schema: Any) -> tuple[dict[str, Any], str]:
         if isinstance(schema, str):
@@ -274,7 +276,8 @@ class _Compiler:
 
     def _is_empty(self, schema: Any, depth: int) -> bool:
         """Whether a value can take no bytes."""
-        if isinstance(schema, list) or depth > _MOST_DEPTH:
+        self._step(depth)
+        if isinstance(schema, list):
             return False
         schema, kind = self._resolve(schema)
         if kind == "record":

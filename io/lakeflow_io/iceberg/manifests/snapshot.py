@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 
 from lakeflow_io.errors import UnsupportedError
+from lakeflow_io.iceberg.manifests.container import damaged
 from lakeflow_io.iceberg.manifests.entries import POSITION_PATH, Extras
 from lakeflow_io.iceberg.manifests.fetch import MetadataFiles
 from lakeflow_io.iceberg.manifests.listing import read_manifest_list
@@ -100,6 +101,12 @@ def plan_snapshot(
         for manifest, keep in zip(listed.manifests, pruner.manifests(listed).tolist(), strict=True)
         if keep and manifest.live_files != 0
     ]
+
+    for manifest in chosen:
+        if manifest.spec_id not in specs:
+            raise damaged(
+                manifest_list, f"{manifest.path} has a partition spec {manifest.spec_id}, which the table lacks"
+            )
 
     def prune(entries: Entries) -> tuple[Entries, Entries | None]:
         if "content" not in entries.arrays:  # all 0, or none has one

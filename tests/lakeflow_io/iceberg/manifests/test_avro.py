@@ -38,6 +38,14 @@ def record(*fields: tuple[int, Any], name: str = "r") -> dict[str, Any]:
     }
 
 
+def doubled(times: int) -> Any:
+    """A few lines that describe millions of fields."""
+    made: Any = {"type": "record", "name": "r0", "fields": [{"name": "a", "type": "null"}]}
+    for i in range(1, times):
+        made = record((2, made), (3, f"r{i - 1}"), name=f"r{i}")
+    return made
+
+
 def test_the_library_has_it() -> None:
     """The environment that runs the tests has the compiled decoder: a silent fallback would hide it."""
     assert binding.avro_library() is not None
@@ -208,6 +216,7 @@ def test_sizes_are_added_up_in_their_order(avro_file: Any, decode: Callable[...,
         (record((1, "long"), (2, {"type": "fixed", "name": "x", "size": 2**40})), "bytes"),
         (record((1, "long"), (2, {"type": "fixed", "name": "x", "size": -1})), "bytes"),
         ({"type": "record", "name": "r", "fields": [{"name": "a", "type": "r", "field-id": 3}]}, "too deep"),
+        (doubled(20), "too large"),
         ({"type": "record", "name": "r"}, "none of Avro's"),
         ("long", "long"),
         ([1, 2], "none of Avro's"),

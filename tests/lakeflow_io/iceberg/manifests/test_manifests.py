@@ -283,8 +283,8 @@ def test_a_manifest_list_is_what_pyiceberg_reads(version: Any, decode: Callable[
         IcebergManifest.from_args(
             manifest_path=f"s3://b/m{i}.avro", manifest_length=100 + i, partition_spec_id=i,
             content=ManifestContent(i % version), sequence_number=i + 1, min_sequence_number=i, added_snapshot_id=5,
-            added_files_count=i, existing_files_count=2,
-            deleted_files_count=0, added_rows_count=1, existing_rows_count=1,
+            added_files_count=i, existing_files_count=2, deleted_files_count=0, added_rows_count=1,
+            existing_rows_count=1,
             deleted_rows_count=1,
             partitions=summaries[: i % 3] if i else None,
         )

@@ -169,6 +169,17 @@ def test_delete_files_are_handed_out(made_table: Any) -> None:
     assert {(each.sequence, each.rows, each.size, each.format) for each in plan.deletes} == {(9, 7, 9, "PARQUET")}
 
 
+def test_a_manifest_of_an_unknown_spec_is_damage(made_table: Any) -> None:
+    """Its partitions can't be told."""
+    made = made_table({3: PartitionSpec(spec_id=3)})
+    made.add(3, [dict.fromkeys(field.name for field in made.schema.fields)])
+    made.uri = made.commit()
+    made.specs = {0: PartitionSpec()}
+
+    with pytest.raises(CorruptFileError, match=r"manifest-3\.avro has a partition spec 3"):
+        made.plan()
+
+
 def test_another_format_is_refused_by_name(made_table: Any) -> None:
     """The file and its format are told."""
     made = made_table({0: PartitionSpec()})

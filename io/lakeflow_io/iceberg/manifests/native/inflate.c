@@ -5,8 +5,8 @@
  */
 #include <stdlib.h>
 
-#include "avro.h"
 #include "../../../parquet/native/parts.h"
+#include "avro.h"
 
 enum { MOST_BITS = 15, LITERALS = 288, DISTANCES = 32, LITERAL_BITS = 10, DISTANCE_BITS = 8 };
 enum { LITERAL = 0, COPY = 1, STOP = 2, WRONG = 3 };
@@ -151,7 +151,7 @@ static int stored_block(bit_reader *r, lf_bytes *out, int64_t limit) {
     memcpy(&length, r->at, 2);
     memcpy(&inverse, r->at + 2, 2);
     r->at += 4;
-    if (length != (uint16_t)~inverse || r->end - r->at < length) return LF_AVRO_CORRUPT;
+    if ((length ^ inverse) != 0xffff || r->end - r->at < length) return LF_AVRO_CORRUPT;
     int room = has_room(out, length, limit);
     if (room) return room;
     memcpy(out->at + out->size, r->at, length);
