@@ -7,6 +7,7 @@ ARGS ?=
 
 # Peers that need older versions of what lakeflow uses have an environment of their own.
 PEERS := $(VENV)/bench-peers
+INTEROP := $(VENV)/interop
 
 ifdef UV
 install = VIRTUAL_ENV=$(CURDIR)/$(1) $(UV) pip install --quiet
@@ -22,7 +23,7 @@ INSTALL := $(call install,$(VENV))
 BUILT_FROM := pyproject.toml hatch_build.py $(wildcard io/lakeflow_io/parquet/native/*.[ch]) $(wildcard io/lakeflow_io/iceberg/manifests/native/*.[ch]) $(wildcard io/lakeflow_io/parquet/native/build.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check bench clean
+.PHONY: help demo test interop fuzz check bench clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
@@ -32,6 +33,9 @@ demo: $(VENV)/.demo  ## Match place names to places: Iceberg tables, foreach, on
 
 test: $(VENV)/.test  ## Run the tests; they start the servers they need
 	$(BIN)/python -m pytest $(ARGS)
+
+interop: $(VENV)/.interop  ## Spark, pyiceberg, Polars, DuckDB and Daft over the same tables; needs Java 17 (ARGS=--cells)
+	$(INTEROP)/bin/python -m pytest -n 0 tests/interop $(ARGS)
 
 fuzz: $(VENV)/.test  ## Damage Parquet chunks and manifests at random under sanitizers (ARGS="--mutations 5000000 --seed 7")
 	$(BIN)/python tests/lakeflow_io/parquet/native/fuzz.py $(ARGS)
@@ -60,6 +64,13 @@ $(VENV)/.demo: $(BUILT_FROM) | $(BIN)/python
 
 $(VENV)/.test: $(BUILT_FROM) | $(BIN)/python
 	$(INSTALL) --editable '.[demo,pandas,serve,valkey]' --group test
+	@touch $@
+
+$(INTEROP)/bin/python: | $(BIN)/python
+	$(call make_venv,$(INTEROP))
+
+$(VENV)/.interop: $(BUILT_FROM) | $(INTEROP)/bin/python
+	$(call install,$(INTEROP)) --editable '.[demo]' --group interop
 	@touch $@
 
 $(VENV)/.check: $(BUILT_FROM) | $(BIN)/python
