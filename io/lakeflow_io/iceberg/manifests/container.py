@@ -57,7 +57,7 @@ class Container:
             except IndexError:
                 raise damaged(self.uri, "its last block is cut") from None
             end = at + size
-            if count < 0 or size < 0 or body[end : end + SYNC_BYTES] != self.sync:
+            if count < 0 or size < 0 or bytes(body[end : end + SYNC_BYTES]) != self.sync:
                 raise damaged(self.uri, "a block does not end where it says")
             try:
                 records = _CODECS[self.codec](body[at:end])
@@ -88,7 +88,7 @@ def open_container(uri: str, data: memoryview) -> Container:
     except (IndexError, ValueError):
         raise damaged(uri, "its header is cut") from None
     sync, body = bytes(data[at : at + SYNC_BYTES]), data[at + SYNC_BYTES :]
-    if len(sync) < SYNC_BYTES or (len(body) and body[-SYNC_BYTES:] != sync):
+    if len(sync) < SYNC_BYTES or (len(body) and bytes(body[-SYNC_BYTES:]) != sync):
         raise damaged(uri, "its end is missing")
     codec = told.get("avro.codec", b"null").decode(errors="replace")
     if codec not in _CODECS:

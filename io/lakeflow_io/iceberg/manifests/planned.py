@@ -173,4 +173,5 @@ def _joined(parts: Sequence[Entries], name: str, kind: pa.DataType) -> pa.Array:
 
 
 def _sorted(paths: pa.Array) -> NDArray[np.int64]:
-    return pc.array_sort_indices(paths).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
+    found = pc.call_function("array_sort_indices", [paths])
+    return found.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)

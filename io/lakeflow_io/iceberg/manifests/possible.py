@@ -194,7 +194,10 @@ def _text_rule(column: Ranges, value: bytes, operator: str) -> Mask:
         return low("less_equal", cut) & (above if column.exact else _reaches(column, value))
     if operator == "!=":
         return low("not_equal") if column.exact else np.ones(size, bool)
-    starts = [_where(ends, lambda each: pc.invert(_starts(each, value)), size) for ends in (column.low, column.high)]
+    starts = [
+        _where(ends, lambda each: pc.call_function("invert", [_starts(each, value)]), size)
+        for ends in (column.low, column.high)
+    ]
     return starts[0] | starts[1]
 
 
@@ -206,7 +209,10 @@ def _reaches(column: Ranges, value: bytes) -> Mask:
         if column.exact:
             return found
         cuts = pa.array([value[:length] for length in range(len(value))], pa.binary())
-        return pc.or_(found, pc.is_in(ends.cast(pa.binary()), value_set=cuts)) if len(cuts) else found
+        if not len(cuts):
+            return found
+        begins = pc.call_function("is_in", [ends.cast(pa.binary())], pc.SetLookupOptions(cuts))
+        return pc.call_function("or", [found, begins])
 
     return _where(column.high, test, len(column.values))
 
@@ -216,7 +222,7 @@ def _call(name: str, ends: Any, value: bytes) -> Any:
 
 
 def _begin(ends: Any, *cut: int) -> Any:
-    return pc.binary_slice(ends, 0, cut[0]) if cut else ends
+    return pc.call_function("binary_slice", [ends], pc.SliceOptions(0, cut[0])) if cut else ends
 
 
 def _starts(ends: Any, value: bytes) -> Any:

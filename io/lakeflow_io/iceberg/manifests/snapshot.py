@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakeflow_io.errors import UnsupportedError
@@ -126,9 +127,9 @@ def plan_snapshot(
 def _refuse_other_formats(entries: Entries, source: str) -> None:
     formats = pc.call_function("ascii_upper", [entries.arrays["format"].cast("string")])
     others = pc.call_function("not_equal", [formats, "PARQUET"])
-    if not pc.any(others).as_py():
+    first = pc.call_function("index", [others], pc.IndexOptions(pa.scalar(True))).as_py()  # noqa: FBT003  (a scalar)
+    if first < 0:
         return
-    first = pc.index(others, value=True).as_py()
     raise UnsupportedError(
         f"{source}: {entries.arrays['path'][first]} is {formats[first]}, not Parquet.",
         "rewrite the table's data files as Parquet.",
