@@ -209,3 +209,24 @@ def test_partitions_of_nested_fields(make, check):
     )
 
     check(table, "s.country = 'DE'", "s.country is null", "s.moment < '2024-01-01T00:00:00'")
+
+
+def test_identity_of_uuids(make, check_reads, spark):
+    """Partitions by UUIDs."""
+    table = make("id int")
+    table.java.updateSchema().addColumn("u", spark._jvm.org.apache.iceberg.types.Types.UUIDType.get()).commit()
+    table.sql(
+        "alter table {t} add partition field u",
+        "insert into {t} values (1, 'f79c3e09-677c-4bbd-a479-512f87f60cc4'), (2, null)",
+    )
+
+    check_reads({table.metadata: [table.read(), table.read("id = 1")]}, "Spark")
+
+
+def test_identity_of_fixed_bytes(make, check_reads, spark):
+    """Partitions by bytes of a fixed length."""
+    table = make("id int")
+    table.java.updateSchema().addColumn("f", spark._jvm.org.apache.iceberg.types.Types.FixedType.ofLength(3)).commit()
+    table.sql("alter table {t} add partition field f", "insert into {t} values (1, X'010203'), (2, null)")
+
+    check_reads({table.metadata: [table.read(), table.read("id = 1")]}, "Spark")
