@@ -48,7 +48,6 @@ def test_float_filters(make, check):
     )
 
 
-@pytest.mark.xfail(reason="pyiceberg takes an infinity for a number beyond all floats")
 def test_filters_by_infinity(make):
     """An infinity is a value of single precision like any other."""
     table = make("x float")
@@ -61,7 +60,6 @@ def test_filters_by_infinity(make):
     assert (found, sorted(below)) == ([float("inf")], [float("-inf"), 1.5])
 
 
-@pytest.mark.xfail(reason="lists are compared bit by bit, and the two zeroes differ in one")
 def test_filters_by_lists_with_zero(make):
     """Both zeroes are in a list that has one of them, as they are equal to each other."""
     table = make("x double")
