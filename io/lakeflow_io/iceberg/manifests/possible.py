@@ -238,13 +238,19 @@ def _text_in(column: Ranges, values: list[bytes]) -> Mask:
     return found
 
 
+def _dtype(values: list[Any]) -> Any:
+    """Of an array that holds all of them exactly: unscaled decimals may be longer than a word."""
+    if isinstance(values[0], float):
+        return np.float64
+    return np.int64 if values[0] >= -(2**63) and values[-1] < 2**63 else object
+
+
 def _number_in(column: Ranges, values: list[Any]) -> Mask:
     size = len(column.values)
     if not values:
         return np.zeros(size, bool)
     # The least value that isn't below the lower bound has to lie within the upper one.
-    is_float = isinstance(values[0], float)
-    known = np.array(values, np.float64 if is_float else None)
+    known = np.array(values, _dtype(values))
     if column.low is None:
         first = np.zeros(size, np.int64)
     else:
