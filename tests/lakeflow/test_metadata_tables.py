@@ -78,7 +78,7 @@ def test_statistics_follow_columns_through_evolution(embedded: lf.Lake, namespac
     table = embedded.create_table(f"{namespace}.t", pa.schema([("a", pa.int32()), ("b", pa.float32())]))
     table.append({"a": [1, 5], "b": [0.5, math.nan]})
     with table.update_schema() as change:
-        change.rename("a", "old").promote("a", pa.int64()).drop("b")
+        change.rename("a", "old").promote("old", pa.int64()).drop("b")
     with table.update_schema() as change:
         change.add("b", pa.string())
 

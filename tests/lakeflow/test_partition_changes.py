@@ -122,16 +122,21 @@ def test_partitions_are_dropped_by_either_name(embedded: lf.Lake, namespace: str
     assert table.partition_by == []
 
 
-def test_files_staged_for_another_partitioning_are_not_committed(embedded: lf.Lake, namespace: str) -> None:
-    """They would stand in a manifest of the new spec: a conflict, and nothing is visible."""
+def test_files_staged_for_another_partitioning_keep_theirs(embedded: lf.Lake, namespace: str) -> None:
+    """They stand in a manifest of their own spec; a branch refuses them, and nothing is visible."""
     table = embedded.create_table(f"{namespace}.t", SCHEMA, partition_by=["c"])
-    staged = Stager.for_table(table.iceberg, table.name).write("x", rows(range(5)))
+    table.append(rows(range(3)))
+    table.branch("audit")
+    first, second = (Stager.for_table(table.iceberg, table.name).write(name, rows(range(5))) for name in "xy")
     embedded.table(table.name).update_partitions(add=["id"], drop=["c"])
 
+    append_staged(table.iceberg, table.name, first, {})
     with pytest.raises(CommitConflictError, match="partitioning has changed"):
-        append_staged(table.iceberg, table.name, staged, {})
+        append_staged(table.iceberg, table.name, second, {}, branch="audit")
 
-    assert table.refresh().snapshot is None
+    assert len(table.refresh().scan().read()) == 8
+    assert len(table.scan(snapshot="audit").read()) == 3
+    assert {piece.partition_key.partition(":")[0] for piece in table.scan().pieces} == {"0"}
 
 
 def test_properties_are_set_and_removed(lake: lf.Lake, namespace: str) -> None:
