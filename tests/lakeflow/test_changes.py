@@ -28,7 +28,7 @@ from pyiceberg.typedef import Record
 import lakeflow as lf
 from lakeflow.scan import read_shard
 from lakeflow_io.errors import InputError, NotFoundError, UnsupportedError
-from lakeflow_io.iceberg.commit import _data_file
+from lakeflow_io.iceberg.describe import data_file
 from lakeflow_io.iceberg.stage import Stager
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def compact(table: lf.Table) -> None:
     for task in table.iceberg.scan().plan_files():
         replace.delete_data_file(task.file)
     for file in Stager.for_table(table.iceberg, table.name).write("compacted", table.scan().read().to_arrow()):
-        replace.append_data_file(_data_file(table.iceberg, file))
+        replace.append_data_file(data_file(table.iceberg, file))
     (added, moved), requirements = replace._commit()
     # pyiceberg itself makes no snapshot of this kind.
     summary = added.snapshot.summary.model_copy(update={"operation": Operation.REPLACE})
@@ -188,7 +188,7 @@ def test_rows_that_were_deleted_as_they_came_are_refused(
     with pq.ParquetWriter(path.removeprefix("file://"), deletes.schema) as out:
         out.write_table(deletes)
     producer = _AppendWithDeletes(Operation.OVERWRITE, table.iceberg.transaction(), table.iceberg.io)
-    producer.append_data_file(_data_file(table.iceberg, staged))
+    producer.append_data_file(data_file(table.iceberg, staged))
     producer.deletes = DataFile.from_args(
         content=DataFileContent.POSITION_DELETES, file_path=path, file_format=FileFormat.PARQUET, partition=Record(),
         record_count=1, file_size_in_bytes=Path(path.removeprefix("file://")).stat().st_size, column_sizes={},
