@@ -63,25 +63,14 @@ class TableOrigin:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangesOrigin:
+class ChangesOrigin(TableOrigin):
     """The data files that some snapshots of an Iceberg table added."""
 
-    table: IcebergTable
-    schema: Schema
     snapshots: list[IcebergSnapshot]
 
-    def pieces(self, spec: ReadSpec) -> list[Piece]:
+    def pieces(self, spec: ReadSpec) -> Sequence[Piece]:
         """By partition and by the column bounds in manifests; only those of these snapshots are read."""
-        return added_pieces(self.table, spec, self.schema, self.snapshots)
-
-    def with_splits(self, pieces: Sequence[Piece], largest: int) -> Sequence[Piece]:
-        """As they are: manifests tell where row groups begin."""
-        del largest
-        return pieces
-
-    def detached(self, pieces: Sequence[Piece]) -> Origin:
-        """The plan alone."""
-        return _Planned(self.schema, pieces)
+        return added_pieces(self.table, spec, self.snapshots)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Snapshot", "Table"]
 
-# Arrow bytes of a stream that are staged at one time: what an append of any length takes.
-_APPEND_BYTES = 256 * 1024 * 1024
-
 
 class Table(WritableTable):
     """An Iceberg table, as it was when it was opened or last written through this object."""

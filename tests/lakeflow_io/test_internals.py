@@ -12,9 +12,9 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.expressions import EqualTo
 from pyiceberg.expressions.visitors import bind
 from pyiceberg.io import pyarrow as private
-from pyiceberg.manifest import MANIFEST_ENTRY_SCHEMAS, DataFile, ManifestFile, _inherit_from_manifest
+from pyiceberg.manifest import DataFile
 from pyiceberg.schema import Schema
-from pyiceberg.table import ManifestGroupPlanner, Transaction
+from pyiceberg.table import Transaction
 from pyiceberg.table.update.schema import UpdateSchema
 from pyiceberg.table.update.spec import UpdateSpec
 from pyiceberg.types import DoubleType, LongType, NestedField, StringType
@@ -42,13 +42,6 @@ def test_the_release_is_one_that_was_checked() -> None:
         (private.schema_to_pyarrow, {"include_field_ids"}),
         (private.expression_to_pyarrow, {"expr", "schema"}),
         (Catalog._convert_schema_if_needed, {"format_version"}),
-        (ManifestGroupPlanner.__init__, {"table_metadata", "io", "row_filter"}),
-        (ManifestGroupPlanner.plan_manifest_entries, {"manifests"}),
-        (ManifestGroupPlanner._build_metrics_evaluator, {"self"}),
-        (ManifestFile.fetch_manifest_entry, {"io", "discard_deleted"}),
-        (_inherit_from_manifest, {"entry", "manifest"}),
-        (ManifestGroupPlanner, {"table_metadata", "io", "row_filter"}),
-        (ManifestGroupPlanner._build_partition_evaluator, {"spec_id"}),
         (Transaction._stage, {"updates", "requirements"}),
         (UpdateSchema, {"transaction"}),
         (UpdateSpec, {"transaction"}),
@@ -57,17 +50,6 @@ def test_the_release_is_one_that_was_checked() -> None:
 def test_private_functions_take_what_we_pass(function: object, parameters: set[str]) -> None:
     """Each private name is there and has the parameters that internals.py uses."""
     assert parameters <= set(inspect.signature(function).parameters)
-
-
-def test_a_delete_files_vector_is_where_we_look() -> None:
-    """Records are read by position: version 3 begins as version 2 does, and these are its last three columns."""
-    two, three = (
-        [field.name for field in MANIFEST_ENTRY_SCHEMAS[version].find_type("data_file").fields] for version in (2, 3)
-    )
-    file = DataFile.from_args(_table_format_version=3, **{name: name for name in three})
-
-    assert three[: len(two)] == two
-    assert internals.vector_place(file) == ("referenced_data_file", "content_offset", "content_size_in_bytes")
 
 
 def test_a_schema_has_small_offsets_and_ids() -> None:

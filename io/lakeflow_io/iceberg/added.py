@@ -1,4 +1,4 @@
-"""What a snapshot added: the data files that are new in it, and the delete files."""
+"""The data files that a snapshot added, whole, as they are committed again."""
 
 from __future__ import annotations
 
@@ -9,27 +9,17 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-__all__ = ["added_deletes", "added_files"]
+__all__ = ["added_files"]
 
 
 def added_files(table: Table, snapshot: Snapshot) -> list[DataFile]:
-    """The data files that a snapshot added, in the order of its manifests."""
-    return _added(table, snapshot, deletes=False)
-
-
-def added_deletes(table: Table, snapshot: Snapshot) -> list[DataFile]:
-    """The delete files that a snapshot added."""
-    return _added(table, snapshot, deletes=True)
-
-
-def _added(table: Table, snapshot: Snapshot, *, deletes: bool) -> list[DataFile]:
+    """In the order of its manifests."""
     from pyiceberg.manifest import ManifestContent, ManifestEntryStatus
 
-    wanted = ManifestContent.DELETES if deletes else ManifestContent.DATA
     return [
         entry.data_file
         for manifest in snapshot.manifests(table.io)
-        if manifest.content == wanted and manifest.added_snapshot_id in (None, snapshot.snapshot_id)
+        if manifest.content == ManifestContent.DATA and manifest.added_snapshot_id in (None, snapshot.snapshot_id)
         for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
         # A manifest that was merged holds files of earlier snapshots, too.
         if entry.status == ManifestEntryStatus.ADDED and entry.snapshot_id == snapshot.snapshot_id

@@ -7,26 +7,22 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from lakeflow_io.errors import CorruptFileError, InputError, NotFoundError, UnsupportedError
-from lakeflow_io.iceberg.added import added_deletes, added_files
-from lakeflow_io.iceberg.internals import file_evaluator
-from lakeflow_io.iceberg.plan import names_double_partition, piece_maker, refuse_unreadable
+from lakeflow_io.iceberg.plan import plan_of
 from lakeflow_io.iceberg.refs import SnapshotName, ancestors, resolve
-from lakeflow_io.iceberg.translate import translated
-from lakeflow_io.iceberg.vended import table_store
 from lakeflow_io.storage import open_transport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from pyiceberg.manifest import DataFile
-    from pyiceberg.schema import Schema
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
+    from lakeflow_io.iceberg.manifests.snapshot import DeleteEntry, Plan
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
 
 __all__ = ["added_pieces", "adding_snapshots", "snapshots_between"]
 
+_POSITIONS = 1  # among the kinds of content
 Overwrites = Literal["refuse", "expand"]
 
 
@@ -98,63 +94,54 @@ def adding_snapshots(name: str, snapshots: Sequence[Snapshot], overwrites: Overw
     return found
 
 
-def added_pieces(table: Table, spec: ReadSpec, schema: Schema, snapshots: Sequence[Snapshot]) -> list[Piece]:
+def added_pieces(table: Table, spec: ReadSpec, snapshots: Sequence[Snapshot]) -> list[Piece]:
     """The data files that `snapshots` added and that can hold rows of the scan, sorted by path.
 
     Args:
         table: Theirs.
         spec: What is read.
-        schema: All columns that the filter may name.
         snapshots: From `adding_snapshots`.
 
     Raises:
         UnsupportedError: a file isn't Parquet, or has rows that were deleted in the commit that added it.
     """
-    keep = None
-    if spec.filter is not None and not names_double_partition(table, spec.filter):
-        keep = file_evaluator(table, spec.filter, schema)
-    piece, found = piece_maker(table, spec), dict[str, "Piece"]()
-    with translated(f"plan the changes of {spec.source}"):
-        for snapshot in snapshots:
-            files = added_files(table, snapshot)
-            _refuse_own_deletes(table, spec, snapshot, files)
-            for file in files:
-                refuse_unreadable(file, spec.source)
-                if keep is None or keep(file):
-                    found[file.file_path] = piece(file)
+    found: dict[str, Piece] = {}
+    for snapshot in snapshots:
+        plan = plan_of(table, spec, snapshot, added=True)
+        pieces = {piece.path: piece for piece in plan.pieces}
+        _refuse_own_deletes(spec, snapshot, plan, pieces)
+        found |= pieces
     return [found[path] for path in sorted(found)]
 
 
-def _refuse_own_deletes(table: Table, spec: ReadSpec, snapshot: Snapshot, files: Sequence[DataFile]) -> None:
+def _refuse_own_deletes(spec: ReadSpec, snapshot: Snapshot, plan: Plan, own: Mapping[str, Piece]) -> None:
     """Position deletes apply to files of the same commit too: rows that no snapshot ever showed."""
-    from pyiceberg.manifest import DataFileContent
-
-    deletes = [file for file in added_deletes(table, snapshot) if file.content == DataFileContent.POSITION_DELETES]
-    own = {file.file_path for file in files}
-    for delete in deletes if own else []:
-        if own & _deleted_from(table, delete):
+    for delete in plan.deletes if own else []:
+        if delete.content == _POSITIONS and own.keys() & _deleted_from(spec, delete):
             raise UnsupportedError(
                 f"{spec.source}: snapshot {snapshot.snapshot_id} added data files and deleted rows of them at once "
-                f"({delete.file_path}), which the changes can't tell.",
+                f"({delete.path}), which the changes can't tell.",
                 "read the table whole.",
             )
 
 
-def _deleted_from(table: Table, delete: DataFile) -> set[str]:
+def _deleted_from(spec: ReadSpec, delete: DeleteEntry) -> set[str]:
     """The data files that a file of position deletes is about."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if delete.file_format != "PARQUET":
+    if delete.referenced is not None:
+        return {delete.referenced}
+    if delete.format != "PARQUET":
         raise UnsupportedError(
-            f"{delete.file_path} holds deletes as {delete.file_format.value}, which the changes can't look at.",
+            f"{delete.path} holds deletes as {delete.format}, which the changes can't look at.",
             "read the table whole.",
         )
-    data = open_transport(table_store(table)).get(delete.file_path)
+    data = open_transport(spec.store).get(delete.path)
     try:
         paths = pq.read_table(io.BytesIO(data), columns=["file_path"])["file_path"]
     except (pa.ArrowException, KeyError, OSError) as error:
         raise CorruptFileError(
-            f"{delete.file_path} is no file of position deletes: {error}", "restore it, or roll the table back."
+            f"{delete.path} is no file of position deletes: {error}", "restore it, or roll the table back."
         ) from error
     return set(paths.unique().to_pylist())

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 from lakeflow_io.parquet.ranges import ByteRange, coalesce
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from pyiceberg.manifest import DataFile
     from pyiceberg.schema import Schema
     from pyiceberg.types import NestedField
 
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
 
-__all__ = ["child_fields", "expected_chunks", "expected_columns", "expected_ranges", "leaf_ids"]
+__all__ = ["child_fields", "expected_columns", "expected_ranges", "leaf_ids"]
 
 # Pieces are pickled by the thousand.
 _MOST_CHUNKS = 64
@@ -49,31 +48,8 @@ def child_fields(kind: Any) -> Sequence[NestedField]:
     return [kind.key_field, kind.value_field] if isinstance(kind, MapType) else []
 
 
-def expected_chunks(file: DataFile, order: Sequence[int], wanted: Collection[int]) -> tuple[tuple[int, int, int], ...]:
-    """Where the wanted columns of a file lie; nothing where its manifest doesn't tell.
-
-    Args:
-        file: As its manifest has it.
-        order: Field ids of the table's leaf columns, as files have them.
-        wanted: Those that are read.
-
-    Returns:
-        Field id, start and length in bytes of each.
-    """
-    splits, sizes = file.split_offsets or (), file.column_sizes or {}
-    if len(splits) != 1 or len(wanted) > _MOST_CHUNKS:
-        return ()
-    found, start = [], splits[0]
-    for field_id in order:
-        size = sizes.get(field_id, 0)
-        if size > 0 and field_id in wanted:
-            found.append((field_id, start, size))
-        start += max(0, size)
-    return tuple(found) if start < file.file_size_in_bytes else ()
-
-
 def expected_columns(table: Schema, spec: ReadSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Which sizes of a manifest `expected_chunks` would make use of.
+    """Which column sizes of a manifest tell where the columns lie that are read.
 
     Returns:
         Field ids of all leaf columns, as files have them, and of those that are read; nothing where row groups

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pyiceberg.avro.file import AvroFile
 from pyiceberg.io.pyarrow import (
     UnsupportedPyArrowTypeException,
     compute_statistics_plan,
@@ -20,48 +19,31 @@ from pyiceberg.io.pyarrow import (
     pyarrow_to_schema,
     schema_to_pyarrow,
 )
-from pyiceberg.manifest import (
-    MANIFEST_ENTRY_SCHEMAS,
-    DataFile,
-    DataFileContent,
-    FileFormat,
-    ManifestContent,
-    ManifestEntry,
-    ManifestEntryStatus,
-    ManifestFile,
-    _inherit_from_manifest,
-)
 from pyiceberg.schema import Schema, assign_fresh_schema_ids
-from pyiceberg.table import ManifestGroupPlanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pyiceberg.catalog import Catalog
     from pyiceberg.expressions import BooleanExpression
-    from pyiceberg.io import FileIO
+    from pyiceberg.manifest import DataFile
     from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.table import Table
-    from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.name_mapping import NameMapping
     from pyiceberg.typedef import TableVersion
 
 __all__ = [
-    "PlannedEntries",
     "PreparedCommit",
     "arrow_filter",
     "arrow_schema",
     "data_file_statistics",
-    "file_evaluator",
     "file_schema",
     "fresh_schema",
     "keep_own_code",
-    "planned_entries",
     "schema_change",
     "spec_change",
     "staged_append",
     "staged_appends",
-    "vector_place",
 ]
 
 
@@ -158,64 +140,6 @@ def data_file_statistics(
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedEntries:
-    """Live entries of a snapshot's manifests, with what they inherit."""
-
-    data: list[ManifestEntry]
-    """Files that can hold rows of the scan."""
-    deletes: list[ManifestEntry]
-    """Delete files of partitions that can hold rows of the scan."""
-
-
-def planned_entries(
-    metadata: TableMetadata, io: FileIO, row_filter: BooleanExpression, snapshot_id: int
-) -> PlannedEntries:
-    """Read a snapshot's manifests; files are pruned by partition, and those of data by column bounds.
-
-    Delete files aren't pruned by bounds: those of other columns than the compared ones say nothing of
-    what they delete.
-    """
-    snapshot = metadata.snapshot_by_id(snapshot_id)
-    manifests = snapshot.manifests(io) if snapshot is not None else []
-    data = [each for each in manifests if each.content == ManifestContent.DATA]
-    deletes = [each for each in manifests if each.content != ManifestContent.DATA]
-    found = _live(ManifestGroupPlanner(metadata, io, row_filter), data)
-    oldest = min((entry.sequence_number or 0 for entry in found), default=0)
-    newer = [_WithVectors(*each._data) for each in deletes if (each.sequence_number or 0) >= oldest]  # noqa: SLF001
-    return PlannedEntries(found, _live(_ByPartition(metadata, io, row_filter), newer) if found else [])
-
-
-class _ByPartition(ManifestGroupPlanner):
-    """Plans by partitions alone."""
-
-    def _build_metrics_evaluator(self) -> Callable[[DataFile], bool]:
-        return lambda _: True
-
-
-class _WithVectors(ManifestFile):
-    """A manifest of deletes that is read with the columns of version 3, whatever its own."""
-
-    def fetch_manifest_entry(self, io: FileIO, discard_deleted: bool = True) -> list[ManifestEntry]:  # noqa: FBT001, FBT002
-        with AvroFile[ManifestEntry](
-            io.new_input(self.manifest_path),
-            MANIFEST_ENTRY_SCHEMAS[3],
-            read_types={-1: ManifestEntry, 2: DataFile},
-            read_enums={0: ManifestEntryStatus, 101: FileFormat, 134: DataFileContent},
-        ) as entries:
-            kept = [e for e in entries if not discard_deleted or e.status != ManifestEntryStatus.DELETED]
-            return [_inherit_from_manifest(entry, self) for entry in kept]
-
-
-def _live(planner: ManifestGroupPlanner, manifests: Sequence[ManifestFile]) -> list[ManifestEntry]:
-    return [entry for entries in planner.plan_manifest_entries(manifests) for entry in entries]
-
-
-def vector_place(file: DataFile) -> tuple[str | None, int | None, int | None]:
-    """The data file that a delete file of `planned_entries` names, and the offset and length of its vector."""
-    return file[17], file[18], file[19]
-
-
-@dataclass(frozen=True, slots=True)
 class PreparedCommit:
     """A snapshot whose manifests are written and that no catalog has heard of."""
 
@@ -267,24 +191,6 @@ def staged_appends(
         ),
         discard,
     )
-
-
-def file_evaluator(table: Table, predicate: BooleanExpression, schema: Schema) -> Callable[[DataFile], bool]:
-    """Whether a data file can hold a row for which `predicate` is true, by its manifest's entry.
-
-    Args:
-        table: Whose partition specs tell what partition values mean.
-        predicate: On columns of `schema`.
-        schema: One of the table's.
-    """
-    from pyiceberg.table import ManifestGroupPlanner
-    from pyiceberg.typedef import KeyDefaultDict
-
-    metadata = table.metadata.model_copy(update={"current_schema_id": schema.schema_id})
-    planner = ManifestGroupPlanner(metadata, table.io, predicate)
-    metrics = planner._build_metrics_evaluator()  # noqa: SLF001
-    by_spec = KeyDefaultDict(planner._build_partition_evaluator)  # noqa: SLF001
-    return lambda file: by_spec[file.spec_id](file) and metrics(file)
 
 
 def schema_change(

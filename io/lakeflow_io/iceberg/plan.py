@@ -5,32 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from lakeflow_io.errors import UnsupportedError
-from lakeflow_io.iceberg.expected import expected_chunks, expected_columns, leaf_ids
+from lakeflow_io.iceberg.expected import expected_columns, leaf_ids
 from lakeflow_io.iceberg.translate import translated
 from lakeflow_io.iceberg.vended import table_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from pyiceberg.expressions import BooleanExpression
-    from pyiceberg.manifest import DataFile
-    from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
     from pyiceberg.table.name_mapping import NameMapping
+    from pyiceberg.table.snapshots import Snapshot
     from pyiceberg.typedef import TableVersion
 
     from lakeflow_io.iceberg.deletes.file import DeleteFile
+    from lakeflow_io.iceberg.manifests.snapshot import Plan
 
 __all__ = [
     "Piece",
     "ReadSpec",
-    "names_double_partition",
-    "piece_maker",
+    "plan_of",
     "plan_pieces",
     "read_spec",
-    "refuse_unreadable",
     "select_fields",
 ]
 
@@ -57,7 +54,7 @@ class Piece:
     constants: tuple[tuple[int, Any], ...] = ()
     """Values by field id for columns that a file may leave to its identity partition."""
     chunks: tuple[tuple[int, int, int], ...] = ()
-    """Field id, start and length of columns that the scan reads, as `expected_chunks` guesses them."""
+    """Field id, start and length of columns that the scan reads, as manifests let them be guessed."""
     footer: bytes = field(default=b"", repr=False)
     """The file's, with its trailer, where it was read while the scan was being planned."""
     deletes: tuple[DeleteFile, ...] = ()
@@ -130,70 +127,6 @@ def select_fields(schema: Schema, columns: Sequence[str]) -> Schema:
     return Schema(*(by_name[name] for name in tops), schema_id=schema.schema_id)
 
 
-def piece_maker(table: Table, spec: ReadSpec) -> Callable[[DataFile], Piece]:
-    """What makes pieces of whole data files, as their manifests have them, for one scan."""
-    metadata, specs = table.metadata, table.metadata.specs()
-    order, wanted = list(leaf_ids(table.schema().fields)), set(leaf_ids(spec.filter_columns.fields))
-    guesses = len(wanted) < spec.width  # else row groups are read whole
-
-    def piece(file: DataFile) -> Piece:
-        partition_spec = specs[file.spec_id]
-        return Piece(
-            path=file.file_path,
-            file_size=file.file_size_in_bytes,
-            start=0,
-            end=file.file_size_in_bytes,
-            rows=file.record_count,
-            partition=partition_spec.partition_to_path(file.partition, metadata.schema()),
-            splits=tuple(sorted(file.split_offsets or ())),
-            partition_key=f"{file.spec_id}:{[file.partition[i] for i in range(len(partition_spec.fields))]!r}",
-            constants=_identity_values(partition_spec, file),
-            chunks=expected_chunks(file, order, wanted) if guesses else (),
-        )
-
-    return piece
-
-
-def refuse_unreadable(file: DataFile, source: str) -> None:
-    """Refuse a data file of a format that isn't read.
-
-    Raises:
-        UnsupportedError: names the file and its format.
-    """
-    if file.file_format != "PARQUET":
-        raise UnsupportedError(
-            f"{source}: {file.file_path} is {file.file_format.value}, not Parquet.",
-            "rewrite the table's data files as Parquet.",
-        )
-
-
-def _identity_values(spec: PartitionSpec, file: DataFile) -> tuple[tuple[int, Any], ...]:
-    from pyiceberg.transforms import IdentityTransform
-
-    return tuple(
-        (part.source_id, file.partition[position])
-        for position, part in enumerate(spec.fields)
-        if isinstance(part.transform, IdentityTransform)
-    )
-
-
-def names_double_partition(table: Table, predicate: BooleanExpression) -> bool:
-    """Tell whether a predicate looks at a column of doubles by which some files are partitioned."""
-    # pyiceberg's compiled decoder reads a double partition value as a float: comparing it would
-    # prune files that hold wanted rows. The residual filter finds them.
-    from pyiceberg.types import DoubleType
-
-    from lakeflow_io.iceberg.predicate import referenced_columns
-
-    named = set(referenced_columns(predicate))
-    return any(
-        table.schema().find_column_name(part.source_id) in named
-        and isinstance(table.schema().find_field(part.source_id).field_type, DoubleType)
-        for spec in table.specs().values()
-        for part in spec.fields
-    )
-
-
 def plan_pieces(table: Table, spec: ReadSpec) -> Sequence[Piece]:
     """The data files that can hold rows of the scan, pruned by partition and by column bounds.
 
@@ -204,18 +137,42 @@ def plan_pieces(table: Table, spec: ReadSpec) -> Sequence[Piece]:
         CorruptFileError: a manifest is damaged, or a delete file's entry contradicts itself; names it.
         UnsupportedError: a file isn't Parquet, or has deletes in a format that isn't read.
     """
+    from lakeflow_io.iceberg.deletes.planned import counted, index_of
+
+    snapshot = None if spec.snapshot_id is None else table.metadata.snapshot_by_id(spec.snapshot_id)
+    if snapshot is None:
+        return []
+    plan = plan_of(table, spec, snapshot)
+    if not plan.deletes:
+        return plan.pieces
+    deletes = index_of(plan.deletes, table.metadata, spec.source)
+    pieces = [
+        replace(piece, deletes=deletes.for_file(file.path, file.spec_id, file.partition, file.sequence))
+        for piece, file in zip(plan.pieces, plan.pieces.entries(), strict=True)
+    ]
+    return counted(pieces) if spec.filter is None else pieces
+
+
+def plan_of(table: Table, spec: ReadSpec, snapshot: Snapshot, *, added: bool = False) -> Plan:
+    """The files of a snapshot that can matter to a scan.
+
+    Args:
+        table: The snapshot's.
+        spec: What is read.
+        snapshot: Whose manifests are read.
+        added: Of its files only those that it added itself.
+
+    Raises:
+        CorruptFileError: a manifest is damaged; names it.
+        UnsupportedError: a data file isn't Parquet.
+    """
     from lakeflow_io.iceberg.manifests.entries import Extras
     from lakeflow_io.iceberg.manifests.snapshot import plan_snapshot
 
-    if spec.snapshot_id is None:
-        return []
-    snapshot = table.metadata.snapshot_by_id(spec.snapshot_id)
-    if snapshot is None:
-        return []
     # The scan's own schema, which may lack or mean something else by a column than the current one.
     metadata = table.metadata.model_copy(update={"current_schema_id": spec.columns.schema_id})
     with translated(f"plan a scan of {spec.source}"):
-        plan = plan_snapshot(
+        return plan_snapshot(
             snapshot.manifest_list,
             spec.store,
             source=spec.source,
@@ -224,34 +181,5 @@ def plan_pieces(table: Table, spec: ReadSpec) -> Sequence[Piece]:
             predicate=spec.filter,
             specs=metadata.specs(),
             extras=Extras(frozenset(), *expected_columns(table.schema(), spec)),
+            added_by=snapshot.snapshot_id if added else None,
         )
-        return _with_deletes(table, spec, spec.snapshot_id) if plan.deletes else plan.pieces
-
-
-def _with_deletes(table: Table, spec: ReadSpec, snapshot_id: int) -> list[Piece]:
-    """As `plan_pieces`, entry by entry: which deletes apply to a file is told by its partition and sequence number."""
-    from pyiceberg.expressions import AlwaysTrue
-
-    from lakeflow_io.iceberg.deletes.planned import counted, index_of, sequence_of
-    from lakeflow_io.iceberg.internals import planned_entries
-
-    with translated(f"plan a scan of {spec.source}"):
-        # pyiceberg plans with the current schema, which may lack or mean something else by a column
-        # that the filter on an older snapshot names: make the scan's own schema the current one.
-        metadata = table.metadata.model_copy(update={"current_schema_id": spec.columns.schema_id})
-        prunes = spec.filter is not None and not names_double_partition(table, spec.filter)
-        row_filter = spec.filter if spec.filter is not None and prunes else AlwaysTrue()
-        entries = planned_entries(metadata, table.io, row_filter, snapshot_id)
-        deletes = index_of(entries.deletes, table.metadata, spec.source) if entries.deletes else None
-    piece, pieces = piece_maker(table, spec), []
-    for entry in entries.data:
-        file = entry.data_file
-        refuse_unreadable(file, spec.source)
-        made = piece(file)
-        if deletes is not None:
-            values = [file.partition[i] for i in range(len(table.specs()[file.spec_id].fields))]
-            applied = deletes.for_file(file.file_path, file.spec_id, values, sequence_of(entry, spec.source))
-            made = replace(made, deletes=applied)
-        pieces.append(made)
-    pieces.sort(key=lambda piece: piece.path)
-    return counted(pieces) if deletes is not None and spec.filter is None else pieces

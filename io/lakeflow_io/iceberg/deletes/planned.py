@@ -6,24 +6,21 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lakeflow_io.errors import CorruptFileError, UnsupportedError
 from lakeflow_io.iceberg.deletes.file import DeleteFile
 from lakeflow_io.iceberg.deletes.index import DeleteIndex
 from lakeflow_io.iceberg.deletes.key import Keys
-from lakeflow_io.iceberg.internals import vector_place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pyiceberg.manifest import ManifestEntry
-    from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.table.metadata import TableMetadata
 
+    from lakeflow_io.iceberg.manifests.snapshot import DeleteEntry
     from lakeflow_io.iceberg.plan import Piece
 
-__all__ = ["counted", "index_of", "sequence_of", "unpartitioned"]
+__all__ = ["counted", "index_of", "unpartitioned"]
 
-_PATH_ID = 2147483546  # https://iceberg.apache.org/spec/#reserved-field-ids
+_EQUALITY = 2  # among the kinds of content
 
 
 def unpartitioned(metadata: TableMetadata) -> set[int]:
@@ -34,56 +31,37 @@ def unpartitioned(metadata: TableMetadata) -> set[int]:
     return {spec.spec_id for spec in specs if all(isinstance(part.transform, VoidTransform) for part in spec.fields)}
 
 
-def index_of(entries: Sequence[ManifestEntry], metadata: TableMetadata, source: str) -> DeleteIndex:
-    """Take in the live entries of delete manifests, read with the columns of version 3.
+def index_of(entries: Sequence[DeleteEntry], metadata: TableMetadata, source: str) -> DeleteIndex:
+    """Take in the live delete files of a snapshot.
 
     Raises:
         CorruptFileError: an entry contradicts itself.
-        UnsupportedError: equality deletes of a partition that can't be told from others.
+        UnsupportedError: equality deletes compare a column that can't be compared.
     """
-    index, keys, specs = DeleteIndex(unpartitioned(metadata), source), Keys(metadata, source), metadata.specs()
+    index, keys = DeleteIndex(unpartitioned(metadata), source), Keys(metadata, source)
     for entry in entries:
-        file, spec = entry.data_file, specs[entry.data_file.spec_id]
-        low, high = (file.lower_bounds or {}).get(_PATH_ID), (file.upper_bounds or {}).get(_PATH_ID)
-        equality = file.content.name == "EQUALITY_DELETES"
-        if equality:
-            _refuse_doubles(spec, metadata, source, file.file_path)
-        key = keys.of(file.equality_ids or (), file.file_path) if equality else None
-        referenced, offset, length = vector_place(file)
-        kind = "equality" if equality else "vector" if file.file_format == "PUFFIN" else "position"
+        key = keys.of(entry.equality_ids, entry.path) if entry.content == _EQUALITY else None
+        is_vector = key is None and entry.format == "PUFFIN"
+        low, high = entry.lower_path, entry.upper_path
         index.add(
             DeleteFile(
-                kind=kind,  # type: ignore[arg-type]  # one of the three
-                path=file.file_path,
-                size=file.file_size_in_bytes,
-                sequence=sequence_of(entry, source),
-                rows=file.record_count,
-                format=str(file.file_format.value),
-                offset=offset if kind == "vector" and offset is not None else 0,
-                length=length if kind == "vector" and length is not None else 0,
+                kind="equality" if key is not None else "vector" if is_vector else "position",
+                path=entry.path,
+                size=entry.size,
+                sequence=entry.sequence,
+                rows=entry.rows,
+                format=entry.format,
+                offset=(entry.offset or 0) if is_vector else 0,
+                length=(entry.length or 0) if is_vector else 0,
                 equality_ids=key.ids if key is not None else (),
                 key=key,
             ),
-            file.spec_id,
-            [file.partition[position] for position in range(len(spec.fields))],
-            referenced,
+            entry.spec_id,
+            entry.partition,
+            entry.referenced,
             (low, high) if low is not None and high is not None else None,
         )
     return index
-
-
-def sequence_of(entry: ManifestEntry, source: str) -> int:
-    """An entry's data sequence number, inherited from its manifest where that is allowed.
-
-    Raises:
-        CorruptFileError: it has none.
-    """
-    if entry.sequence_number is None:
-        raise CorruptFileError(
-            f"{source}: the manifest entry of {entry.data_file.file_path} has no sequence number.",
-            "restore the manifest, or roll the table back to a snapshot without it.",
-        )
-    return entry.sequence_number
 
 
 def counted(pieces: Sequence[Piece]) -> list[Piece]:
@@ -98,16 +76,3 @@ def counted(pieces: Sequence[Piece]) -> list[Piece]:
         replace(piece, deletes=tuple(made[delete.name] for delete in piece.deletes)) if piece.deletes else piece
         for piece in pieces
     ]
-
-
-def _refuse_doubles(spec: PartitionSpec, metadata: TableMetadata, source: str, path: str) -> None:
-    # pyiceberg's compiled decoder reads a double partition value as a float: two partitions may look like one.
-    from pyiceberg.types import DoubleType
-
-    for part in spec.fields:
-        kinds = [s.find_field(part.source_id).field_type for s in metadata.schemas if part.source_id in s.field_ids]
-        if str(part.transform) == "identity" and any(isinstance(kind, DoubleType) for kind in kinds):
-            raise UnsupportedError(
-                f"{source}: {path} holds equality deletes of a partition by {part.name!r}, which is a double.",
-                "compact the table with the engine that wrote it (rewrite_data_files), then scan again.",
-            )

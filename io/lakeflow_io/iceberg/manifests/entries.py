@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from lakeflow_io.iceberg.manifests.program import Slot
     from lakeflow_io.iceberg.manifests.wanted import Wanted
 
-__all__ = ["POSITION_PATH", "Entries", "Extras", "read_manifest", "wanted_of_entries"]
+__all__ = ["ADDED", "POSITION_PATH", "Entries", "Extras", "read_manifest", "wanted_of_entries"]
 
-_ADDED, _DELETED = 1, 2
+ADDED, _DELETED = 1, 2
 _CONTENTS = 3
 POSITION_PATH = 2147483546
 """The field id of a position delete's `file_path`: https://iceberg.apache.org/spec/#reserved-field-ids."""
@@ -116,11 +116,13 @@ def _inherited(entries: Entries, status: NDArray[np.int64]) -> Entries:
     if manifest.added_snapshot_id is not None and (snapshot is None or snapshot.null_count):
         arrays["snapshot_id"] = pa.array(entries.numbers("snapshot_id", manifest.added_snapshot_id))
     for name in ("sequence", "file_sequence"):
-        # Version 1 has no sequence numbers: they are 0. An entry that isn't new must have its own.
+        # Version 1 has no sequence numbers: they are 0. Of a later one, an entry that isn't new must have its own.
         if name in arrays and not arrays[name].null_count:
             continue
         own = entries.numbers(name, -1)
-        inherited = np.where(status == _ADDED, manifest.sequence_number, 0)
+        if manifest.sequence_number > 0 and np.any((own < 0) & (status != ADDED) & (status != _DELETED)):
+            raise damaged(manifest.path, "an entry that isn't new has no sequence number")
+        inherited = np.where(status == ADDED, manifest.sequence_number, 0)
         arrays[name] = pa.array(np.where(own < 0, inherited, own))
     if manifest.first_row_id is not None and manifest.content != DELETES:
         unassigned = (entries.numbers("first_row_id", -1) < 0) & (status != _DELETED)

@@ -152,7 +152,7 @@ class PlannedPieces(Sequence[Piece]):
 def _placed(
     splits: tuple[int, ...], file_size: int, total: int | None, chunks: Any
 ) -> tuple[tuple[int, int, int], ...]:
-    """As `expected_chunks`: where chunks lie in a file of one row group, if that is possible."""
+    """Where chunks lie in a file of one row group: id, start and size, if that is possible."""
     if len(splits) != 1 or total is None or splits[0] + total >= file_size:
         return ()
     return tuple((each, splits[0] + start, size) for each, start, size in chunks if size)

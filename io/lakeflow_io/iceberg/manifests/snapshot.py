@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from lakeflow_io.errors import UnsupportedError
 from lakeflow_io.iceberg.manifests.container import damaged
-from lakeflow_io.iceberg.manifests.entries import POSITION_PATH, Extras
+from lakeflow_io.iceberg.manifests.entries import ADDED, POSITION_PATH, Extras
 from lakeflow_io.iceberg.manifests.fetch import MetadataFiles
 from lakeflow_io.iceberg.manifests.listing import read_manifest_list
 from lakeflow_io.iceberg.manifests.planned import PlannedPieces
@@ -74,6 +74,7 @@ def plan_snapshot(
     predicate: BooleanExpression | None,
     specs: dict[int, PartitionSpec],
     extras: Extras,
+    added_by: int | None = None,
 ) -> Plan:
     """Read a snapshot's manifests.
 
@@ -86,6 +87,7 @@ def plan_snapshot(
         predicate: What is wanted of rows; None for all.
         specs: The table's partition specs.
         extras: What is to be known of files beyond the necessary; columns that the predicate looks at are added.
+        added_by: A snapshot; of all files only those that it added.
 
     Raises:
         CorruptFileError: a manifest is damaged; names it.
@@ -100,7 +102,7 @@ def plan_snapshot(
     chosen = [
         manifest
         for manifest, keep in zip(listed.manifests, pruner.manifests(listed).tolist(), strict=True)
-        if keep and manifest.live_files != 0
+        if keep and manifest.live_files != 0 and (added_by is None or manifest.added_snapshot_id in (None, added_by))
     ]
 
     for manifest in chosen:
@@ -110,6 +112,12 @@ def plan_snapshot(
             )
 
     def prune(entries: Entries) -> tuple[Entries, Entries | None]:
+        if added_by is not None:  # a manifest that was merged holds files of earlier snapshots, too
+            entries = entries.filtered(
+                (entries.numbers("status") == ADDED) & (entries.numbers("snapshot_id") == added_by)
+            )
+        if not entries.count:
+            return entries, None
         if "content" not in entries.arrays:  # all 0, or none has one
             return entries.filtered(pruner.files(entries)), None
         content = entries.numbers("content")

@@ -158,17 +158,7 @@ def test_an_entry_without_a_sequence_number_is_refused(deleted_table: Callable[.
     table.commit(file)
     table.commit(table.positions([(file.file_path, 0)]), status=ManifestEntryStatus.EXISTING)
 
-    with pytest.raises(CorruptFileError, match=r"positions\.parquet has no sequence number"):
-        table.rows()
-
-
-def test_equality_deletes_of_a_double_partition_are_refused(deleted_table: Callable[..., Any]) -> None:
-    """Two partitions that may look alike are not taken for one."""
-    table = deleted_table(pa.schema([("d", pa.float64())]), partition_by=["d"])
-    table.commit(table.data(pa.table({"d": [0.1]}), [0.1]))
-    table.commit(table.keys({"d": [0.1]}, partition=[0.1]))
-
-    with pytest.raises(LakeflowError, match="partition by 'd', which is a double"):
+    with pytest.raises(CorruptFileError, match="no sequence number"):
         table.rows()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -211,3 +212,14 @@ def test_two_vectors_of_one_file_are_refused(deleted_table: Callable[..., Any]) 
 
     with pytest.raises(CorruptFileError, match=r"second one of .*rows\.parquet"):
         table.rows()
+
+
+def test_partitions_of_near_doubles_are_two(deleted_table: Callable[..., Any]) -> None:
+    """To their last digit: what is deleted in one stays in the other."""
+    near = math.nextafter(0.1, 1)
+    table = deleted_table(pa.schema([("d", pa.float64()), ("id", pa.int64())]), partition_by=["d"])
+    for value in (0.1, near):
+        table.commit(table.data(pa.table({"d": [value], "id": [1]}), [value]))
+    table.commit(table.keys({"id": [1]}, partition=[0.1]))
+
+    assert table.rows() == [(near, 1)]

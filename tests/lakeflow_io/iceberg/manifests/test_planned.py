@@ -16,7 +16,7 @@ from pyiceberg.table import DataScan
 from pyiceberg.typedef import Record
 
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
-from lakeflow_io.iceberg.expected import expected_chunks, leaf_ids
+from lakeflow_io.iceberg.expected import leaf_ids
 from lakeflow_io.iceberg.manifests import fetch, remembered
 from lakeflow_io.iceberg.manifests.planned import PlannedPieces
 from lakeflow_io.iceberg.plan import Piece, plan_pieces
@@ -48,6 +48,20 @@ def table(embedded: lf.Lake, namespace: str) -> lf.Table:
     for start in (0, 10, 20):
         made.append(ROWS.slice(start, 10))
     return made
+
+
+def expected_chunks(file: DataFile, order: list[int], wanted: set[int]) -> tuple[tuple[int, int, int], ...]:
+    """Where the wanted columns of a file of one row group lie: one chunk behind the other, in the schema's order."""
+    splits, sizes = file.split_offsets or (), file.column_sizes or {}
+    if len(splits) != 1:
+        return ()
+    found, start = [], splits[0]
+    for field_id in order:
+        size = sizes.get(field_id, 0)
+        if size > 0 and field_id in wanted:
+            found.append((field_id, start, size))
+        start += size
+    return tuple(found) if start < file.file_size_in_bytes else ()
 
 
 def by_pyiceberg(table: Any, spec: Any) -> list[Piece]:
