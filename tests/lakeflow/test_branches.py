@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 
 from lakeflow_io.errors import AlreadyExistsError, CommitConflictError, InputError, NotFoundError
@@ -11,8 +12,6 @@ from lakeflow_io.iceberg.commit import append_staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pyarrow as pa
 
     import lakeflow as lf
 
@@ -97,6 +96,21 @@ def test_what_is_no_append_is_not_repeated(table: lf.Table, numbers: Any) -> Non
     with pytest.raises(CommitConflictError, match=r"overwrite|delete"):
         branch.publish()
     assert list(range(5, 15)) == ids(table.refresh().scan())
+
+
+def test_published_partitions_are_exact(embedded: lf.Lake, namespace: str) -> None:
+    """What is repeated on top of main stays in its partition, to a double's last digit."""
+    schema = pa.schema([("x", pa.float64())])
+    table = embedded.create_table(f"{namespace}.t", schema, partition_by=["x"])
+    table.append(pa.table({"x": [0.5]}))
+    with table.branch("audit") as branch:
+        branch.append(pa.table({"x": [0.1]}))
+        table.append(pa.table({"x": [0.25]}))
+        branch.publish()
+
+    assert table.scan(where="x = 0.1").read().to_arrow()["x"].to_pylist() == [0.1]
+    assert [piece.partition for piece in table.scan(where="x = 0.1").pieces] == ["x=0.1"]
+    assert "x=0.1" in table.partitions()["partition"].to_pylist()
 
 
 def test_a_run_that_main_has_is_not_published_again(table: lf.Table, numbers: Any) -> None:

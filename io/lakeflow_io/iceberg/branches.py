@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import AlreadyExistsError, CommitConflictError, InputError, NotFoundError
-from lakeflow_io.iceberg.added import added_files
 from lakeflow_io.iceberg.commit import RUN_ID
 from lakeflow_io.iceberg.internals import staged_appends
+from lakeflow_io.iceberg.live import added_entries
 from lakeflow_io.iceberg.refs import MAIN, ancestors, require_branch
 from lakeflow_io.iceberg.update import Change, change_table
 
@@ -144,7 +144,7 @@ def _replayed(table: Table, name: str, branch: str, new: list[Snapshot]) -> Chan
     parts = []
     for snapshot in new:
         operation = snapshot.summary.operation.value if snapshot.summary else None
-        files = added_files(table, snapshot)
+        files = [entry.data_file for entry in added_entries(table, snapshot)]
         if operation != _APPEND:
             raise CommitConflictError(
                 f"Main of {name} has moved since the branch {branch!r} was made, and the branch's snapshot "

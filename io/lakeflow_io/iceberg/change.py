@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from lakeflow_io.errors import CommitConflictError
-from lakeflow_io.iceberg.live import MissingFilesError, entries_of, rewritten_manifests
+from lakeflow_io.iceberg.deletes.planned import unpartitioned
+from lakeflow_io.iceberg.live import MissingFilesError, added_entries, rewritten_manifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pyiceberg.manifest import DataFile, ManifestEntry, ManifestFile
+    from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
@@ -89,14 +90,12 @@ def _since(table: Table, name: str, planned_on: int | None) -> Iterator[Snapshot
 
 
 def _check(table: Table, name: str, change: Change, snapshot: Snapshot) -> None:
-    from pyiceberg.manifest import ManifestContent
     from pyiceberg.table.snapshots import Operation
 
     if snapshot.summary is not None and snapshot.summary.operation == Operation.REPLACE:
         return  # the same rows in other files: whether ours were among them shows when they are looked for
-    own = [each for each in snapshot.manifests(table.io) if each.added_snapshot_id == snapshot.snapshot_id]
     if change.conflicts is not None:
-        for entry in _added(table, own, ManifestContent.DATA, snapshot):
+        for entry in added_entries(table, snapshot):
             if change.conflicts(entry.data_file):
                 raise CommitConflictError(
                     f"Cannot commit to {name}: snapshot {snapshot.snapshot_id} of another writer has added "
@@ -105,21 +104,14 @@ def _check(table: Table, name: str, change: Change, snapshot: Snapshot) -> None:
                 )
     touched = {_place(each.file) for each in change.removed.values()} if change.rows_were_read else set()
     if touched:
-        for entry in _added(table, own, ManifestContent.DELETES, snapshot):
-            if _place(entry.data_file) in touched or not table.metadata.specs()[entry.data_file.spec_id].fields:
+        everywhere = unpartitioned(table.metadata)
+        for entry in added_entries(table, snapshot, deletes=True):
+            if _place(entry.data_file) in touched or entry.data_file.spec_id in everywhere:
                 raise CommitConflictError(
                     f"Cannot commit to {name}: snapshot {snapshot.snapshot_id} of another writer deletes rows "
                     f"({entry.data_file.file_path}) which may lie in files that this commit has written anew.",
                     _AGAIN,
                 )
-
-
-def _added(table: Table, manifests: list[ManifestFile], content: Any, snapshot: Snapshot) -> Iterator[ManifestEntry]:
-    from pyiceberg.manifest import ManifestEntryStatus
-
-    for entry in entries_of(table, (each for each in manifests if each.content == content)):
-        if entry.status == ManifestEntryStatus.ADDED and entry.snapshot_id == snapshot.snapshot_id:
-            yield entry
 
 
 def _place(file: DataFile) -> tuple[int, str]:

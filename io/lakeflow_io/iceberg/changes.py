@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from lakeflow_io.errors import CorruptFileError, InputError, NotFoundError, UnsupportedError
+from lakeflow_io.iceberg.deletes.paths import same_object
 from lakeflow_io.iceberg.plan import plan_of
 from lakeflow_io.iceberg.refs import SnapshotName, ancestors, resolve
 from lakeflow_io.storage import open_transport
@@ -116,8 +117,9 @@ def added_pieces(table: Table, spec: ReadSpec, snapshots: Sequence[Snapshot]) ->
 
 def _refuse_own_deletes(spec: ReadSpec, snapshot: Snapshot, plan: Plan, own: Mapping[str, Piece]) -> None:
     """Position deletes apply to files of the same commit too: rows that no snapshot ever showed."""
+    paths = {same_object(path) for path in own}
     for delete in plan.deletes if own else []:
-        if delete.content == _POSITIONS and own.keys() & _deleted_from(spec, delete):
+        if delete.content == _POSITIONS and not paths.isdisjoint(map(same_object, _deleted_from(spec, delete))):
             raise UnsupportedError(
                 f"{spec.source}: snapshot {snapshot.snapshot_id} added data files and deleted rows of them at once "
                 f"({delete.path}), which the changes can't tell.",

@@ -1,4 +1,8 @@
-"""The live data files of a snapshot, as their manifests have them."""
+"""The files of a snapshot, whole, as their manifests have them.
+
+What is written into manifests again has to be exact. Plans of scans, which need a few columns of many
+files, are made by `manifests/`.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,20 @@ from typing import TYPE_CHECKING, Any
 from lakeflow_io.iceberg.translate import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
 
     from pyiceberg.manifest import DataFile, ManifestEntry, ManifestFile
     from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
 
-__all__ = ["LiveFile", "MissingFilesError", "entries_of", "live_files", "rewritten_manifests"]
+__all__ = [
+    "LiveFile",
+    "MissingFilesError",
+    "added_entries",
+    "live_entries",
+    "live_files",
+    "rewritten_manifests",
+]
 
 _THREADS = 8
 
@@ -86,10 +98,26 @@ def rewritten_manifests(
     return found
 
 
-def entries_of(table: Table, manifests: Iterable[ManifestFile]) -> Iterator[ManifestEntry]:
-    """All entries of manifests, those of removed files too."""
-    for _, entries in _read(table, list(manifests)):
-        yield from entries
+def live_entries(table: Table, snapshot: Snapshot | None) -> list[ManifestEntry]:
+    """The entries of data and delete files that aren't removed, in the order of the manifests."""
+    manifests = snapshot.manifests(table.io) if snapshot is not None else []
+    return [entry for _, entries in _read(table, manifests) for entry in entries if _is_live(entry)]
+
+
+def added_entries(table: Table, snapshot: Snapshot, *, deletes: bool = False) -> Iterator[ManifestEntry]:
+    """The entries of data files, or of delete files, that a snapshot itself added, in the order of its manifests."""
+    from pyiceberg.manifest import ManifestEntryStatus
+
+    manifests = [
+        each
+        for each in snapshot.manifests(table.io)
+        if _has_deletes(each) is deletes and each.added_snapshot_id in (None, snapshot.snapshot_id)
+    ]
+    for _, entries in _read(table, manifests):
+        for entry in entries:
+            # A manifest that was merged holds files of earlier snapshots, too.
+            if entry.status == ManifestEntryStatus.ADDED and entry.snapshot_id == snapshot.snapshot_id:
+                yield entry
 
 
 def _read(table: Table, manifests: list[ManifestFile]) -> Iterator[tuple[ManifestFile, list[ManifestEntry]]]:

@@ -12,7 +12,7 @@ from pyiceberg.avro.file import AvroFile, Block
 from pyiceberg.table import snapshots
 from pyiceberg.table.update.snapshot import _SnapshotProducer
 
-from lakeflow_io.iceberg.live import entries_of
+from lakeflow_io.iceberg.live import live_entries
 from lakeflow_io.iceberg.snapshot_internals import spec_schema
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def test_the_compiled_decoder_still_cuts_doubles(embedded: lf.Lake, namespace: s
     manifests = table.iceberg.current_snapshot().manifests(table.iceberg.io)
 
     [theirs] = manifests[0].fetch_manifest_entry(table.iceberg.io)
-    [ours] = entries_of(table.iceberg, manifests)
+    [ours] = live_entries(table.iceberg, table.iceberg.current_snapshot())
 
     assert theirs.data_file.partition[0] != 0.1
     assert ours.data_file.partition[0] == 0.1

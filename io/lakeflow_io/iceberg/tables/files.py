@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from lakeflow_io.iceberg.expected import leaf_ids
 from lakeflow_io.iceberg.internals import arrow_schema
-from lakeflow_io.iceberg.tables.live import CONTENT, live_entries, partition_text
+from lakeflow_io.iceberg.live import live_entries
+from lakeflow_io.iceberg.tables.names import CONTENT, partition_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

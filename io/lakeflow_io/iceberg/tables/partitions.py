@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakeflow_io.iceberg.tables.live import live_entries, partition_text
+from lakeflow_io.iceberg.live import live_entries
+from lakeflow_io.iceberg.tables.names import partition_text
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
