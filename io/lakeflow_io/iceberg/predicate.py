@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import FilterError, NotFoundError, UnsupportedError
-from lakeflow_io.iceberg.float_filter import exact_floats
+from lakeflow_io.iceberg.literals import exact_literals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +64,7 @@ def parse_filter(where: str | BooleanExpression, schema: Schema, table: str) -> 
         raise FilterError(
             f"The filter {where!s} does not fit {table}: {error}", "compare values of the column's own type."
         ) from error
-    return _without_nulls(exact_floats(expression, schema))
+    return _without_nulls(exact_literals(expression, schema))
 
 
 def _parse(where: str, table: str) -> BooleanExpression:

@@ -1,0 +1,115 @@
+"""Comparisons with numbers, written so that every layer takes them for what they say.
+
+pyiceberg takes a number that a column's type lacks for the type's largest or smallest one where it stands in a list,
+and an infinity of single precision for a number beyond all of it, by which `x < inf` is true of NaN, too. pyarrow has
+no decimal that is longer than its type, and looks for a float in a list bit by bit, by which the two zeros differ.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import reduce
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.schema import Schema
+    from pyiceberg.types import IcebergType
+
+__all__ = ["exact_literals"]
+
+_LARGEST = 3.4028234663852886e38  # of single precision: (2 - 2**-23) * 2**127
+
+
+def exact_literals(expression: BooleanExpression, schema: Schema) -> BooleanExpression:
+    """The same predicate without numbers that its columns can't hold, and without zeros in lists of floats.
+
+    Args:
+        expression: Unbound, without `not` around other predicates.
+        schema: Has all columns that it names.
+    """
+    from pyiceberg.expressions import And, In, LiteralPredicate, NotIn, Or
+
+    if isinstance(expression, And | Or):
+        return type(expression)(exact_literals(expression.left, schema), exact_literals(expression.right, schema))
+    if not isinstance(expression, In | NotIn | LiteralPredicate):
+        return expression
+    kind = schema.find_type(str(cast("Any", expression.term).name))
+    found = _compared(expression, kind) if isinstance(expression, LiteralPredicate) else _listed(expression, kind)
+    return cast("BooleanExpression", found)
+
+
+def _range(kind: IcebergType) -> tuple[Any, Any] | None:
+    """The least and the greatest number of a type; None where it has no such bounds."""
+    from pyiceberg.types import DecimalType, FloatType, IntegerType, LongType
+
+    if isinstance(kind, FloatType):
+        return -_LARGEST, _LARGEST
+    if isinstance(kind, DecimalType):
+        most = Decimal((0, (9,) * kind.precision, -kind.scale))
+        return most.copy_negate(), most  # not by arithmetic, which rounds
+    bits = 31 if isinstance(kind, IntegerType) else 63 if isinstance(kind, LongType) else 0
+    return (-(2**bits), 2**bits - 1) if bits else None
+
+
+def _is_beyond(value: Any, kind: IcebergType) -> bool:
+    known = _range(kind)
+    if known is None or isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return False
+    return bool(value < known[0] or value > known[1])
+
+
+def _listed(expression: Any, kind: IcebergType) -> Any:
+    """`in` as a list of plain numbers, and comparisons for all others."""
+    from pyiceberg import expressions
+    from pyiceberg.types import DoubleType, FloatType
+
+    ice: Any = expressions  # whose constructors are typed for its JSON form
+    is_float = isinstance(kind, FloatType | DoubleType)
+    term, values = expression.term, [literal.value for literal in expression.literals]
+    apart = [value for value in values if (is_float and value == 0) or _is_beyond(value, kind)]
+    if not apart:
+        return expression
+    listed = isinstance(expression, ice.In)
+    join, compare = (ice.Or, ice.EqualTo) if listed else (ice.And, ice.NotEqualTo)
+    plain = [value for value in values if value not in apart]
+    parts = [_compared(compare(term, value), kind) for value in apart]
+    return reduce(join, [(ice.In if listed else ice.NotIn)(term, plain), *parts] if plain else parts)
+
+
+def _compared(expression: Any, kind: IcebergType) -> Any:
+    """A comparison with a number beyond a type, as what it is for each number of that type."""
+    from pyiceberg import expressions
+    from pyiceberg.types import FloatType
+
+    ice: Any = expressions
+    value = expression.literal.value
+    if not _is_beyond(value, kind):
+        return expression
+    if isinstance(kind, FloatType):
+        return _compared_with_infinities(expression, value)
+    below = (ice.LessThan, ice.LessThanOrEqual) if value > 0 else (ice.GreaterThan, ice.GreaterThanOrEqual)
+    return ice.NotNull(expression.term) if isinstance(expression, (*below, ice.NotEqualTo)) else ice.AlwaysFalse()
+
+
+def _compared_with_infinities(expression: Any, value: float) -> Any:
+    """Of single precision: beyond its largest number lies one infinity alone."""
+    from pyiceberg import expressions
+
+    ice: Any = expressions
+    term, infinite = expression.term, abs(value) == float("inf")
+    edge = _LARGEST if value > 0 else -_LARGEST
+    beyond, reaching, within = (
+        (ice.GreaterThan, ice.GreaterThanOrEqual, ice.LessThanOrEqual)
+        if value > 0
+        else (ice.LessThan, ice.LessThanOrEqual, ice.GreaterThanOrEqual)
+    )
+    if isinstance(expression, ice.EqualTo):
+        return beyond(term, edge) if infinite else ice.AlwaysFalse()
+    if isinstance(expression, ice.NotEqualTo):
+        return ice.Or(within(term, edge), ice.IsNaN(term)) if infinite else ice.NotNull(term)
+    if isinstance(expression, beyond):
+        return ice.AlwaysFalse() if infinite else beyond(term, edge)
+    if isinstance(expression, reaching):
+        return beyond(term, edge)
+    return ice.NotNaN(term) if infinite and isinstance(expression, within) else within(term, edge)
