@@ -60,6 +60,8 @@ class DeletedPositions:
         for group in row_groups(footer, data, [path, position], [path]):
             total += group.num_rows
             kept += _collect(group.column(path), group.column(position), delete.path, wanted, found)
+        if total < delete.rows:
+            raise damaged(delete.path, f"has {total} deletes, not {delete.rows} as its manifest says.")
         return cls({name: _ascending(parts) for name, parts in found.items()}, total - kept)
 
 
@@ -104,6 +106,10 @@ def _collect(
     start = kept = 0
     for chunk in paths.chunks:
         encoded = chunk if isinstance(chunk, pa.DictionaryArray) else chunk.dictionary_encode()
+        try:
+            encoded.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise damaged(uri, f"has a dictionary that does not fit its rows: {error}") from error
         own = at[start : start + len(encoded)].view(np.uint64)
         start += len(encoded)
         names = [same_object(each) for each in encoded.dictionary.to_pylist()]
