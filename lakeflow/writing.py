@@ -159,7 +159,7 @@ def merge(
     schema = arrow_schema(table.schema(), field_ids=True)
     names = key_columns(key, schema, name)
     current = table.current_snapshot()
-    with _spooled(data, name, schema, names, clauses, share) as rows, _writing(table, name, "merge", share) as writer:
+    with _writing(table, name, "merge", share) as writer, _spooled(data, name, schema, names, clauses, share) as rows:
         keys = Keys(rows, names, table.schema())
         join = Join(table, name, current.snapshot_id if current else None, rows, keys, clauses)
         join_files(join, share)

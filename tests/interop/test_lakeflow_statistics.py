@@ -41,9 +41,6 @@ def test_written_counts_of_nan(written, spark):
     assert file.nan_value_counts == {1: 1}
 
 
-@pytest.mark.xfail(
-    reason="the bound that is raised would be a surrogate, which is no letter", raises=UnicodeEncodeError
-)
 def test_written_texts_below_the_surrogates(written, spark):
     """A text of which the last letter before the cut has no next one that can be written."""
     table = written(pa.table({"s": [chr(0xD7FF) * 20, "a"]}))

@@ -46,6 +46,9 @@ __all__ = [
     "staged_appends",
 ]
 
+# Table properties that say which bounds are kept, and how much of them.
+_METRICS = "write.metadata.metrics."
+
 
 def arrow_schema(schema: Schema, *, field_ids: bool = False) -> pa.Schema:
     """The Arrow schema of an Iceberg schema: 32-bit offsets for strings, bytes and lists."""
@@ -131,12 +134,20 @@ def data_file_statistics(
         properties: The table's, which may say what is kept of which column.
         columns: Field ids by the file's own paths; default those that our writer makes of `schema`.
     """
-    statistics = data_file_statistics_from_parquet_metadata(
-        parquet_metadata=metadata,
-        stats_columns=compute_statistics_plan(schema, properties),
-        parquet_column_mapping=parquet_path_to_id_mapping(schema) if columns is None else columns,
-    )
-    return statistics.to_serialized_dict()
+    paths = parquet_path_to_id_mapping(schema) if columns is None else columns
+
+    def collected(properties: dict[str, str]) -> dict[str, Any]:
+        plan = compute_statistics_plan(schema, properties)
+        found = data_file_statistics_from_parquet_metadata(metadata, stats_columns=plan, parquet_column_mapping=paths)
+        serialized: dict[str, Any] = found.to_serialized_dict()
+        return serialized
+
+    try:
+        return collected(properties)
+    except UnicodeEncodeError:
+        # The character after U+D7FF, to which pyiceberg raises a bound that it cuts, is none: bounds stay whole.
+        kept = {name: value for name, value in properties.items() if not name.startswith(_METRICS)}
+        return collected({**kept, f"{_METRICS}default": "full"})
 
 
 @dataclass(frozen=True, slots=True)

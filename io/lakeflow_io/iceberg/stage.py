@@ -50,7 +50,7 @@ class Stager:
 
         Raises:
             InputError: the table was opened without a catalog.
-            UnsupportedError: its format version isn't written.
+            UnsupportedError: its format version isn't written, or it is partitioned or sorted by a field of a struct.
         """
         refuse_read_only(table, name)
         version = table.metadata.format_version
@@ -59,6 +59,7 @@ class Stager:
                 f"{name} is of format version {version}, which this version does not write.",
                 f"write it with another engine, or use a table of version 1 to {_NEWEST_VERSION}.",
             )
+        _refuse_nested(table, name)
         return cls(
             table=name,
             schema=table.schema(),
@@ -105,3 +106,15 @@ class Stager:
         transport = open_transport(self.store)
         for file in staged:
             transport.delete(file["path"])
+
+
+def _refuse_nested(table: Table, name: str) -> None:
+    columns = {field.field_id for field in table.schema().fields}
+    parts: list[Any] = [*table.spec().fields, *table.sort_order().fields]
+    for part in parts:
+        if part.source_id not in columns and str(part.transform) != "void":
+            column = table.schema().find_column_name(part.source_id) or f"column {part.source_id}"
+            raise UnsupportedError(
+                f"{name} is partitioned or sorted by {column!r}, which is no column but a field of one, or is gone.",
+                "write it with the engine that made it, or change how it is partitioned or sorted.",
+            )

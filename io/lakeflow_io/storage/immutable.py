@@ -66,7 +66,7 @@ class ImmutableCache:
         self._prefix = "\0".join([kind, *places])
         self._limit = parse_bytes(properties.get(_LIMIT) or _DISK_BYTES)
         self.is_off = properties.get(_FOLDER) == _OFF
-        self._file = _file(properties.get(_FOLDER))
+        self._file = None if self.is_off else _file(properties.get(_FOLDER))
         self._where = Relocation.of(properties)
         self._largest = largest
         self._memory = _memory if in_memory else _Memory(0)
@@ -107,7 +107,8 @@ class ImmutableCache:
         keys = [key for uri, size in objects if (key := self.identity(uri, size)) is not None]
         for key in keys:
             self._memory.drop(key)
-            self._unsaved.pop(key, None)
+            with self._lock:
+                self._unsaved_bytes -= len(self._unsaved.pop(key, b""))
         if keys and self._file is not None:
             _write(self._file, {}, keys, self._limit)
 

@@ -21,6 +21,7 @@ _MAGIC = b"Obj\x01"
 SYNC_BYTES = 16
 # Manifests have 8 MiB. What becomes larger than this is a lie.
 _LARGEST_BLOCK_BYTES = 2**30
+_STEP_BYTES = 256 * 1024
 
 
 def damaged(uri: str, why: str) -> CorruptFileError:
@@ -169,10 +170,12 @@ def _whole(found: bytes, *, finished: bool) -> bytes:
 
 
 def _zstandard(data: memoryview) -> bytes:
-    # As a stream: not every writer says how large a frame is.
+    # As a stream: not every writer says how large a frame is. A little at a time: what is asked for is allocated.
+    found = bytearray()
     with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
-        found = stream.read(_LARGEST_BLOCK_BYTES)
-        return _whole(found, finished=not stream.read(1))
+        while len(found) <= _LARGEST_BLOCK_BYTES and (piece := stream.read(_STEP_BYTES)):
+            found += piece
+    return _whole(bytes(found), finished=len(found) <= _LARGEST_BLOCK_BYTES)
 
 
 def _snappy(data: memoryview) -> bytes:

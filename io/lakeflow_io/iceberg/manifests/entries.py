@@ -103,11 +103,19 @@ def read_manifest(manifest: ManifestFile, data: memoryview, extras: Extras) -> E
         raise damaged(uri, "an entry has a status or content that none has")
     # Before deleted ones are left out: row ids are counted over what is in the manifest.
     live = _inherited(entries, status).filtered(status != _DELETED)
-    try:
-        live.arrays["path"] = live.arrays["path"].cast(pa.string())
-    except pa.ArrowInvalid as error:
-        raise damaged(uri, "a path is no text") from error
+    live.arrays["path"] = _text(uri, live, "path")
+    for name in ("format", "referenced", *live.slots):
+        if name in ("format", "referenced") or (name.startswith("partition:") and live.slots[name].type == "string"):
+            _text(uri, live, name)  # decoded when somebody looks, who could not say where it stood
     return live
+
+
+def _text(uri: str, entries: Entries, name: str) -> pa.Array | None:
+    array = entries.arrays.get(name)
+    try:
+        return None if array is None else array.cast(pa.string())
+    except pa.ArrowInvalid as error:
+        raise damaged(uri, f"the {name.partition(':')[0]} of an entry is no text") from error
 
 
 def _inherited(entries: Entries, status: NDArray[np.int64]) -> Entries:

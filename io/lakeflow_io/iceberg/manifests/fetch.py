@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lakeflow_io.errors import CorruptFileError
 from lakeflow_io.iceberg.manifests import remembered
 from lakeflow_io.iceberg.manifests.entries import read_manifest
 from lakeflow_io.storage import open_transport
@@ -59,7 +60,10 @@ class MetadataFiles:
         """
         known = self._cache.find([(uri, length)])[0]
         if known is not None:
-            return decode(memoryview(known))
+            try:
+                return decode(memoryview(known))
+            except CorruptFileError:  # it may be what is remembered that is damaged
+                self._cache.forget([(uri, length)])
         data = self._transport.get(uri)
         found = decode(data)
         self._cache.keep(uri, length, bytes(data))

@@ -20,7 +20,8 @@ from lakeflow_io.iceberg.expected import leaf_ids
 from lakeflow_io.iceberg.manifests import fetch, remembered
 from lakeflow_io.iceberg.manifests.planned import PlannedPieces
 from lakeflow_io.iceberg.plan import Piece, plan_pieces
-from lakeflow_io.storage import MemoryTransport
+from lakeflow_io.storage import MemoryTransport, immutable
+from lakeflow_io.storage.immutable import ImmutableCache
 
 if TYPE_CHECKING:
     import lakeflow as lf
@@ -281,3 +282,37 @@ def test_the_decoded_are_kept_within_a_limit(far: tuple[Any, MemoryTransport], m
     made.plan()
 
     assert found._bytes == len(found._kept) == 0
+
+
+def test_what_is_remembered_wrongly_is_fetched_again(
+    embedded: lf.Lake, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes under a manifest's name that aren't its own are forgotten, and stand in nobody's way."""
+    monkeypatch.setattr(immutable, "_NEAR", ())
+    table = embedded.create_table(f"{namespace}.t", ROWS.schema)
+    table.append(ROWS)
+    snapshot = table.iceberg.current_snapshot()
+    right = plan_pieces(table.iceberg, table.scan()._spec)
+    [manifest] = snapshot.manifests(table.iceberg.io)
+    monkeypatch.setattr(remembered, "decoded", remembered.Remembered())
+    cache = ImmutableCache("manifest", table.scan()._spec.store, in_memory=False)
+    cache.keep(manifest.manifest_path, manifest.manifest_length, b"no manifest")
+    cache.save()
+
+    assert plan_pieces(table.iceberg, table.scan()._spec) == right
+    assert cache.find([(manifest.manifest_path, manifest.manifest_length)]) != [b"no manifest"]
+
+
+def test_a_partition_that_is_no_text_is_damage(embedded: lf.Lake, namespace: str) -> None:
+    """Said with the manifest's name when it is read, and not by whoever looks at a piece."""
+    plain = {"write.avro.compression-codec": "null"}
+    table = embedded.create_table(f"{namespace}.t", ROWS.schema, partition_by=["s"], properties=plain)
+    table.append(ROWS.set_column(1, "s", [["qq"] * 30]))
+    [manifest] = table.iceberg.current_snapshot().manifests(table.iceberg.io)
+    path = Path(manifest.manifest_path.removeprefix("file://"))
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"\x02\x04qq", b"\x02\x04\xff\xff", 1))
+    assert path.read_bytes() != whole
+
+    with pytest.raises(CorruptFileError, match="partition of an entry is no text"):
+        list(table.scan().pieces)
