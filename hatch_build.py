@@ -1,7 +1,7 @@
-"""The build hook: compiles the Parquet decoder into the wheel.
+"""The build hook: compiles the decoders of Parquet and of manifests into the wheel.
 
 A machine without a C compiler gets one from a package for the time of the build. Where even that
-fails, the wheel is built without the decoder and lakeflow decodes with pyarrow.
+fails, the wheel is built without them: lakeflow decodes Parquet with pyarrow, and manifests in Python.
 """
 
 from __future__ import annotations

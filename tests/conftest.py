@@ -33,15 +33,17 @@ settings.load_profile("lakeflow")
 _numbers = itertools.count()
 
 
-@pytest.fixture(autouse=True)
-def _no_catalog_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test sees the configuration, the credentials or the lakehouse of whoever runs it."""
-    for name in list(os.environ):
-        if name.startswith(("PYICEBERG_", "AWS_", "LAKEFLOW_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("PYICEBERG_HOME", str(tmp_path_factory.getbasetemp()))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp()))
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test, and no process it starts, sees configuration, credentials, caches or lakehouse of its user."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("PYICEBERG_", "AWS_", "LAKEFLOW_")):
+                patch.delenv(name)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("PYICEBERG_HOME", str(tmp_path_factory.getbasetemp()))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp()))
+        yield
 
 
 @pytest.fixture(scope="session")
