@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from lakeflow.snapshot import Snapshot
 from lakeflow_io.errors import NotFoundError
@@ -57,15 +57,71 @@ class Branch:
         assert found is not None  # noqa: S101  (only main can be without one)
         return Snapshot.of(found)
 
-    def append(self, data: Any, *, run_id: str | None = None) -> Snapshot:
+    def append(self, data: Any, *, run_id: str | None = None, memory: int | str | None = None) -> Snapshot:
         """Add rows to the branch, as `Table.append` does to main.
 
         Raises:
             NotFoundError: the branch is gone.
-            SchemaError: the data doesn't fit; nothing is written.
-            StoreError: as from `Table.append`.
+            LakeflowError: as from `Table.append`, and so for the verbs below.
         """
-        return self._table.append(data, run_id=run_id, branch=self.name)
+        return self._table.append(data, run_id=run_id, branch=self.name, memory=memory)
+
+    def overwrite(
+        self,
+        data: Any,
+        where: str | BooleanExpression | None = None,
+        *,
+        run_id: str | None = None,
+        memory: int | str | None = None,
+    ) -> Snapshot:
+        """Replace rows of the branch, as `Table.overwrite` does main's."""
+        return self._table.overwrite(data, where, run_id=run_id, branch=self.name, memory=memory)
+
+    def overwrite_partitions(
+        self, data: Any, *, run_id: str | None = None, memory: int | str | None = None
+    ) -> Snapshot | None:
+        """Replace partitions of the branch, as `Table.overwrite_partitions` does main's."""
+        return self._table.overwrite_partitions(data, run_id=run_id, branch=self.name, memory=memory)
+
+    def delete(
+        self,
+        where: str | BooleanExpression,
+        *,
+        mode: Literal["copy-on-write", "merge-on-read"] = "copy-on-write",
+        run_id: str | None = None,
+        memory: int | str | None = None,
+    ) -> Snapshot | None:
+        """Delete rows of the branch, as `Table.delete` does main's."""
+        return self._table.delete(where, mode=mode, run_id=run_id, branch=self.name, memory=memory)
+
+    def upsert(
+        self, data: Any, key: Sequence[str] | str, *, run_id: str | None = None, memory: int | str | None = None
+    ) -> Snapshot | None:
+        """Add rows to the branch in place of those with the same key, as `Table.upsert` does to main."""
+        return self._table.upsert(data, key, run_id=run_id, branch=self.name, memory=memory)
+
+    def merge(
+        self,
+        data: Any,
+        key: Sequence[str] | str,
+        *,
+        matched: Literal["update", "delete", "keep"] = "update",
+        not_matched: Literal["insert", "ignore"] = "insert",
+        not_matched_by_source: Literal["delete", "keep"] = "keep",
+        run_id: str | None = None,
+        memory: int | str | None = None,
+    ) -> Snapshot | None:
+        """Join rows with the branch's by key, as `Table.merge` does with main's."""
+        return self._table.merge(
+            data,
+            key,
+            matched=matched,
+            not_matched=not_matched,
+            not_matched_by_source=not_matched_by_source,
+            run_id=run_id,
+            branch=self.name,
+            memory=memory,
+        )
 
     def scan(self, columns: Sequence[str] | str | None = None, where: str | BooleanExpression | None = None) -> Scan:
         """A lazy read of the branch as it is now, as `Table.scan`.
@@ -98,7 +154,7 @@ class Branch:
                 writers kept winning. Nothing is published.
             NotFoundError: the branch is gone.
         """
-        publish(self._table.iceberg, self._table.name, self.name)
+        publish(self._table.refresh().iceberg, self._table.name, self.name)
         found = resolve(self._table.iceberg, self._table.name, MAIN).snapshot
         assert found is not None  # noqa: S101  (a branch has a snapshot, and main has all of its)
         return Snapshot.of(found)
@@ -109,4 +165,4 @@ class Branch:
         Raises:
             NotFoundError: it is gone already.
         """
-        drop_ref(self._table.iceberg, self._table.name, self.name, "branch")
+        drop_ref(self._table.refresh().iceberg, self._table.name, self.name, "branch")

@@ -13,7 +13,8 @@ from lakeflow.table import Table
 from lakeflow_io.errors import AlreadyExistsError, ConfigError, InputError, LakeflowError, NotFoundError
 from lakeflow_io.iceberg.adopt import adopted_files, name_mapping, take_in
 from lakeflow_io.iceberg.catalog import embedded_catalog, named_catalog, open_catalog, without_secrets
-from lakeflow_io.iceberg.commit import append_staged
+from lakeflow_io.iceberg.change import Change
+from lakeflow_io.iceberg.commit import commit_change
 from lakeflow_io.iceberg.internals import fresh_schema
 from lakeflow_io.iceberg.layout import partition_spec, sort_order
 from lakeflow_io.iceberg.translate import translated
@@ -198,7 +199,7 @@ class Lake:
         table = self.create_table(name, found.schema, partition_by=found.partition_by, properties=options)
         try:
             table.set_properties(name_mapping(table.iceberg))
-            append_staged(table.iceberg, name, adopted_files(table.iceberg, found), {})
+            commit_change(table.iceberg, name, Change("append", added=adopted_files(table.iceberg, found)), {})
         except BaseException:
             with suppress(LakeflowError):
                 self.drop_table(name)

@@ -162,6 +162,7 @@ class Table(WritableTable):
             NotFoundError: there is none of that name.
             InputError: it is `main`, or a tag.
         """
+        self.refresh()
         drop_ref(self._table, self.name, name, "branch")
 
     def drop_tag(self, name: str) -> None:
@@ -171,6 +172,7 @@ class Table(WritableTable):
             NotFoundError: there is none of that name.
             InputError: it is a branch.
         """
+        self.refresh()
         drop_ref(self._table, self.name, name, "tag")
 
     def _snapshot_id(self, wanted: SnapshotName) -> int:
@@ -203,7 +205,7 @@ class Table(WritableTable):
             CommitConflictError: other writers kept winning.
         """
         added, dropped = ([each] if isinstance(each, str) else list(each) for each in (add, drop))
-        change_partitions(self._table, self.name, added, dropped)
+        change_partitions(self.refresh().iceberg, self.name, added, dropped)
 
     def set_properties(self, properties: Mapping[str, str | float | None]) -> None:
         """Set table properties; None removes one.
@@ -212,4 +214,4 @@ class Table(WritableTable):
             InputError: a name or a value can't be.
             CommitConflictError: other writers kept winning.
         """
-        change_properties(self._table, self.name, properties)
+        change_properties(self.refresh().iceberg, self.name, properties)

@@ -53,11 +53,8 @@ class WritableTable(TableMetadata):
             StoreError: the store or the catalog refused. Nothing is visible, unless the catalog went away
                 after it had taken the commit: with a run id it is safe to call again.
         """
-        found = self._found(run_id, branch)
-        require_branch(self._table, self.name, branch)
-        return found or Snapshot.of(
-            writing.append(self._table, self.name, data, run_id=run_id, branch=branch, memory=memory)
-        )
+        target, found = self._target(run_id, branch)
+        return found or Snapshot.of(writing.append(target, data, memory))
 
     def overwrite(
         self,
@@ -65,6 +62,7 @@ class WritableTable(TableMetadata):
         where: str | BooleanExpression | None = None,
         *,
         run_id: str | None = None,
+        branch: str = MAIN,
         memory: int | str | None = None,
     ) -> Snapshot:
         """Replace rows in one snapshot: those for which `where` is true go, those of `data` come.
@@ -73,6 +71,7 @@ class WritableTable(TableMetadata):
             data: As `append` takes it.
             where: As `scan` takes it; default all rows.
             run_id: As in `append`.
+            branch: As in `append`; its rows are looked at, and no others.
             memory: As in `append`.
 
         Raises:
@@ -82,33 +81,30 @@ class WritableTable(TableMetadata):
             SchemaError: the data doesn't fit.
             StoreError: as in `append`.
         """
-        found = self._found(run_id)
-        return found or Snapshot.of(
-            writing.overwrite(self._table, self.name, data, where, run_id=run_id, memory=memory)
-        )
+        target, found = self._target(run_id, branch)
+        return found or Snapshot.of(writing.overwrite(target, data, where, memory))
 
     def overwrite_partitions(
-        self, data: Any, *, run_id: str | None = None, memory: int | str | None = None
+        self, data: Any, *, run_id: str | None = None, branch: str = MAIN, memory: int | str | None = None
     ) -> Snapshot | None:
         """Replace the partitions in which rows of `data` lie, in one snapshot; others stay as they are.
 
         Args:
             data: As `append` takes it. Without rows nothing changes.
             run_id: As in `append`.
+            branch: As in `append`; its rows are looked at, and no others.
             memory: As in `append`.
 
         Returns:
-            The snapshot; where nothing changed the current one, if there is any.
+            The snapshot; where nothing changed the newest one, if there is any.
 
         Raises:
             CommitConflictError: another writer has meanwhile added or changed rows of these partitions.
             SchemaError: the data doesn't fit.
             StoreError: as in `append`.
         """
-        found = self._found(run_id)
-        return found or _snapshot(
-            writing.overwrite_partitions(self._table, self.name, data, run_id=run_id, memory=memory)
-        )
+        target, found = self._target(run_id, branch)
+        return found or _snapshot(writing.overwrite_partitions(target, data, memory))
 
     def delete(
         self,
@@ -116,6 +112,7 @@ class WritableTable(TableMetadata):
         *,
         mode: Literal["copy-on-write", "merge-on-read"] = "copy-on-write",
         run_id: str | None = None,
+        branch: str = MAIN,
         memory: int | str | None = None,
     ) -> Snapshot | None:
         """Delete the rows for which `where` is true, in one snapshot.
@@ -127,10 +124,11 @@ class WritableTable(TableMetadata):
             mode: Other files with such rows are written anew without them, or, in tables of format version 2, get
                 the positions of these rows beside them, which readers then leave out.
             run_id: As in `append`.
+            branch: As in `append`; its rows are looked at, and no others.
             memory: As in `append`.
 
         Returns:
-            The snapshot; where no row matched the current one, if there is any.
+            The snapshot; where no row matched the newest one, if there is any.
 
         Raises:
             CommitConflictError: another writer has meanwhile added or changed rows that may match.
@@ -138,8 +136,8 @@ class WritableTable(TableMetadata):
             UnsupportedError: the table's format has no row-level deletes.
             StoreError: as in `append`.
         """
-        found = self._found(run_id)
-        return found or _snapshot(writing.delete(self._table, self.name, where, mode, run_id=run_id, memory=memory))
+        target, found = self._target(run_id, branch)
+        return found or _snapshot(writing.delete(target, where, mode, memory))
 
     def upsert(
         self,
@@ -147,6 +145,7 @@ class WritableTable(TableMetadata):
         key: Sequence[str] | str,
         *,
         run_id: str | None = None,
+        branch: str = MAIN,
         memory: int | str | None = None,
     ) -> Snapshot | None:
         """Add rows, in place of those with the same key, in one snapshot.
@@ -155,11 +154,12 @@ class WritableTable(TableMetadata):
             data: As `append` takes it, with all columns.
             key: One column or several that tell which rows are the same. Null is equal to nothing.
             run_id: As in `append`.
+            branch: As in `append`; its rows are looked at, and no others.
             memory: As in `append`. Beyond a third of it, `data` is set aside in a temporary file; its keys
                 are held, in about twice the bytes that they have.
 
         Returns:
-            The snapshot; without rows the current one, if there is any.
+            The snapshot; without rows the newest one, if there is any.
 
         Raises:
             DuplicateKeyError: two rows of `data` have one key; names the first few.
@@ -168,7 +168,8 @@ class WritableTable(TableMetadata):
             SchemaError: the data doesn't fit, or lacks a column.
             StoreError: as in `append`.
         """
-        return self._merge(data, key, Clauses("replace", "insert", "keep"), run_id, memory)
+        target, found = self._target(run_id, branch)
+        return found or _snapshot(writing.merge(target, data, key, Clauses("replace", "insert", "keep"), memory))
 
     def merge(
         self,
@@ -179,6 +180,7 @@ class WritableTable(TableMetadata):
         not_matched: Literal["insert", "ignore"] = "insert",
         not_matched_by_source: Literal["delete", "keep"] = "keep",
         run_id: str | None = None,
+        branch: str = MAIN,
         memory: int | str | None = None,
     ) -> Snapshot | None:
         """Join `data` with the table by key, and change both sides' rows in one snapshot.
@@ -191,6 +193,7 @@ class WritableTable(TableMetadata):
             not_matched: Of rows of `data` whose key the table hasn't: they are added or left out.
             not_matched_by_source: Of the table's rows whose key `data` hasn't: they go or stay.
             run_id: As in `append`.
+            branch: As in `append`; its rows are looked at, and no others.
             memory: As in `upsert`.
 
         Returns:
@@ -199,20 +202,16 @@ class WritableTable(TableMetadata):
         Raises:
             DuplicateKeyError: as in `upsert`, and all others.
         """
-        return self._merge(data, key, Clauses(matched, not_matched, not_matched_by_source), run_id, memory)
+        clauses = Clauses(matched, not_matched, not_matched_by_source)
+        target, found = self._target(run_id, branch)
+        return found or _snapshot(writing.merge(target, data, key, clauses, memory))
 
-    def _merge(
-        self, data: Any, key: Sequence[str] | str, clauses: Clauses, run_id: str | None, memory: int | str | None
-    ) -> Snapshot | None:
-        found = self._found(run_id)
-        return found or _snapshot(
-            writing.merge(self._table, self.name, data, key, clauses, run_id=run_id, memory=memory)
-        )
-
-    def _found(self, run_id: str | None, branch: str = MAIN) -> Snapshot | None:
-        """What a run has committed already, in the table as it is now."""
+    def _target(self, run_id: str | None, branch: str) -> tuple[writing.Target, Snapshot | None]:
+        """What is to be changed, as it is now, and what the run has committed to it already."""
         self.refresh()
-        return None if run_id is None else self.find_run(check_run_id(run_id), branch)
+        require_branch(self._table, self.name, branch)
+        found = None if run_id is None else self.find_run(check_run_id(run_id), branch)
+        return writing.Target(self._table, self.name, branch, run_id), found
 
     def find_run(self, run_id: str, branch: str = MAIN) -> Snapshot | None:
         """The snapshot that a run committed, among those that led to the branch's newest one."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.runs.sink import Publication, RunLabel
-from lakeflow_io.iceberg.commit import append_staged, find_snapshot
+from lakeflow_io.iceberg.change import Change
+from lakeflow_io.iceberg.commit import commit_change, find_snapshot
 from lakeflow_io.iceberg.stage import Stager
 from lakeflow_io.iceberg.static import refuse_read_only
 from lakeflow_io.iceberg.translate import translated
@@ -59,8 +60,7 @@ class TableSink:
 
     def find(self, run_id: str) -> Publication | None:
         """The snapshot of this run among the ancestors of the current one, read anew."""
-        with translated(f"refresh {self._name}"):
-            self._table.refresh()
+        self._refresh()
         snapshot = find_snapshot(self._table, run_id)
         return None if snapshot is None else _publication(snapshot)
 
@@ -74,8 +74,14 @@ class TableSink:
             _ROWS_IN: str(label.rows_in),
             _SECONDS: str(label.seconds),
         }
-        snapshot, _ = append_staged(self._table, self._name, staged, summary, label.run_id)
+        self._refresh()  # hours after it was planned
+        change = Change("append", added=list(staged))
+        snapshot, _ = commit_change(self._table, self._name, change, summary, label.run_id)
         return _publication(snapshot)
+
+    def _refresh(self) -> None:
+        with translated(f"refresh {self._name}"):
+            self._table.refresh()
 
 
 def _publication(snapshot: Snapshot) -> Publication:

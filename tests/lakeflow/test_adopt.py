@@ -224,7 +224,7 @@ def test_a_failure_leaves_no_table(embedded: lf.Lake, namespace: str, files: Pat
         raise CorruptFileError("it broke")
 
     path = put(files / "a.parquet", {"id": [1]})
-    monkeypatch.setattr(module, "append_staged", fails)
+    monkeypatch.setattr(module, "commit_change", fails)
 
     with pytest.raises(CorruptFileError, match="it broke"):
         embedded.adopt(files, f"{namespace}.t")

@@ -85,7 +85,7 @@ def test_a_twin_that_was_overtaken_takes_its_files_away(
     """The other commits after this one has staged: deterministic, without a clock."""
     table = embedded.create_table(f"{namespace}.t", SCHEMA)
     rows = {"id": [1], "part": [0]}
-    original = writing.append_staged
+    original = writing.commit_change
     twin = []
 
     def after_the_twin(*arguments: Any, **options: Any) -> Any:
@@ -93,7 +93,7 @@ def test_a_twin_that_was_overtaken_takes_its_files_away(
         twin.append(embedded.table(table.name).append(rows, run_id="load"))
         return original(*arguments, **options)
 
-    monkeypatch.setattr(writing, "append_staged", after_the_twin)
+    monkeypatch.setattr(writing, "commit_change", after_the_twin)
 
     made = table.append(rows, run_id="load")
 

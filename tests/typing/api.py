@@ -69,6 +69,7 @@ def time_and_change(lake: lf.Lake, path: Path) -> None:
     ]  # fmt: skip
     with table.branch("audit", "v1", keep=False) as branch:
         written: lf.Snapshot = branch.append({"id": [1]}, run_id="r")
+        fewer: lf.Snapshot | None = branch.delete("id = 1", mode="merge-on-read", memory="64 MiB")
         rows: lf.DataFrame = branch.head(3)
         published: lf.Snapshot = branch.publish()
     tagged: lf.Snapshot = table.tag("v1", written.id, replace=True)
@@ -77,7 +78,7 @@ def time_and_change(lake: lf.Lake, path: Path) -> None:
         change.drop(["a.b"]).optional("c")
     table.update_partitions(add=["day(ts)"], drop="c")
     table.set_properties({"a": 1, "b": None})
-    use(adopted, scans, rows, published, tagged, table.files("v1"), table.refs(), table.properties)
+    use(adopted, scans, fewer, rows, published, tagged, table.files("v1"), table.refs(), table.properties)
 
 
 def reading(table: lf.Table) -> None:

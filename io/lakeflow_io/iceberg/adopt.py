@@ -165,7 +165,7 @@ def name_mapping(table: Table) -> dict[str, str]:
 
 
 def adopted_files(table: Table, adoption: Adoption) -> list[dict[str, Any]]:
-    """The files as `append_staged` takes them, with statistics from their footers; those without rows are left out.
+    """The files as a `Change` takes them, with statistics from their footers; those without rows are left out.
 
     Args:
         table: Made of `adoption.schema`, with its name mapping.

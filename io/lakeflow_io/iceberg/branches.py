@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import AlreadyExistsError, CommitConflictError, InputError, NotFoundError
 from lakeflow_io.iceberg.commit import RUN_ID
-from lakeflow_io.iceberg.internals import staged_appends
 from lakeflow_io.iceberg.live import added_entries
 from lakeflow_io.iceberg.refs import MAIN, ancestors, require_branch
-from lakeflow_io.iceberg.update import Change, change_table
+from lakeflow_io.iceberg.update import Update, change_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +35,7 @@ def set_ref(
     if not isinstance(ref, str) or not ref.strip() or ref == MAIN:
         raise InputError(f"{ref!r} can't be the name of a {kind}.", "give a name that isn't empty and isn't 'main'.")
 
-    def make(seen: Table) -> Change | None:
+    def make(seen: Table) -> Update | None:
         there = seen.metadata.refs.get(ref)
         if there is not None and there.snapshot_ref_type.value != kind:
             raise InputError(f"{ref!r} is a {there.snapshot_ref_type.value} of {name}.", f"name the {kind} otherwise.")
@@ -45,7 +44,9 @@ def set_ref(
         if there is not None and not replace:
             raise AlreadyExistsError(
                 f"The {kind} {ref!r} of {name} is at snapshot {there.snapshot_id}.",
-                "drop it first, or say replace=True.",
+                "drop it first, or say replace=True."
+                if kind == "tag"
+                else "drop it first, or open it without a snapshot.",
             )
         return _moved(seen, ref, kind, snapshot_id)
 
@@ -64,14 +65,14 @@ def drop_ref(table: Table, name: str, ref: str, kind: Literal["branch", "tag"]) 
     if ref == MAIN:
         raise InputError(f"The branch 'main' of {name} can't be dropped.", "drop the table, if that is what you want.")
 
-    def make(seen: Table) -> Change:
+    def make(seen: Table) -> Update:
         there = seen.metadata.refs.get(ref)
         known = [each for each, found in seen.metadata.refs.items() if found.snapshot_ref_type.value == kind]
         if there is None:
             raise NotFoundError.among(kind, ref, name, sorted(known))
         if ref not in known:
             raise InputError(f"{ref!r} is a {there.snapshot_ref_type.value} of {name}, no {kind}.", "drop it as that.")
-        return Change(
+        return Update(
             (RemoveSnapshotRefUpdate.model_validate({"ref-name": ref}),),
             (_still(ref, there.snapshot_id),),
             lambda now: ref not in now.metadata.refs,
@@ -87,12 +88,11 @@ def publish(table: Table, name: str, branch: str) -> None:
     same summaries, run ids included.
 
     Raises:
-        CommitConflictError: main has moved, and the branch holds something else than appends, or files
-            of another partitioning than main's. Nothing is published.
+        CommitConflictError: main has moved, and the branch holds something else than appends. Nothing is published.
         NotFoundError: the branch is gone.
     """
 
-    def make(seen: Table) -> Change | None:
+    def make(seen: Table) -> Update | None:
         require_branch(seen, name, branch)
         head = seen.metadata.snapshot_by_name(branch)
         on_main = [snapshot.snapshot_id for snapshot in ancestors(seen, seen.metadata.snapshot_by_name(MAIN))]
@@ -116,7 +116,7 @@ def publish(table: Table, name: str, branch: str) -> None:
     change_table(table, f"publish the branch {branch!r} of {name}", make)
 
 
-def _moved(table: Table, ref: str, kind: Any, snapshot_id: int) -> Change:
+def _moved(table: Table, ref: str, kind: Any, snapshot_id: int) -> Update:
     from pyiceberg.table.refs import SnapshotRefType
     from pyiceberg.table.update import SetSnapshotRefUpdate
 
@@ -130,7 +130,7 @@ def _moved(table: Table, ref: str, kind: Any, snapshot_id: int) -> Change:
         found = now.metadata.refs.get(ref)
         return found is not None and found.snapshot_id == snapshot_id
 
-    return Change((update,), (_still(ref, there.snapshot_id if there else None),), landed)
+    return Update((update,), (_still(ref, there.snapshot_id if there else None),), landed)
 
 
 def _still(ref: str, snapshot_id: int | None) -> Any:
@@ -139,34 +139,22 @@ def _still(ref: str, snapshot_id: int | None) -> Any:
     return AssertRefSnapshotId.model_validate({"ref": ref, "snapshot-id": snapshot_id})
 
 
-def _replayed(table: Table, name: str, branch: str, new: list[Snapshot]) -> Change | None:
+def _replayed(table: Table, name: str, branch: str, new: list[Snapshot]) -> Update | None:
     """The appends `new`, oldest first, on top of main."""
+    from lakeflow_io.iceberg.snapshot_internals import NewSnapshot, staged_snapshots
+
     parts = []
     for snapshot in new:
         operation = snapshot.summary.operation.value if snapshot.summary else None
-        files = [entry.data_file for entry in added_entries(table, snapshot)]
         if operation != _APPEND:
             raise CommitConflictError(
                 f"Main of {name} has moved since the branch {branch!r} was made, and the branch's snapshot "
                 f"{snapshot.snapshot_id} is of the kind {operation!r}, which can't be repeated on top of it.",
                 "make the branch again from main, and repeat the work on it.",
             )
-        if any(file.spec_id != table.spec().spec_id for file in files):
-            raise CommitConflictError(
-                f"The table {name} is partitioned in another way than the files of branch {branch!r}, "
-                "and main has moved since the branch was made.",
-                "append the branch's rows to main: table.append(branch.scan()).",
-            )
-        parts.append((files, {**_own_summary(snapshot), _SOURCE: str(snapshot.snapshot_id)}))
-    if not parts:
-        return None
-    prepared = staged_appends(table, parts)
-    return Change(
-        prepared.updates,
-        prepared.requirements,
-        lambda now: now.metadata.snapshot_by_id(prepared.snapshot_id) is not None,
-        prepared.discard,
-    )
+        files = [entry.data_file for entry in added_entries(table, snapshot)]
+        parts.append(NewSnapshot(_APPEND, files, {**_own_summary(snapshot), _SOURCE: str(snapshot.snapshot_id)}))
+    return staged_snapshots(table, MAIN, parts) if parts else None
 
 
 def _refuse_second_runs(name: str, branch: str, main: Sequence[Snapshot], new: Sequence[Snapshot]) -> None:

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lakeflow_io.errors import CommitConflictError
 from lakeflow_io.iceberg.deletes.planned import unpartitioned
-from lakeflow_io.iceberg.live import MissingFilesError, added_entries, rewritten_manifests
+from lakeflow_io.iceberg.live import MissingFilesError, added_entries, outdated_deletes, rewritten_manifests
+from lakeflow_io.iceberg.refs import MAIN, ancestors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-    from lakeflow_io.iceberg.internals import PreparedCommit
-    from lakeflow_io.iceberg.live import LiveFile
+    from lakeflow_io.iceberg.file_match import FileFacts
+    from lakeflow_io.iceberg.live import Rewritten
+    from lakeflow_io.iceberg.manifests.planned import LiveFile
+    from lakeflow_io.iceberg.update import Update
 
 __all__ = ["Change", "prepare_change"]
 
@@ -29,18 +31,20 @@ class Change:
     """One snapshot to be."""
 
     operation: Literal["append", "overwrite", "delete", "replace"]
-    planned_on: int | None
-    """The snapshot that was read to plan it; None where the table had none."""
+    planned_on: int | None = None
+    """The snapshot that was read to plan it; None where there was none, and of an append, which reads none."""
     added: list[dict[str, Any]] = field(default_factory=list)
     """Descriptions of data files, as a `Writer` makes them, and of files with positions of deleted rows."""
     removed: dict[str, LiveFile] = field(default_factory=dict)
     """Data files that go, by path."""
     referred: dict[str, LiveFile] = field(default_factory=dict)
     """Data files that added deletes refer to, by path: they have to be there still."""
-    conflicts: Callable[[DataFile], bool] | None = None
+    conflicts: Callable[[FileFacts], bool] | None = None
     """Whether a data file that another writer has added since may hold rows that this change would have looked at."""
     rows_were_read: bool = True
     """Whether rows of removed files were written anew: then a row that was deleted since would come back."""
+    branch: str = MAIN
+    """What it is committed to; it is there already."""
 
     @property
     def empty(self) -> bool:
@@ -48,11 +52,11 @@ class Change:
         return not self.added and not self.removed
 
 
-def prepare_change(table: Table, name: str, change: Change, facts: dict[str, str]) -> PreparedCommit:
-    """Check a change against the table's current snapshot and write its manifests on top of that.
+def prepare_change(table: Table, name: str, change: Change, facts: Mapping[str, str]) -> Update:
+    """Check a change against its branch's newest snapshot and write its manifests on top of that.
 
     Args:
-        table: Refreshed.
+        table: As it was last seen.
         name: For messages.
         change: What is to be committed.
         facts: Extra entries of the snapshot's summary.
@@ -61,28 +65,40 @@ def prepare_change(table: Table, name: str, change: Change, facts: dict[str, str
         CommitConflictError: what others have committed since it was planned contradicts it.
     """
     from lakeflow_io.iceberg.describe import data_file
-    from lakeflow_io.iceberg.snapshot_internals import staged_change
+    from lakeflow_io.iceberg.snapshot_internals import NewSnapshot, staged_snapshots
 
-    for snapshot in list(_since(table, name, change.planned_on)):  # all of them first: it may be no ancestor
+    rewritten = _rewritten(table, name, change)
+    added = [data_file(table, file) for file in change.added]
+    return staged_snapshots(table, change.branch, [NewSnapshot(change.operation, added, facts, rewritten)])
+
+
+def _rewritten(table: Table, name: str, change: Change) -> Rewritten:
+    """The manifests that name files that go, where nothing contradicts that."""
+    if change.conflicts is None and not change.removed and not change.referred:
+        return {}  # nothing contradicts an append
+    head = table.metadata.snapshot_by_name(change.branch)
+    since = list(_since(table, name, head, change.planned_on))  # all of them first: it may be no ancestor
+    for snapshot in since:
         _check(table, name, change, snapshot)
+    manifests = head.manifests(table.io) if head is not None else []
     try:
-        rewritten_manifests(table, change.referred)
-        rewritten = rewritten_manifests(table, change.removed)
+        if since:
+            rewritten_manifests(table, manifests, change.referred)
+        rewritten = rewritten_manifests(table, manifests, change.removed)
     except MissingFilesError as error:
         raise CommitConflictError(
             f"Cannot commit to {name}: {error}, which this commit changes, has been removed by another writer.", _AGAIN
         ) from error
-    return staged_change(table, change.operation, [data_file(table, file) for file in change.added], rewritten, facts)
+    return {**rewritten, **outdated_deletes(table, manifests, rewritten)} if rewritten else rewritten
 
 
-def _since(table: Table, name: str, planned_on: int | None) -> Iterator[Snapshot]:
+def _since(table: Table, name: str, head: Snapshot | None, planned_on: int | None) -> Iterator[Snapshot]:
     """The snapshots that lie on top of `planned_on`, newest first."""
-    snapshot = table.current_snapshot()
-    while snapshot is not None and snapshot.snapshot_id != planned_on:
+    for snapshot in ancestors(table, head):
+        if snapshot.snapshot_id == planned_on:
+            return
         yield snapshot
-        parent = snapshot.parent_snapshot_id
-        snapshot = table.metadata.snapshot_by_id(parent) if parent is not None else None
-    if snapshot is None and planned_on is not None:
+    if planned_on is not None:
         raise CommitConflictError(
             f"Cannot commit to {name}: snapshot {planned_on}, on which it was planned, is no longer in its history.",
             "the table was rolled back or its snapshots expired; " + _AGAIN,
@@ -102,7 +118,7 @@ def _check(table: Table, name: str, change: Change, snapshot: Snapshot) -> None:
                     f"{entry.data_file.file_path}, which may hold rows that this commit would have to change.",
                     _AGAIN,
                 )
-    touched = {_place(each.file) for each in change.removed.values()} if change.rows_were_read else set()
+    touched = {_place(each) for each in change.removed.values()} if change.rows_were_read else set()
     if touched:
         everywhere = unpartitioned(table.metadata)
         for entry in added_entries(table, snapshot, deletes=True):
@@ -114,5 +130,6 @@ def _check(table: Table, name: str, change: Change, snapshot: Snapshot) -> None:
                 )
 
 
-def _place(file: DataFile) -> tuple[int, str]:
-    return file.spec_id, repr(file.partition)
+def _place(file: FileFacts) -> tuple[int, str]:
+    # As text: NaN is itself, and 0.0 isn't -0.0.
+    return file.spec_id, repr([file.partition[position] for position in range(len(file.partition))])

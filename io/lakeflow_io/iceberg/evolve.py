@@ -9,7 +9,7 @@ from lakeflow_io.errors import InputError, NotFoundError, SchemaError
 from lakeflow_io.iceberg.internals import schema_change, spec_change
 from lakeflow_io.iceberg.layout import parse_term, partition_name, term_of
 from lakeflow_io.iceberg.mapping import mapping_updates
-from lakeflow_io.iceberg.update import Change, change_table
+from lakeflow_io.iceberg.update import Update, change_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,11 +52,11 @@ def change_schema(table: Table, name: str, steps: Sequence[Step]) -> None:
         CommitConflictError: other writers kept winning.
     """
 
-    def make(seen: Table) -> Change | None:
+    def make(seen: Table) -> Update | None:
         schema, updates, requirements = checked_schema(seen, name, steps)
         if not updates:
             return None
-        return Change(updates, requirements, lambda now: now.schema().fields == schema.fields)
+        return Update(updates, requirements, lambda now: now.schema().fields == schema.fields)
 
     change_table(table, f"change the schema of {name}", make)
 
@@ -94,12 +94,12 @@ def change_partitions(table: Table, name: str, add: Sequence[str], drop: Sequenc
         CommitConflictError: other writers kept winning.
     """
 
-    def make(seen: Table) -> Change | None:
+    def make(seen: Table) -> Update | None:
         steps = [*_dropped(seen, name, drop), *_added(seen, name, add, drop)]
         spec, updates, requirements = spec_change(seen, steps)
         if not updates:
             return None
-        return Change(updates, requirements, lambda now: now.spec().fields == spec.fields)
+        return Update(updates, requirements, lambda now: now.spec().fields == spec.fields)
 
     change_table(table, f"change the partitioning of {name}", make)
 
@@ -161,12 +161,12 @@ def change_properties(table: Table, name: str, changes: Mapping[str, Any]) -> No
     texts = {key: _text(value) for key, value in changes.items() if value is not None}
     removed = [key for key, value in changes.items() if value is None]
 
-    def make(seen: Table) -> Change | None:
+    def make(seen: Table) -> Update | None:
         gone = [key for key in removed if key in seen.properties]
         new = {key: text for key, text in texts.items() if seen.properties.get(key) != text}
         updates: list[Any] = [SetPropertiesUpdate(updates=new)] if new else []
         updates += [RemovePropertiesUpdate(removals=gone)] if gone else []
-        return Change(tuple(updates), (), lambda now: _shows(now, texts, removed)) if updates else None
+        return Update(tuple(updates), (), lambda now: _shows(now, texts, removed)) if updates else None
 
     change_table(table, f"set properties of {name}", make)
 

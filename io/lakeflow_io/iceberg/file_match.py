@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from lakeflow_io.iceberg.comparable import comparable
 from lakeflow_io.iceberg.verdict import judge_of
@@ -13,14 +13,47 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyiceberg.expressions import BooleanExpression
-    from pyiceberg.manifest import DataFile
     from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.schema import Schema
     from pyiceberg.types import IcebergType, PrimitiveType
 
     from lakeflow_io.iceberg.verdict import Judge, Match
 
-__all__ = ["FileJudge", "file_bounds"]
+__all__ = ["FileFacts", "FileJudge", "file_bounds"]
+
+
+class FileFacts(Protocol):
+    """What is looked at of a data file: a `LiveFile`'s, or pyiceberg's `DataFile`'s."""
+
+    @property
+    def spec_id(self) -> int:
+        """Of its partition spec."""
+        ...
+
+    @property
+    def partition(self) -> Any:
+        """Its partition values, by position."""
+        ...
+
+    @property
+    def value_counts(self) -> Mapping[int, int] | None:
+        """By field id, as all others."""
+        ...
+
+    @property
+    def null_value_counts(self) -> Mapping[int, int] | None:
+        """Of these, nulls."""
+        ...
+
+    @property
+    def lower_bounds(self) -> Mapping[int, bytes] | None:
+        """In Iceberg's single-value binary form."""
+        ...
+
+    @property
+    def upper_bounds(self) -> Mapping[int, bytes] | None:
+        """As lower bounds."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +71,13 @@ class FileJudge:
 
         return cls(*judge_of(bind(schema, predicate, case_sensitive=True)), specs)
 
-    def match(self, file: DataFile) -> Match:
+    def match(self, file: FileFacts) -> Match:
         """How many rows of a file pass: NONE and ALL are certain, as far as its writer left the truth."""
         spec = self.specs[file.spec_id]
         return self.judge({each: file_bounds(file, spec, each, kind) for each, kind in self.columns.items()})
 
 
-def file_bounds(file: DataFile, spec: PartitionSpec, field_id: int, kind: IcebergType) -> Bounds:
+def file_bounds(file: FileFacts, spec: PartitionSpec, field_id: int, kind: IcebergType) -> Bounds:
     """What is known of a column's values: from the file's partition where that has them as they are, else bounds."""
     for position, part in enumerate(spec.fields):
         if part.source_id == field_id and str(part.transform) == "identity":

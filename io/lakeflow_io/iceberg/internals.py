@@ -6,7 +6,6 @@ what we rely on. Nothing else in lakeflow imports from `pyiceberg.io.pyarrow`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -26,14 +25,12 @@ if TYPE_CHECKING:
 
     from pyiceberg.catalog import Catalog
     from pyiceberg.expressions import BooleanExpression
-    from pyiceberg.manifest import DataFile
     from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.table import Table
     from pyiceberg.table.name_mapping import NameMapping
     from pyiceberg.typedef import TableVersion
 
 __all__ = [
-    "PreparedCommit",
     "arrow_filter",
     "arrow_schema",
     "data_file_statistics",
@@ -42,8 +39,6 @@ __all__ = [
     "keep_own_code",
     "schema_change",
     "spec_change",
-    "staged_append",
-    "staged_appends",
 ]
 
 # Table properties that say which bounds are kept, and how much of them.
@@ -148,60 +143,6 @@ def data_file_statistics(
         # The character after U+D7FF, to which pyiceberg raises a bound that it cuts, is none: bounds stay whole.
         kept = {name: value for name, value in properties.items() if not name.startswith(_METRICS)}
         return collected({**kept, f"{_METRICS}default": "full"})
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedCommit:
-    """A snapshot whose manifests are written and that no catalog has heard of."""
-
-    snapshot_id: int
-    updates: tuple[Any, ...]
-    requirements: tuple[Any, ...]
-    discard: Callable[[], None]
-    """Delete its manifests; only once it is known that the commit didn't land."""
-
-
-def staged_append(
-    table: Table, files: Sequence[DataFile], summary: dict[str, str], branch: str = "main"
-) -> PreparedCommit:
-    """Write the manifests of an APPEND snapshot on top of a branch's newest one."""
-    return staged_appends(table, [(files, summary)], branch)
-
-
-def staged_appends(
-    table: Table, parts: Sequence[tuple[Sequence[DataFile], dict[str, str]]], branch: str = "main"
-) -> PreparedCommit:
-    """Write the manifests of APPEND snapshots, each on top of the one before, that are committed together.
-
-    Args:
-        table: The first lies on the newest snapshot of this table's branch.
-        parts: Files and extra entries of the summary, of each; one at least.
-        branch: What they are committed to.
-    """
-    from pyiceberg.table.update import AssertRefSnapshotId, AssertTableUUID
-
-    head = table.metadata.snapshot_by_name(branch)
-    transaction, producers = table.transaction(), []
-    for files, summary in parts:
-        producer = transaction.update_snapshot(snapshot_properties=summary, branch=branch).fast_append()
-        for file in files:
-            producer.append_data_file(file)
-        producers.append(producer)
-        transaction._stage(*producer._commit())  # noqa: SLF001
-
-    def discard() -> None:
-        for producer in producers:
-            producer._clean_all_uncommitted()  # noqa: SLF001
-
-    return PreparedCommit(
-        producers[-1].snapshot_id,
-        transaction._updates,  # noqa: SLF001
-        (
-            AssertRefSnapshotId.model_validate({"ref": branch, "snapshot-id": head.snapshot_id if head else None}),
-            AssertTableUUID(uuid=table.metadata.table_uuid),
-        ),
-        discard,
-    )
 
 
 def schema_change(

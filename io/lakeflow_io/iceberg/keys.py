@@ -25,9 +25,10 @@ from lakeflow_io.iceberg.partition import binary_value, partition_rows
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pyiceberg.manifest import DataFile
     from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.schema import Schema
+
+    from lakeflow_io.iceberg.file_match import FileFacts
 
 __all__ = ["Keys", "key_columns"]
 
@@ -109,7 +110,7 @@ class Keys:
         values = columns[0] if len(columns) == 1 else self._combine(columns)
         return _places(values, self._values)
 
-    def may_be_in(self, file: DataFile, specs: Mapping[int, PartitionSpec]) -> bool:
+    def may_be_in(self, file: FileFacts, specs: Mapping[int, PartitionSpec]) -> bool:
         """Whether a data file may hold a row that has one of the keys, as far as its manifest tells."""
         spec = specs[file.spec_id]
         if not all(self._overlaps(name, file, spec) for name in self.names):
@@ -120,7 +121,7 @@ class Keys:
         types = spec.partition_type(self._schema).fields
         return tuple(binary_value(types[each].field_type, file.partition[each]) for each in positions) in known
 
-    def _overlaps(self, name: str, file: DataFile, spec: PartitionSpec) -> bool:
+    def _overlaps(self, name: str, file: FileFacts, spec: PartitionSpec) -> bool:
         ranges = self._ranges[name]
         field = self._schema.find_field(name)
         low, high, _, values = file_bounds(file, spec, field.field_id, field.field_type)

@@ -1,89 +1,52 @@
-"""The files of a snapshot, whole, as their manifests have them.
+"""Entries of manifests, whole, for what is written into manifests again and for what they tell of snapshots.
 
-What is written into manifests again has to be exact. Plans of scans, which need a few columns of many
-files, are made by `manifests/`.
+Plans, which need a few columns of many files, are made by `manifests/`.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lakeflow_io.iceberg.translate import translated
-
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from pyiceberg.manifest import DataFile, ManifestEntry, ManifestFile
+    from pyiceberg.manifest import ManifestEntry, ManifestFile
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-__all__ = [
-    "LiveFile",
-    "MissingFilesError",
-    "added_entries",
-    "live_entries",
-    "live_files",
-    "rewritten_manifests",
-]
+    from lakeflow_io.iceberg.manifests.planned import LiveFile
+
+__all__ = ["MissingFilesError", "Rewritten", "added_entries", "live_entries", "outdated_deletes", "rewritten_manifests"]
 
 _THREADS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class LiveFile:
-    """A data file of a snapshot."""
-
-    file: DataFile
-    manifest: str
-    """URI of the manifest that names it: it may be in another one by the time it is removed."""
-
-
 class MissingFilesError(Exception):
-    """Files that were to be removed aren't in the table any more; for `commit`, which makes a conflict of it."""
+    """Files that were to be removed aren't in the table any more; for `change`, which makes a conflict of it."""
 
 
-def live_files(table: Table, snapshot_id: int | None, paths: Container[str] | None = None) -> dict[str, LiveFile]:
-    """The data files of a snapshot by path.
+Rewritten = dict["ManifestFile", "list[tuple[ManifestEntry, bool]]"]
+"""Manifests with files that go: their live entries, and whether each goes."""
+
+
+def rewritten_manifests(table: Table, manifests: Sequence[ManifestFile], removed: Mapping[str, LiveFile]) -> Rewritten:
+    """The manifests that name files of `removed`.
 
     Args:
-        table: The table.
-        snapshot_id: One of its snapshots; None for no snapshot, which has no files.
-        paths: Which; default all.
+        table: Theirs.
+        manifests: All of a snapshot.
+        removed: Data files by path.
 
     Raises:
-        DataError: a manifest doesn't decode.
-        StoreError: the store failed.
+        MissingFilesError: a file isn't live in them.
     """
-    if snapshot_id is None:
-        return {}
-    with translated(f"read the manifests of snapshot {snapshot_id}"):
-        snapshot = table.metadata.snapshot_by_id(snapshot_id)
-        manifests = snapshot.manifests(table.io) if snapshot is not None else []
-        return {
-            entry.data_file.file_path: LiveFile(entry.data_file, manifest.manifest_path)
-            for manifest, entries in _read(table, [each for each in manifests if not _has_deletes(each)])
-            for entry in entries
-            if _is_live(entry) and (paths is None or entry.data_file.file_path in paths)
-        }
-
-
-def rewritten_manifests(
-    table: Table, removed: Mapping[str, LiveFile]
-) -> dict[ManifestFile, list[tuple[ManifestEntry, bool]]]:
-    """The current snapshot's manifests that name files of `removed`: their live entries, and whether each goes.
-
-    Raises:
-        MissingFilesError: a file isn't live any more.
-    """
-    snapshot = table.current_snapshot()
-    manifests = [each for each in snapshot.manifests(table.io) if not _has_deletes(each)] if snapshot else []
+    of_data = [each for each in manifests if not _has_deletes(each)]
     hinted = {each.manifest for each in removed.values()}
     # Manifests are immutable, so a file is most likely still where it was seen.
-    first = [each for each in manifests if each.manifest_path in hinted]
-    others = [each for each in manifests if each.manifest_path not in hinted]
-    missing, found = set(removed), {}
+    first = [each for each in of_data if each.manifest_path in hinted]
+    others = [each for each in of_data if each.manifest_path not in hinted]
+    missing, found = set(removed), Rewritten()
     for candidates in (first, others):
         if not missing:
             break
@@ -95,6 +58,36 @@ def rewritten_manifests(
                 missing -= gone
     if missing:
         raise MissingFilesError(min(missing))
+    return found
+
+
+def outdated_deletes(table: Table, manifests: Sequence[ManifestFile], rewritten: Rewritten) -> Rewritten:
+    """The manifests that name delete files which no data file is old enough for, once those of `rewritten` have gone.
+
+    A delete file applies to no data file with a higher sequence number. As in Iceberg's `MergingSnapshotProducer`,
+    sequence numbers are compared over the whole table, as manifest lists have them.
+
+    Args:
+        table: Theirs.
+        manifests: All of a snapshot.
+        rewritten: Those with data files that go.
+    """
+    oldest = table.metadata.next_sequence_number()  # that of files which are being added
+    for manifest in manifests:
+        if not _has_deletes(manifest) and manifest not in rewritten and _has_files(manifest):
+            oldest = min(oldest, manifest.min_sequence_number or 0)
+    for known in rewritten.values():
+        oldest = min([oldest, *(entry.sequence_number or 0 for entry, goes in known if not goes)])
+    candidates = [
+        each
+        for each in manifests
+        if _has_deletes(each) and _has_files(each) and (each.min_sequence_number or 0) < oldest
+    ]
+    found = Rewritten()
+    for manifest, entries in _read(table, candidates):
+        live = [(entry, 0 < (entry.sequence_number or 0) < oldest) for entry in entries if _is_live(entry)]
+        if any(goes for _, goes in live):
+            found[manifest] = live
     return found
 
 
@@ -140,6 +133,10 @@ def _is_live(entry: Any) -> bool:
     from pyiceberg.manifest import ManifestEntryStatus
 
     return bool(entry.status != ManifestEntryStatus.DELETED)
+
+
+def _has_files(manifest: ManifestFile) -> bool:
+    return bool(manifest.has_added_files() or manifest.has_existing_files())
 
 
 def _has_deletes(manifest: ManifestFile) -> bool:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pyarrow as pa
 
-from lakeflow_io.iceberg.live import live_files
-from lakeflow_io.iceberg.plan import plan_pieces
+from lakeflow_io.iceberg.plan import live_files, plan_pieces
 from lakeflow_io.iceberg.rewrite import each_file, full_spec, gathered, rewrite
 from lakeflow_io.reader import output_schema
 
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
-    from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
 
+    from lakeflow_io.iceberg.file_match import FileFacts
     from lakeflow_io.iceberg.keys import Keys
-    from lakeflow_io.iceberg.live import LiveFile
+    from lakeflow_io.iceberg.manifests.planned import LiveFile
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
     from lakeflow_io.iceberg.write import Writer
 
@@ -84,7 +83,7 @@ class Join:
         """All files that go."""
         return {**self.whole, **self.parts}
 
-    def may_concern(self, file: DataFile) -> bool:
+    def may_concern(self, file: FileFacts) -> bool:
         """Whether a data file may hold rows that go or change."""
         return self.clauses.not_matched_by_source == "delete" or self.keys.may_be_in(file, self.table.specs())
 
@@ -96,9 +95,9 @@ def join_files(join: Join, memory: int) -> None:
         join: Gets what is found.
         memory: Bytes in flight.
     """
-    live = live_files(join.table, join.snapshot_id)
-    files = {path: each for path, each in live.items() if join.may_concern(each.file)}
     spec = full_spec(join.table, join.name, join.snapshot_id, join.keys.names)
+    live = live_files(join.table, spec, [field.field_id for field in spec.columns.fields])
+    files = {path: each for path, each in live.items() if join.may_concern(each)}
     pieces = [piece for piece in plan_pieces(join.table, spec) if piece.path in files] if files else []
 
     for some in _together(pieces):

@@ -10,7 +10,7 @@ from lakeflow_io.iceberg.translate import translated
 from lakeflow_io.iceberg.vended import table_store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.schema import Schema
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from pyiceberg.typedef import TableVersion
 
     from lakeflow_io.iceberg.deletes.file import DeleteFile
+    from lakeflow_io.iceberg.manifests.planned import LiveFile
     from lakeflow_io.iceberg.manifests.snapshot import Plan
 
 __all__ = [
     "Piece",
     "ReadSpec",
+    "live_files",
+    "plan_files",
     "plan_of",
     "plan_pieces",
     "read_spec",
@@ -137,23 +140,65 @@ def plan_pieces(table: Table, spec: ReadSpec) -> Sequence[Piece]:
         CorruptFileError: a manifest is damaged, or a delete file's entry contradicts itself; names it.
         UnsupportedError: a file isn't Parquet, or has deletes in a format that isn't read.
     """
+    plan = _planned(table, spec)
+    return [] if plan is None else _with_deletes(table, spec, plan)
+
+
+def plan_files(table: Table, spec: ReadSpec, bounds: Collection[int]) -> tuple[Sequence[Piece], list[LiveFile]]:
+    """As `plan_pieces`, and of each piece what its manifest tells of the file.
+
+    Args:
+        table: The table.
+        spec: What is read.
+        bounds: Field ids of the columns of which counts and bounds are wanted.
+    """
+    plan = _planned(table, spec, bounds)
+    return ([], []) if plan is None else (_with_deletes(table, spec, plan), list(plan.pieces.files()))
+
+
+def live_files(table: Table, spec: ReadSpec, bounds: Collection[int] = ()) -> dict[str, LiveFile]:
+    """The data files that can hold rows of the scan by path, of any format and whatever is deleted of their rows.
+
+    Args:
+        table: The table.
+        spec: What is read.
+        bounds: As for `plan_files`.
+
+    Raises:
+        CorruptFileError: a manifest is damaged; names it.
+    """
+    plan = _planned(table, spec, bounds, any_format=True)
+    return {} if plan is None else {file.path: file for file in plan.pieces.files()}
+
+
+def _planned(table: Table, spec: ReadSpec, bounds: Collection[int] = (), *, any_format: bool = False) -> Plan | None:
+    snapshot = None if spec.snapshot_id is None else table.metadata.snapshot_by_id(spec.snapshot_id)
+    return None if snapshot is None else plan_of(table, spec, snapshot, bounds=bounds, any_format=any_format)
+
+
+def _with_deletes(table: Table, spec: ReadSpec, plan: Plan) -> Sequence[Piece]:
+    """The pieces of a plan, with the deletes that apply to each."""
     from lakeflow_io.iceberg.deletes.planned import counted, index_of
 
-    snapshot = None if spec.snapshot_id is None else table.metadata.snapshot_by_id(spec.snapshot_id)
-    if snapshot is None:
-        return []
-    plan = plan_of(table, spec, snapshot)
     if not plan.deletes:
         return plan.pieces
     deletes = index_of(plan.deletes, table.metadata, spec.source)
     pieces = [
         replace(piece, deletes=deletes.for_file(file.path, file.spec_id, file.partition, file.sequence))
-        for piece, file in zip(plan.pieces, plan.pieces.entries(), strict=True)
+        for piece, file in zip(plan.pieces, plan.pieces.files(), strict=True)
     ]
     return counted(pieces) if spec.filter is None else pieces
 
 
-def plan_of(table: Table, spec: ReadSpec, snapshot: Snapshot, *, added: bool = False) -> Plan:
+def plan_of(
+    table: Table,
+    spec: ReadSpec,
+    snapshot: Snapshot,
+    *,
+    added: bool = False,
+    bounds: Collection[int] = (),
+    any_format: bool = False,
+) -> Plan:
     """The files of a snapshot that can matter to a scan.
 
     Args:
@@ -161,6 +206,8 @@ def plan_of(table: Table, spec: ReadSpec, snapshot: Snapshot, *, added: bool = F
         spec: What is read.
         snapshot: Whose manifests are read.
         added: Of its files only those that it added itself.
+        bounds: As for `plan_files`.
+        any_format: Take files in that aren't Parquet.
 
     Raises:
         CorruptFileError: a manifest is damaged; names it.
@@ -180,6 +227,7 @@ def plan_of(table: Table, spec: ReadSpec, snapshot: Snapshot, *, added: bool = F
             columns=spec.filter_columns,
             predicate=spec.filter,
             specs=metadata.specs(),
-            extras=Extras(frozenset(), *expected_columns(table.schema(), spec)),
+            extras=Extras(frozenset(bounds), *expected_columns(table.schema(), spec)),
             added_by=snapshot.snapshot_id if added else None,
+            any_format=any_format,
         )

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
-    from pyiceberg.manifest import DataFile
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
 
+    from lakeflow_io.iceberg.manifests.planned import LiveFile
     from lakeflow_io.iceberg.plan import Piece
     from lakeflow_io.iceberg.remove import Removal
     from lakeflow_io.iceberg.stage import Stager
@@ -80,7 +80,7 @@ def write_positions(removal: Removal, stager: Stager, name: str, memory: int) ->
     # All rows of the files, those that are deleted already too: positions count them.
     pieces = [replace(piece, deletes=()) for piece in removal.pieces.values()]
     for path, positions in each_file(spec, pieces, look, memory):
-        places.setdefault(_place(removal.table, removal.parts[path].file), []).append((path, positions))
+        places.setdefault(_place(removal.table, removal.parts[path]), []).append((path, positions))
     written: list[dict[str, Any]] = []
     try:
         for (spec_id, values), found in places.items():
@@ -92,7 +92,7 @@ def write_positions(removal: Removal, stager: Stager, name: str, memory: int) ->
     return written
 
 
-def _place(table: Table, file: DataFile) -> tuple[int, tuple[str | None, ...]]:
+def _place(table: Table, file: LiveFile) -> tuple[int, tuple[str | None, ...]]:
     spec = table.specs()[file.spec_id]
     kinds = spec.partition_type(spec_schema(table.metadata, spec)).fields
     return file.spec_id, tuple(binary_value(kind.field_type, file.partition[n]) for n, kind in enumerate(kinds))

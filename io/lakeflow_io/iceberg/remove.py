@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lakeflow_io.iceberg.file_match import FileJudge
-from lakeflow_io.iceberg.live import live_files
-from lakeflow_io.iceberg.plan import plan_pieces, read_spec
+from lakeflow_io.iceberg.plan import plan_files, plan_pieces, read_spec
 from lakeflow_io.iceberg.predicate import referenced_columns
 from lakeflow_io.iceberg.rewrite import each_file, full_spec, passing_rows, rewrite
 from lakeflow_io.iceberg.verdict import Match
@@ -19,10 +18,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
     from pyiceberg.expressions import BooleanExpression
-    from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
 
-    from lakeflow_io.iceberg.live import LiveFile
+    from lakeflow_io.iceberg.file_match import FileFacts
+    from lakeflow_io.iceberg.manifests.planned import LiveFile
     from lakeflow_io.iceberg.plan import Piece
     from lakeflow_io.iceberg.write import Writer
 
@@ -54,34 +53,32 @@ class Removal:
 
 
 def find_rows_where(
-    table: Table, name: str, predicate: BooleanExpression, memory: int
-) -> tuple[Removal, Callable[[DataFile], bool]]:
-    """Find the rows of a table for which a filter is true.
+    table: Table, name: str, snapshot_id: int | None, predicate: BooleanExpression, memory: int
+) -> tuple[Removal, Callable[[FileFacts], bool]]:
+    """Find the rows of a snapshot for which a filter is true.
 
     Args:
         table: As it is now.
         name: For messages.
+        snapshot_id: Which.
         predicate: Known to fit the table's schema.
         memory: Bytes in flight.
 
     Returns:
         The rows, and whether a file that somebody adds may hold more such rows.
     """
-    current = table.current_snapshot()
-    snapshot_id = current.snapshot_id if current else None
     schema = table.schema()
     judge = FileJudge.of(predicate, schema, table.specs())
     columns = referenced_columns(predicate) or [schema.fields[0].name]
     spec = read_spec(table, name, snapshot_id, columns, predicate, schema)
     passes = passing_rows(full_spec(table, name, snapshot_id), predicate)
     removal = Removal(table, name, snapshot_id, columns, passes)
-    pieces = plan_pieces(table, spec)
-    files = live_files(table, snapshot_id, {piece.path for piece in pieces})
-    unsure = []
-    for piece in pieces:
-        match = judge.match(files[piece.path].file)
+    files, unsure = {}, []
+    for piece, file in zip(*plan_files(table, spec, judge.columns), strict=True):
+        files[piece.path] = file
+        match = judge.match(file)
         if match is Match.ALL:
-            removal.whole[piece.path] = files[piece.path]
+            removal.whole[piece.path] = file
         elif match is Match.SOME:
             unsure.append(piece)
 

@@ -6,6 +6,7 @@ Nothing else in lakeflow subclasses what pyiceberg has for manifests and snapsho
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyiceberg.avro.decoder import StreamingBinaryDecoder
@@ -27,7 +28,8 @@ from pyiceberg.table.snapshots import Operation, SnapshotSummaryCollector, Summa
 from pyiceberg.table.update.snapshot import _SnapshotProducer
 from pyiceberg.types import DoubleType
 
-from lakeflow_io.iceberg.internals import PreparedCommit
+from lakeflow_io.iceberg.refs import MAIN
+from lakeflow_io.iceberg.update import Update
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,10 +38,15 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import ManifestFile, ManifestWriter
     from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.schema import Schema
-    from pyiceberg.table import Table
+    from pyiceberg.table import Table, Transaction
     from pyiceberg.table.metadata import TableMetadata
+    from pyiceberg.table.update import UpdatesAndRequirements
 
-__all__ = ["manifest_entries", "spec_schema", "staged_change"]
+__all__ = ["NewSnapshot", "manifest_entries", "spec_schema", "staged_snapshots"]
+
+
+# What a branch says of how long its snapshots are kept.
+_RETENTION = ("max_ref_age_ms", "max_snapshot_age_ms", "min_snapshots_to_keep")
 
 
 class _ExactAvroFile(AvroFile[ManifestEntry]):
@@ -75,44 +82,70 @@ def manifest_entries(manifest: ManifestFile, io: FileIO, spec: PartitionSpec, sc
         return [_inherit_from_manifest(entry, manifest) for entry in entries]
 
 
-def staged_change(
-    table: Table,
-    operation: str,
-    added: Sequence[DataFile],
-    rewritten: Mapping[ManifestFile, Sequence[tuple[ManifestEntry, bool]]],
-    summary: dict[str, str],
-) -> PreparedCommit:
-    """Write the manifests of a snapshot that adds and removes files, on top of the table's current one.
+@dataclass(frozen=True, slots=True)
+class NewSnapshot:
+    """A snapshot to be."""
+
+    operation: str
+    """`append`, `overwrite`, `delete` or `replace`."""
+    added: Sequence[DataFile]
+    """Data files and position delete files, of any partition spec."""
+    summary: Mapping[str, str]
+    """Extra entries of its summary."""
+    rewritten: Mapping[ManifestFile, Sequence[tuple[ManifestEntry, bool]]] = field(default_factory=dict)
+    """Manifests with files that go: their live entries, and whether each goes."""
+
+
+def staged_snapshots(table: Table, branch: str, snapshots: Sequence[NewSnapshot]) -> Update:
+    """Write the manifests of snapshots that are committed together, each on top of the one before.
 
     Args:
-        table: As it is now.
-        operation: `append`, `overwrite`, `delete` or `replace`.
-        added: Data files and position delete files, of any partition spec.
-        rewritten: Manifests with files that go: their live entries, and whether each goes.
-        summary: Extra entries of the snapshot's summary.
+        table: As it was last seen. The first lies on the newest snapshot of its branch, and can be committed while
+            that is the newest one.
+        branch: What they are committed to.
+        snapshots: One at least.
     """
-    producer = _Change(Operation(operation), table.transaction(), table.io, snapshot_properties=summary)
-    producer.added, producer.rewritten = added, rewritten
-    return producer.prepared(table)
+    from pyiceberg.table.update import AssertRefSnapshotId
+
+    head = table.metadata.snapshot_by_name(branch)
+    transaction, producers = table.transaction(), list[_Producer]()
+
+    def discard() -> None:
+        for producer in producers:
+            producer._clean_all_uncommitted()  # noqa: SLF001
+
+    try:
+        for snapshot in snapshots:
+            producers.append(_Producer(snapshot, transaction, table.io, branch))
+            transaction._stage(*producers[-1]._commit())  # noqa: SLF001
+    except BaseException:
+        discard()
+        raise
+    newest = producers[-1].snapshot_id
+    return Update(
+        transaction._updates,  # noqa: SLF001
+        (AssertRefSnapshotId.model_validate({"ref": branch, "snapshot-id": head.snapshot_id if head else None}),),
+        lambda now: now.metadata.snapshot_by_id(newest) is not None,
+        discard,
+        newest,
+    )
 
 
-class _Change(_SnapshotProducer["_Change"]):
+class _Producer(_SnapshotProducer["_Producer"]):
     """What pyiceberg's own producers don't do: files of any spec, deletes, and files that go by name."""
 
-    added: Sequence[DataFile]
-    rewritten: Mapping[ManifestFile, Sequence[tuple[ManifestEntry, bool]]]
+    def __init__(self, snapshot: NewSnapshot, transaction: Transaction, io: FileIO, branch: str) -> None:
+        super().__init__(
+            Operation(snapshot.operation), transaction, io, snapshot_properties=dict(snapshot.summary), branch=branch
+        )
+        self.added, self.rewritten = snapshot.added, snapshot.rewritten
 
-    def prepared(self, table: Table) -> PreparedCommit:
-        """Write all files; delete them again where one can't be written."""
-        from pyiceberg.table.update import AssertTableUUID
-
-        try:
-            updates, requirements = self._commit()
-        except BaseException:
-            self._clean_all_uncommitted()
-            raise
-        uuid = AssertTableUUID(uuid=table.metadata.table_uuid)
-        return PreparedCommit(self.snapshot_id, updates, (*requirements, uuid), self._clean_all_uncommitted)
+    def _commit(self) -> UpdatesAndRequirements:
+        (added, moved), requirements = super()._commit()
+        # The branch keeps these, which pyiceberg leaves out.
+        ref = self._transaction.table_metadata.refs.get(self._target_branch or MAIN)
+        kept = {name: getattr(ref, name) for name in _RETENTION} if ref is not None else {}
+        return (added, moved.model_copy(update=kept)), requirements
 
     def _manifests(self) -> list[ManifestFile]:
         written = [*self._write_added(), *self._write_rewritten()]
@@ -141,7 +174,8 @@ class _Change(_SnapshotProducer["_Change"]):
 
     def _write_rewritten(self) -> Iterator[ManifestFile]:
         for manifest, entries in self.rewritten.items():
-            with self._writer(manifest.partition_spec_id, deletes=False) as writer:
+            deletes = manifest.content == ManifestContent.DELETES
+            with self._writer(manifest.partition_spec_id, deletes=deletes) as writer:
                 for entry, goes in entries:
                     (writer.delete if goes else writer.existing)(entry)
             yield writer.to_manifest_file()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,6 +30,7 @@ class Spool:
         self._held: list[pa.Table] = []
         self._held_bytes = 0
         self._path: Path | None = None
+        self._file: Any = None
         self._stream: Any = None
 
     def add(self, rows: pa.Table) -> None:
@@ -51,7 +53,7 @@ class Spool:
         if self._path is None:
             return pa.concat_tables([self._schema.empty_table(), *self._held]).combine_chunks()
         self._spill()
-        self._stream.close()
+        self._close()
         return pa.ipc.open_file(pa.memory_map(str(self._path))).read_all()
 
     def _spill(self) -> None:
@@ -59,7 +61,8 @@ class Spool:
             if self._path is None:
                 with tempfile.NamedTemporaryFile(prefix="lakeflow-", suffix=".arrow", delete=False) as file:
                     self._path = Path(file.name)
-                self._stream = pa.ipc.new_file(str(self._path), self._schema)
+                self._file = pa.OSFile(str(self._path), "wb")
+                self._stream = pa.ipc.new_file(self._file, self._schema)
             for rows in self._held:
                 self._stream.write_table(rows)
         except OSError as error:
@@ -69,10 +72,21 @@ class Spool:
             ) from error
         self._held, self._held_bytes = [], 0
 
+    def _close(self) -> None:
+        stream, file, self._stream, self._file = self._stream, self._file, None, None
+        try:
+            if stream is not None:
+                stream.close()
+        finally:
+            if file is not None:
+                file.close()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         self._held.clear()
         if self._path is not None:
+            with suppress(OSError):  # of a disk that is full: nobody reads the file
+                self._close()
             self._path.unlink(missing_ok=True)

@@ -8,13 +8,14 @@ written once all of its rows are there, so in a sorted table rows wait until the
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pyarrow as pa
 
-from lakeflow_io.errors import ConfigError
+from lakeflow_io.errors import ConfigError, StoreError
 from lakeflow_io.iceberg.conform import conform
 from lakeflow_io.iceberg.describe import describe_file
 from lakeflow_io.iceberg.internals import arrow_schema
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from lakeflow_io.storage.upload import Upload
 
 __all__ = ["Writer"]
+
+_log = logging.getLogger("lakeflow.write")
 
 # write.target-file-size-bytes, by Iceberg's documentation.
 _TARGET_BYTES = 512 * 1024 * 1024
@@ -79,6 +82,9 @@ class Writer:
         stager: The table.
         name: How the files' names begin.
         memory: Bytes of rows and encoded rows that may be held, and what it takes to sort and encode them.
+
+    Raises:
+        ConfigError: a property of the table says nothing that can be.
     """
 
     def __init__(self, stager: Stager, name: str, memory: int) -> None:
@@ -138,14 +144,18 @@ class Writer:
         return self.staged
 
     def discard(self) -> None:
-        """Leave nothing behind: for when this was all in vain."""
+        """Leave nothing behind: for when this was all in vain. What can't be deleted is waste, not another failure."""
         for partition in self._partitions.values():
             if partition.file is not None:
                 partition.file.encoder.abandon()
                 partition.file.upload.abort()
         self._partitions.clear()
         self._apart.clear()
-        self._stager.discard(self.staged)
+        try:
+            self._stager.discard(self.staged)
+        except StoreError as error:
+            paths = [file["path"] for file in self.staged]
+            _log.warning("of these files, which no snapshot names, some stay behind: %s (%s)", paths, error)
         self.staged = []
 
     def _tell_apart(self) -> None:

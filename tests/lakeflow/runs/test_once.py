@@ -199,7 +199,7 @@ def test_a_commit_that_failed_is_made_by_the_next_call(pair: Any, monkeypatch: p
 def test_of_two_drivers_one_commits(pair: Any, embedded: lf.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """A twin commits the same run just before this driver does: both return the one snapshot."""
     twin: list[lf.Run] = []
-    original = table_sink.append_staged
+    original = table_sink.commit_change
 
     def after_the_twin(*arguments: Any) -> Any:
         monkeypatch.undo()
@@ -207,7 +207,7 @@ def test_of_two_drivers_one_commits(pair: Any, embedded: lf.Lake, monkeypatch: p
         twin.append(lf.foreach(pair.source.scan().shards(n=4), same, into=into, run_id="once", engine="serial"))
         return original(*arguments)
 
-    monkeypatch.setattr(table_sink, "append_staged", after_the_twin)
+    monkeypatch.setattr(table_sink, "commit_change", after_the_twin)
 
     made = run(pair)
 
@@ -261,8 +261,8 @@ print(run.ran)
 @pytest.mark.parametrize(
     ("module", "name", "after", "ran"),
     [
-        ("table_sink", "append_staged", "False", 0),
-        ("table_sink", "append_staged", "True", 0),
+        ("table_sink", "commit_change", "False", 0),
+        ("table_sink", "commit_change", "True", 0),
         ("protocol", "run_all", "False", 4),
         ("attempt.Journal", "mark_done", "True", 3),
         ("attempt.Journal", "mark_done", "False", 4),
@@ -286,4 +286,4 @@ def test_a_driver_that_is_killed_is_finished_by_the_next(
     assert (killed.returncode, finished.returncode, finished.stderr) == (9, 0, "")
     assert list(range(40)) == pair.written
     assert len(pair.into.snapshots()) == 1
-    assert finished.stdout.split() == ([str(ran)] if after == "False" or name != "append_staged" else ["0"])
+    assert finished.stdout.split() == ([str(ran)] if after == "False" or name != "commit_change" else ["0"])

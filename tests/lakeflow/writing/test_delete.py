@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from lakeflow_io.errors import FilterError, InputError, NotFoundError, UnsupportedError
-from lakeflow_io.iceberg.live import live_files
+from lakeflow_io.iceberg.live import live_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,6 +164,6 @@ def test_a_double_partition_keeps_its_value(embedded: lf.Lake, namespace: str) -
     table.delete("id = 3")
     table.delete("id = 2")
 
-    [file] = live_files(table.iceberg, table.snapshot.id).values()
-    assert file.file.partition[0] == 0.1
+    [entry] = live_entries(table.iceberg, table.iceberg.current_snapshot())
+    assert entry.data_file.partition[0] == 0.1
     assert table.scan().read().to_pylist() == [{"d": 0.1, "id": 1}]

@@ -98,10 +98,10 @@ class Sequences(RuleBasedStateMachine):
         self.table.overwrite(pa.Table.from_pylist(rows, SCHEMA), where=where and where[0])
         self.ended([*(row for row in self.rows if where and not where[1](row)), *rows])
 
-    @rule(where=FILTERS)
-    def delete(self, where: Any) -> None:
-        """Rows go."""
-        self.table.delete(where[0])
+    @rule(where=FILTERS, beside=st.booleans())
+    def delete(self, where: Any, *, beside: bool) -> None:
+        """Rows go: out of files that are written anew, or by their positions."""
+        self.table.delete(where[0], mode="merge-on-read" if beside and self.version == "2" else "copy-on-write")
         self.ended([row for row in self.rows if not where[1](row)])
 
     @rule(rows=ROWS)

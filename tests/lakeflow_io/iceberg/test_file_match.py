@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import lakeflow as lf
 from lakeflow_io.iceberg.file_match import FileJudge
-from lakeflow_io.iceberg.live import live_files
+from lakeflow_io.iceberg.plan import live_files
 from lakeflow_io.iceberg.predicate import parse_filter
 from lakeflow_io.iceberg.rewrite import full_spec, passing_rows
 from lakeflow_io.iceberg.verdict import Match
@@ -57,12 +57,13 @@ def test_what_is_certain_is_true(
     table, held = _table(tmp_path_factory, partition_by, metrics)
     predicate = parse_filter(where, table.iceberg.schema(), "t")
     judge = FileJudge.of(predicate, table.iceberg.schema(), table.iceberg.specs())
-    passes = passing_rows(full_spec(table.iceberg, "t", table.snapshot.id), predicate)
+    spec = full_spec(table.iceberg, "t", table.snapshot.id)
+    passes = passing_rows(spec, predicate)
     passing = {path: int(passes(rows).sum()) for path, rows in held.items()}
-    for path, live in live_files(table.iceberg, table.snapshot.id).items():
-        match = judge.match(live.file)
+    for path, live in live_files(table.iceberg, spec, judge.columns).items():
+        match = judge.match(live)
         assert match is not Match.NONE or passing[path] == 0
-        assert match is not Match.ALL or passing[path] == live.file.record_count
+        assert match is not Match.ALL or passing[path] == live.rows
 
 
 def test_bounds_prove_what_they_can(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -72,7 +73,8 @@ def test_bounds_prove_what_they_can(tmp_path_factory: pytest.TempPathFactory) ->
         schema = table.iceberg.schema()
         judge = FileJudge.of(parse_filter("i >= 5", schema, "t"), schema, table.iceberg.specs())
 
-        found = {judge.match(live.file) for live in live_files(table.iceberg, table.snapshot.id).values()}
+        spec = full_spec(table.iceberg, "t", table.snapshot.id)
+        found = {judge.match(live) for live in live_files(table.iceberg, spec, judge.columns).values()}
 
         assert {Match.NONE, Match.ALL} <= found
 
@@ -110,6 +112,7 @@ def test_bounds_from_before_a_promotion_are_read(embedded: lf.Lake, namespace: s
         parse_filter("v > 3", table.iceberg.schema(), "t"), table.iceberg.schema(), table.iceberg.specs()
     )
 
-    [live] = live_files(table.iceberg, table.snapshot.id).values()
+    spec = full_spec(table.iceberg, "t", table.snapshot.id)
+    [live] = live_files(table.iceberg, spec, judge.columns).values()
 
-    assert judge.match(live.file) is Match.NONE
+    assert judge.match(live) is Match.NONE

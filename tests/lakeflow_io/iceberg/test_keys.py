@@ -14,7 +14,8 @@ from lakeflow_io.errors import DuplicateKeyError
 from lakeflow_io.iceberg import keys as module
 from lakeflow_io.iceberg.internals import fresh_schema
 from lakeflow_io.iceberg.keys import Keys
-from lakeflow_io.iceberg.live import live_files
+from lakeflow_io.iceberg.plan import live_files
+from lakeflow_io.iceberg.rewrite import full_spec
 from lakeflow_io.reader import read_batches
 
 COLUMNS = pa.schema([("a", pa.int64()), ("b", pa.string()), ("c", pa.bool_())])
@@ -72,11 +73,12 @@ def test_no_file_with_a_key_is_left_out(
     """A file that holds a key may hold one by its manifest, whatever it is partitioned by."""
     rows = table([(a, b, None) for a, b in dict.fromkeys(source)])
     target, held = _target(tmp_path_factory, partition_by)
-    live = live_files(target.iceberg, target.snapshot.id)
+    spec = full_spec(target.iceberg, "t", target.snapshot.id)
+    live = live_files(target.iceberg, spec, [field.field_id for field in spec.columns.fields])
     for names in (["a", "b"], ["a"] if len({a for a, _ in source}) == len(source) else ["b", "a"]):
         keys = Keys(rows, names, target.iceberg.schema())
 
-        may = {path for path, each in live.items() if keys.may_be_in(each.file, target.iceberg.specs())}
+        may = {path for path, each in live.items() if keys.may_be_in(each, target.iceberg.specs())}
 
         for path, found in held.items():
             assert path in may or keys.rows_of(found).null_count == found.num_rows

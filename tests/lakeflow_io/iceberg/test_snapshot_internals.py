@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("function", "parameters"),
     [
-        (_SnapshotProducer.__init__, ["self", "operation", "transaction", "io", "commit_uuid", "snapshot_properties"]),
+        (
+            _SnapshotProducer.__init__,
+            ["self", "operation", "transaction", "io", "commit_uuid", "snapshot_properties", "branch"],
+        ),
         (_SnapshotProducer._manifests, ["self"]),
         (_SnapshotProducer._summary, ["self", "snapshot_properties"]),
         (_SnapshotProducer._commit, ["self"]),

@@ -13,7 +13,8 @@ import pytest
 from pyiceberg.table.metadata import TableMetadataV3
 
 from lakeflow_io.errors import SchemaError, UnsupportedError
-from lakeflow_io.iceberg.commit import append_staged, find_snapshot
+from lakeflow_io.iceberg.change import Change
+from lakeflow_io.iceberg.commit import commit_change, find_snapshot
 from lakeflow_io.iceberg.stage import Stager
 from lakeflow_io.storage import open_transport
 
@@ -164,7 +165,7 @@ def test_staged_files_are_invisible_until_committed(embedded: lf.Lake, namespace
     staged = stager.write("a", pa.table({"id": [1]})) + stager.write("b", pa.table({"id": [2]}))
     before = table.refresh().snapshot
 
-    snapshot, _ = append_staged(table.iceberg, table.name, staged, {"lakeflow.run-id": "run-7"})
+    snapshot, _ = commit_change(table.iceberg, table.name, Change("append", added=staged), {"lakeflow.run-id": "run-7"})
 
     assert before is None
     assert find_snapshot(table.refresh().iceberg, "run-7").snapshot_id == snapshot.snapshot_id
@@ -182,7 +183,7 @@ def test_files_keep_the_spec_that_they_were_staged_under(embedded: lf.Lake, name
     table.refresh()
     staged += Stager.for_table(table.iceberg, table.name).write("b", pa.table({"id": [3], "kind": ["x"]}))
 
-    append_staged(table.iceberg, table.name, staged, {})
+    commit_change(table.iceberg, table.name, Change("append", added=staged), {})
 
     assert sorted(row["id"] for row in table.refresh().scan().read().to_pylist()) == [1, 2, 3]
     assert sorted(row["id"] for row in table.scan(where="kind = 'x'").read().to_pylist()) == [1, 3]

@@ -14,14 +14,14 @@ from lakeflow_io.iceberg.manifests.values import PartitionColumns
 from lakeflow_io.iceberg.plan import Piece
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from lakeflow_io.iceberg.manifests.entries import Entries, Extras
     from lakeflow_io.iceberg.manifests.values import Partition, PartitionNames
 
-__all__ = ["DataEntry", "PlannedPieces"]
+__all__ = ["LiveFile", "PlannedPieces"]
 
 # Made at once while somebody goes through all of them.
 _BATCH = 1024
@@ -29,16 +29,27 @@ _MOST_SHORT_OFFSET = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class DataEntry:
-    """What decides which deletes apply to a data file."""
+class LiveFile:
+    """A data file of a snapshot, as its manifest has it; what is known of columns is named as in pyiceberg's."""
 
     path: str
+    manifest: str
+    """URI of the manifest that names it: it may be in another one by the time it is removed."""
     spec_id: int
     partition: tuple[Any, ...]
     """In the order of the spec's fields, as pyiceberg has them."""
     sequence: int
     """The data sequence number."""
-    first_row_id: int | None
+    rows: int
+    value_counts: Mapping[int, int]
+    """By field id, as `null_value_counts` and the bounds, of the columns that were asked for."""
+    null_value_counts: Mapping[int, int]
+    lower_bounds: Mapping[int, bytes]
+    upper_bounds: Mapping[int, bytes]
+
+
+# Names of columns of entries, in the order of the fields of `LiveFile`.
+_KNOWN = ("values", "nulls", "lower", "upper")
 
 
 class PlannedPieces(Sequence[Piece]):
@@ -48,16 +59,22 @@ class PlannedPieces(Sequence[Piece]):
         parts: Live entries that passed, by manifest.
         extras: What was decoded of them.
         names: Of the table's partitions.
+        bounds: Field ids of the columns whose counts and bounds are kept.
     """
 
-    def __init__(self, parts: Sequence[Entries], extras: Extras, names: PartitionNames) -> None:
-        self._names = names
+    def __init__(
+        self, parts: Sequence[Entries], extras: Extras, names: PartitionNames, bounds: Iterable[int] = ()
+    ) -> None:
+        self._names, self._bounds = names, sorted(bounds)
         self._chunks = extras.sizes
+        self._manifests = [part.manifest.path for part in parts]
         self._partitions = [PartitionColumns.of(part, names.specs.get(part.manifest.spec_id)) for part in parts]
         self._named: list[list[Partition] | None] = [None] * len(parts)
         self._first = np.cumsum([0, *(part.count for part in parts)])
         numbers = ["chunk:all", *(f"chunk:{what}:{each}" for each in extras.sizes for what in ("start", "size"))]
-        kinds = {"path": pa.string(), "splits": pa.list_(pa.int64()), "first_row_id": pa.int64()}
+        kinds = {"path": pa.string(), "splits": pa.list_(pa.int64())}
+        kinds |= {f"{what}:{each}": pa.int64() for what in _KNOWN[:2] for each in self._bounds}
+        kinds |= {f"{what}:{each}": pa.binary() for what in _KNOWN[2:] for each in self._bounds}
         kinds |= dict.fromkeys(("size", "rows", "sequence", *(numbers if extras.order else ())), pa.int64())
         self._columns = {name: _joined(parts, name, kind) for name, kind in kinds.items()}
         self._order = _sorted(self._columns["path"])
@@ -97,13 +114,27 @@ class PlannedPieces(Sequence[Piece]):
         """Bytes in memory."""
         return sum(each.nbytes for each in self._columns.values()) + int(self._order.nbytes)
 
-    def entries(self) -> Iterator[DataEntry]:
-        """Of each file, in the same order, what decides which deletes apply to it."""
+    def files(self) -> Iterator[LiveFile]:
+        """Each file's entry, in the same order."""
         for start in range(0, len(self), _BATCH):
             rows = self._order[start : start + _BATCH]
-            columns = [self._take(name, rows) for name in ("path", "sequence", "first_row_id")]
-            for partition, path, sequence, first_row in zip(self._named_rows(rows), *columns, strict=True):
-                yield DataEntry(path, partition.spec_id, partition.values, sequence, first_row)
+            parts = np.searchsorted(self._first, rows, "right") - 1
+            columns = [self._take(name, rows) for name in ("path", "sequence", "rows")]
+            known = [self._by_column(what, rows) for what in _KNOWN]
+            for part, partition, path, sequence, count, *facts in zip(
+                parts.tolist(), self._named_rows(rows), *columns, *known, strict=True
+            ):
+                place = self._manifests[part], partition.spec_id, partition.values
+                yield LiveFile(path, *place, sequence, count, *facts)
+
+    def _by_column(self, what: str, rows: NDArray[np.int64]) -> list[dict[int, Any]]:
+        """Of each file, by field id, what is there."""
+        found: list[dict[int, Any]] = [{} for _ in rows]
+        for field_id in self._bounds:
+            for facts, value in zip(found, self._take(f"{what}:{field_id}", rows), strict=True):
+                if value is not None:
+                    facts[field_id] = value
+        return found
 
     def _take(self, name: str, rows: NDArray[np.int64]) -> list[Any]:
         return self._columns[name].take(pa.array(rows)).to_pylist()

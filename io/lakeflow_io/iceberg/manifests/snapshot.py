@@ -75,6 +75,7 @@ def plan_snapshot(
     specs: dict[int, PartitionSpec],
     extras: Extras,
     added_by: int | None = None,
+    any_format: bool = False,
 ) -> Plan:
     """Read a snapshot's manifests.
 
@@ -86,8 +87,9 @@ def plan_snapshot(
         columns: Those that the predicate names, at least.
         predicate: What is wanted of rows; None for all.
         specs: The table's partition specs.
-        extras: What is to be known of files beyond the necessary; columns that the predicate looks at are added.
+        extras: What is to be known of files beyond the necessary.
         added_by: A snapshot; of all files only those that it added.
+        any_format: Take data files in that aren't Parquet.
 
     Raises:
         CorruptFileError: a manifest is damaged; names it.
@@ -96,7 +98,7 @@ def plan_snapshot(
     """
     files = MetadataFiles(store)
     pruner = Pruner(columns, predicate, specs)
-    extras = Extras(pruner.columns, extras.order, extras.sizes)
+    bounds, extras = extras.bounds, Extras(extras.bounds | pruner.columns, extras.order, extras.sizes)
     most = max((len(spec.fields) for spec in specs.values()), default=0)
     listed = files.decoded(manifest_list, 0, lambda data: read_manifest_list(manifest_list, data, most))
     chosen = [
@@ -126,10 +128,10 @@ def plan_snapshot(
 
     found = files.entries(chosen, extras, prune)
     data = [each for each, _ in found if each.count]
-    for each in data:
+    for each in () if any_format else data:
         _refuse_other_formats(each, source)
     deletes = [entry for _, each in found if each is not None and each.count for entry in _deletes(each, specs)]
-    return Plan(PlannedPieces(data, extras, PartitionNames(specs, schema)), deletes)
+    return Plan(PlannedPieces(data, extras, PartitionNames(specs, schema), bounds), deletes)
 
 
 def _refuse_other_formats(entries: Entries, source: str) -> None:

@@ -138,7 +138,7 @@ def test_each_file_is_told_with_what_deletes_go_by(table: lf.Table) -> None:
     pieces = table.scan().pieces
     assert isinstance(pieces, PlannedPieces)
 
-    entries = list(pieces.entries())
+    entries = list(pieces.files())
 
     assert [each.path for each in entries] == [piece.path for piece in pieces]
     assert {each.sequence for each in entries} == {1, 2, 3}
