@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from readers.spark import metadata_table
 
 
@@ -31,7 +30,6 @@ def test_written_statistics(written, spark):
     assert (file.record_count, read.num_row_groups) == (3, 2)
 
 
-@pytest.mark.xfail(reason="lakeflow doesn't count NaN yet")
 def test_written_counts_of_nan(written, spark):
     """How many values are NaN is in the manifest, so that `is nan` can be pruned by it."""
     table = written(pa.table({"x": [float("nan"), 2.5, None]}))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from lakeflow_io.iceberg.internals import data_file_statistics
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyiceberg.manifest import DataFile
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
@@ -19,9 +21,19 @@ _COUNTS = ("column_sizes", "value_counts", "null_value_counts", "nan_value_count
 _BOUNDS = ("lower_bounds", "upper_bounds")
 
 
-def describe_file(metadata: Any, schema: Schema, properties: dict[str, str]) -> dict[str, Any]:
-    """A written file's statistics as JSON: sizes, counts and bounds by field id, and where row groups begin."""
+def describe_file(
+    metadata: Any, schema: Schema, properties: dict[str, str], nans: Mapping[int, int] | None = None
+) -> dict[str, Any]:
+    """A written file's statistics as JSON: sizes, counts and bounds by field id, and where row groups begin.
+
+    Args:
+        metadata: Its `pyarrow.parquet.FileMetaData`.
+        schema: The table's.
+        properties: The table's.
+        nans: How many NaN there are, by field id.
+    """
     statistics = data_file_statistics(metadata, schema, properties)
+    statistics["nan_value_counts"] = {k: v for k, v in (nans or {}).items() if k in statistics["value_counts"]}
     return {
         "split_offsets": statistics["split_offsets"],
         **{name: {str(k): v for k, v in statistics[name].items()} for name in _COUNTS},

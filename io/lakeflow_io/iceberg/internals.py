@@ -20,6 +20,8 @@ from pyiceberg.io.pyarrow import (
 )
 from pyiceberg.schema import Schema, assign_fresh_schema_ids
 
+from lakeflow_io.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "arrow_filter",
     "arrow_schema",
+    "check_metrics",
     "data_file_statistics",
     "file_schema",
     "fresh_schema",
@@ -118,6 +121,22 @@ def arrow_filter(bound: BooleanExpression, schema: Schema) -> Any:
     return expression_to_pyarrow(bound, schema)
 
 
+def check_metrics(schema: Schema, properties: dict[str, str]) -> dict[int, Any]:
+    """Which statistics a table's properties ask for, by field id.
+
+    Raises:
+        ConfigError: a property says nothing that can be.
+    """
+    try:
+        return compute_statistics_plan(schema, properties)
+    except ValueError as error:
+        given = {name: value for name, value in properties.items() if name.startswith(_METRICS)}
+        raise ConfigError(
+            f"The table's properties {given} do not say which statistics are kept: {error}.",
+            "each is none, counts, truncate(length) or full.",
+        ) from error
+
+
 def data_file_statistics(
     metadata: Any, schema: Schema, properties: dict[str, str], columns: dict[str, int] | None = None
 ) -> dict[str, Any]:
@@ -132,7 +151,7 @@ def data_file_statistics(
     paths = parquet_path_to_id_mapping(schema) if columns is None else columns
 
     def collected(properties: dict[str, str]) -> dict[str, Any]:
-        plan = compute_statistics_plan(schema, properties)
+        plan = check_metrics(schema, properties)
         found = data_file_statistics_from_parquet_metadata(metadata, stats_columns=plan, parquet_column_mapping=paths)
         serialized: dict[str, Any] = found.to_serialized_dict()
         return serialized

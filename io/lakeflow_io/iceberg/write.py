@@ -18,7 +18,7 @@ import pyarrow as pa
 from lakeflow_io.errors import ConfigError, StoreError
 from lakeflow_io.iceberg.conform import conform
 from lakeflow_io.iceberg.describe import describe_file
-from lakeflow_io.iceberg.internals import arrow_schema
+from lakeflow_io.iceberg.internals import arrow_schema, check_metrics
 from lakeflow_io.iceberg.partition import partition_rows, sort_rows
 from lakeflow_io.parquet.encode import Encoder, group_bytes
 from lakeflow_io.storage import open_transport
@@ -90,6 +90,7 @@ class Writer:
     def __init__(self, stager: Stager, name: str, memory: int) -> None:
         self._stager, self._name = stager, name
         self._schema = arrow_schema(stager.schema, field_ids=True)
+        check_metrics(stager.schema, stager.properties)
         self._target = _target_bytes(stager.properties)
         self._group = group_bytes(stager.properties)
         self._most_held = max(1, memory // _HELD_SHARE)
@@ -228,7 +229,8 @@ class Writer:
         size = file.upload.tell()
         ratio = size / max(1, file.arrow_bytes)
         self._ratio = self._ratio + (ratio - self._ratio) * _RATIO_WEIGHT if self.staged else ratio
-        facts = describe_file(metadata, self._stager.schema, self._stager.properties)
+        nans = file.encoder.nans.counts
+        facts = describe_file(metadata, self._stager.schema, self._stager.properties, nans)
         self.staged.append(
             {
                 "path": file.path,

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakeflow_io.errors import ConfigError
+from lakeflow_io.parquet.nans import NanCounter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,12 +23,17 @@ _GROUP_ROWS = 1024 * 1024
 _GROUP_BYTES = 64 * 1024 * 1024
 _PAGE_BYTES = 1024 * 1024
 _CODECS = {"uncompressed": "none", "gzip": "gzip", "snappy": "snappy", "zstd": "zstd", "lz4": "lz4", "brotli": "brotli"}
+# pyarrow's own defaults are 20,000 rows, as Iceberg's, and 1 MiB.
+_LIMITS = {
+    "write.parquet.page-row-limit": "max_rows_per_page",
+    "write.parquet.dict-size-bytes": "dictionary_pagesize_limit",
+}
 # Iceberg's default since 1.4 (write.parquet.compression-codec).
 _DEFAULT_CODEC = "zstd"
 # Of a column, by its path. Files without it go without the filter.
-_BLOOM, _BLOOM_FPP = "write.parquet.bloom-filter-enabled.column.", "write.parquet.bloom-filter-fpp.column."
-_DEFAULT_FPP = 0.01  # Iceberg's default
-_BLOOM_PYARROW = 26  # writes them
+_BLOOM, _BLOOM_PYARROW = "write.parquet.bloom-filter-", 26  # which writes them
+# Iceberg's defaults.
+_DEFAULT_FPP, _MOST_BLOOM_BYTES = 0.01, 1024 * 1024
 
 
 class Encoder:
@@ -45,6 +51,7 @@ class Encoder:
     def __init__(self, schema: pa.Schema, properties: Mapping[str, str], file: Any) -> None:
         options, self._group_rows, self._group_bytes = _options(properties)
         self.rows = 0
+        self.nans = NanCounter(schema)
         self._writer = pq.ParquetWriter(
             file,
             schema,
@@ -62,6 +69,7 @@ class Encoder:
         except BaseException:
             self.abandon()
             raise
+        self.nans.add(data)
         self.rows += data.num_rows
 
     def close(self) -> Any:
@@ -111,6 +119,7 @@ def _options(properties: Mapping[str, str]) -> tuple[dict[str, Any], int, int]:
             "compression": _CODECS[codec],
             "compression_level": int(level) if level and level != "null" else None,
             "data_page_size": int(properties.get("write.parquet.page-size-bytes", _PAGE_BYTES)),
+            **{name: int(properties[of]) for of, name in _LIMITS.items() if of in properties},
         }
         if options["compression_level"] is not None:
             pa.Codec(_CODECS[codec], compression_level=options["compression_level"])  # knows which take a level
@@ -131,15 +140,28 @@ def _options(properties: Mapping[str, str]) -> tuple[dict[str, Any], int, int]:
 
 
 def _bloom_filters(properties: Mapping[str, str]) -> dict[str, dict[str, float]]:
-    """For which columns there are to be Bloom filters, and how often these may be wrong."""
+    """For which columns there are to be Bloom filters, how often these may be wrong, and for how many values."""
+    enabled = f"{_BLOOM}enabled.column."
     asked = [
-        name.removeprefix(_BLOOM)
+        name.removeprefix(enabled)
         for name, value in properties.items()
-        if name.startswith(_BLOOM) and value.lower() == "true"
+        if name.startswith(enabled) and value.lower() == "true"
     ]
-    chances = {column: float(properties.get(_BLOOM_FPP + column, _DEFAULT_FPP)) for column in asked}
-    if not all(0 < chance < 1 for chance in chances.values()):
-        raise ValueError(f"chances of Bloom filters {chances}, which have to lie between 0 and 1")
     if asked and int(pa.__version__.partition(".")[0]) < _BLOOM_PYARROW:
         raise ValueError(f"Bloom filters need pyarrow {_BLOOM_PYARROW}, this is {pa.__version__}")
-    return {column: {"fpp": chance} for column, chance in chances.items()}
+    most_bytes = int(properties.get(f"{_BLOOM}max-bytes", _MOST_BLOOM_BYTES))
+    filters = {}
+    for column in asked:
+        chance = float(properties.get(f"{_BLOOM}fpp.column.{column}", _DEFAULT_FPP))
+        if not 0 < chance < 1 or most_bytes < 1:
+            raise ValueError(
+                f"a Bloom filter of {most_bytes} bytes that is wrong with a chance of {chance}, "
+                "which has to lie between 0 and 1"
+            )
+        # Sizes are powers of two. The formula is that of split block filters, which pyarrow uses, too:
+        # https://github.com/apache/parquet-format/blob/master/BloomFilter.md
+        most_bits = 8 * 2 ** int(math.log2(most_bytes))
+        most_values = max(1, int(-most_bits * math.log1p(-(chance ** (1 / 8))) / 8))
+        told = properties.get(f"{_BLOOM}ndv.column.{column}")
+        filters[column] = {"fpp": chance, "ndv": most_values if told is None else min(int(told), most_values)}
+    return filters
