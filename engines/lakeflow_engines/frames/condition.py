@@ -102,7 +102,6 @@ class Unknown:
 
 Condition: TypeAlias = Compare | OneOf | StartsWith | IsNull | Not | Both | Either | Unknown
 
-_MOST_DIGITS = 38  # of a decimal in Iceberg
 _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
@@ -224,16 +223,11 @@ def _one_of(column: str, values: tuple[Any, ...], kind: pa.DataType, *, negated:
 
 def _exact(value: Any, kind: pa.DataType) -> Any:
     """A value as one of the column's type; None where that would round it, or Iceberg can't compare it."""
-    if isinstance(value, Decimal):
-        return _scaled(value, kind.scale) if pa.types.is_decimal(kind) and value.is_finite() else None
+    if pa.types.is_decimal(kind):  # of any scale: `Scan.where` compares numbers
+        if isinstance(value, Decimal):
+            return value if value.is_finite() else None
+        return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else None
     return value if _comparable(value, kind) else None
-
-
-def _scaled(value: Decimal, scale: int) -> Decimal | None:
-    """The same number with `scale` decimals, which is what Iceberg compares with; None if it has more."""
-    sign, digits, exponent = value.as_tuple()
-    added = int(exponent) + scale
-    return Decimal((sign, (*digits, *(0,) * added), -scale)) if 0 <= added <= _MOST_DIGITS else None
 
 
 def _comparable(value: Any, kind: pa.DataType) -> bool:

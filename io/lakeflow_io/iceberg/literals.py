@@ -1,22 +1,23 @@
 """Comparisons with numbers, written so that every layer takes them for what they say.
 
 pyiceberg takes a number that a column's type lacks for the type's largest or smallest one where it stands in a list,
-and an infinity of single precision for a number beyond all of it, by which `x < inf` is true of NaN, too. pyarrow has
-no decimal that is longer than its type, and looks for a float in a list bit by bit, by which the two zeros differ.
+and an infinity of single precision for a number beyond all of it, by which `x < inf` is true of NaN, too. It takes
+decimals of a column's own scale alone, and rounds floats to it. pyarrow has no decimal that is longer than its type,
+and looks for a float in a list bit by bit, by which the two zeros differ.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import reduce
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.schema import Schema
-    from pyiceberg.types import IcebergType
+    from pyiceberg.types import DecimalType, IcebergType
 
-__all__ = ["exact_literals"]
+__all__ = ["exact_decimals", "exact_literals"]
 
 _LARGEST = 3.4028234663852886e38  # of single precision: (2 - 2**-23) * 2**127
 
@@ -37,6 +38,90 @@ def exact_literals(expression: BooleanExpression, schema: Schema) -> BooleanExpr
     kind = schema.find_type(str(cast("Any", expression.term).name))
     found = _compared(expression, kind) if isinstance(expression, LiteralPredicate) else _listed(expression, kind)
     return cast("BooleanExpression", found)
+
+
+def exact_decimals(expression: BooleanExpression, schema: Schema) -> BooleanExpression:
+    """The same predicate with decimals of its columns' scales.
+
+    A number between two that a column can hold becomes a comparison with the lower of them. A float is the decimal
+    that it is written as.
+
+    Args:
+        expression: Unbound, without `not` around other predicates.
+        schema: Has all columns that it names.
+    """
+    from pyiceberg.expressions import And, In, LiteralPredicate, NotIn, Or
+    from pyiceberg.types import DecimalType
+
+    if isinstance(expression, And | Or):
+        return type(expression)(exact_decimals(expression.left, schema), exact_decimals(expression.right, schema))
+    if not isinstance(expression, In | NotIn | LiteralPredicate):
+        return expression
+    kind = schema.find_type(str(cast("Any", expression.term).name))
+    if not isinstance(kind, DecimalType):
+        return expression
+    found = _rounded(expression, kind) if isinstance(expression, LiteralPredicate) else _representable(expression, kind)
+    return cast("BooleanExpression", found)
+
+
+def _rounded(expression: Any, kind: DecimalType) -> Any:
+    from pyiceberg import expressions
+
+    ice: Any = expressions
+    value = _decimal(expression.literal.value)
+    if value is None:
+        return expression
+    term, (below, exact) = expression.term, _floor(value, kind)
+    if exact:
+        return type(expression)(term, below)
+    if isinstance(expression, ice.EqualTo):
+        return ice.AlwaysFalse()
+    if isinstance(expression, ice.NotEqualTo):
+        return ice.NotNull(term)
+    less = isinstance(expression, ice.LessThan | ice.LessThanOrEqual)
+    return (ice.LessThanOrEqual if less else ice.GreaterThan)(term, below)
+
+
+def _representable(expression: Any, kind: DecimalType) -> Any:
+    """`in` and `not in` without values that no row can have."""
+    from pyiceberg import expressions
+
+    ice: Any = expressions
+    values = [_decimal(literal.value) for literal in expression.literals]
+    if None in values:
+        return expression
+    found = [below for below, exact in (_floor(value, kind) for value in values if value is not None) if exact]
+    if isinstance(expression, ice.In):
+        return ice.In(expression.term, found) if found else ice.AlwaysFalse()
+    return ice.NotIn(expression.term, found) if found else ice.NotNull(expression.term)
+
+
+def _decimal(value: Any) -> Decimal | None:
+    """A literal's value; None where it is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        return None
+    try:
+        number = value if isinstance(value, Decimal) else Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return None if number.is_nan() else number
+
+
+def _floor(value: Decimal, kind: DecimalType) -> tuple[Decimal, bool]:
+    """The largest number of a type's scale that isn't larger, and whether it is the same number.
+
+    Not by arithmetic, which rounds. Far beyond the type all numbers are one that is just beyond.
+    """
+    scale, beyond = kind.scale, Decimal((0, (1,), kind.precision - kind.scale))
+    if value.is_infinite() or (value and value.adjusted() > kind.precision - scale):
+        value = beyond.copy_sign(value)
+    sign, digits, exponent = value.as_tuple()
+    if value and value.adjusted() < -scale - 1:
+        digits, exponent = (1,), -scale - 1  # far less than a step
+    unscaled = int("".join(map(str, digits))) * (-1 if sign else 1)
+    shift = int(exponent) + scale
+    whole, rest = (unscaled * 10**shift, 0) if shift >= 0 else divmod(unscaled, 10**-shift)
+    return Decimal((int(whole < 0), tuple(map(int, str(abs(whole)))), -scale)), not rest
 
 
 def _range(kind: IcebergType) -> tuple[Any, Any] | None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import FilterError, NotFoundError, UnsupportedError
-from lakeflow_io.iceberg.literals import exact_literals
+from lakeflow_io.iceberg.literals import exact_decimals, exact_literals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +59,7 @@ def parse_filter(where: str | BooleanExpression, schema: Schema, table: str) -> 
             )
     try:
         _refuse_fractions(expression, schema, table)
+        expression = exact_decimals(expression, schema)
         bind(schema, expression, case_sensitive=True)
     except (ValueError, TypeError) as error:
         raise FilterError(

@@ -17,6 +17,7 @@ from lakeflow_engines.frames.arrow_condition import arrow_condition
 from lakeflow_engines.frames.condition import Both, Compare, Either, Unknown, weaker
 from lakeflow_engines.frames.polars_condition import polars_condition
 from lakeflow_io.iceberg.internals import fresh_schema
+from lakeflow_io.iceberg.literals import exact_decimals
 
 SCHEMA = pa.schema(
     [
@@ -40,7 +41,7 @@ BOUND_TO = fresh_schema(SCHEMA, 2)
 
 def shown(predicate: Any) -> str | None:
     """A predicate as one reads it, its literals in the columns' types."""
-    return None if predicate is None else str(bind(BOUND_TO, predicate, case_sensitive=True))
+    return None if predicate is None else str(bind(BOUND_TO, exact_decimals(predicate, BOUND_TO), case_sensitive=True))
 
 
 def iceberg(where: str | None) -> str | None:
@@ -81,7 +82,7 @@ def iceberg(where: str | None) -> str | None:
         (pl.col("l").is_null(), None),
         (pl.col("nope") == 1, None),
         (N == "text", None),
-        (pl.col("c") > Decimal("1.255"), None),
+        (pl.col("c") > Decimal("1.255"), "c > 1.25"),
         (N > F, None),
     ],
     ids=str,
@@ -152,10 +153,13 @@ def test_long_filters_are_no_deeper_than_short_ones(join: str, count: int) -> No
         (Decimal("0.5"), "c > 0.50"),
         (Decimal("2.75"), "c > 2.75"),
         (Decimal("-3E+2"), "c > -300.00"),
-        (Decimal("0.125"), None),
+        (Decimal("0.125"), "c > 0.12"),
+        (7, "c > 7.00"),
+        (True, None),
+        (0.5, None),
         (Decimal("NaN"), None),
     ],
 )
-def test_decimals_of_another_scale_are_compared_where_they_fit(value: Decimal, expected: str | None) -> None:
-    """A number with fewer decimals is the same number; one with more would be rounded."""
+def test_decimals_of_another_scale_are_compared_exactly(value: Any, expected: str | None) -> None:
+    """A number with fewer decimals is the same number; above one with more lies what is above the next lower one."""
     assert shown(weaker(Compare("c", ">", value), SCHEMA)) == iceberg(expected)

@@ -115,3 +115,55 @@ def test_a_number_beyond_a_type_deletes_nothing(bounded: lf.Table) -> None:
     assert bounded.delete("int in (4294967296, 8)") == before
     assert len(bounded.scan().read()) == 4
     assert len(bounded.scan(where="short > 100").read()) == 0
+
+
+SCALED = st.decimals(allow_nan=False, allow_infinity=False, places=None).filter(
+    lambda value: abs(value.adjusted()) < 40
+)
+NEAR = st.builds(
+    lambda unscaled, exponent: Decimal(unscaled).scaleb(exponent), st.integers(-11000, 11000), st.integers(-4, 2)
+)
+FAR = st.sampled_from([float("inf"), float("-inf"), Decimal("1E+999999"), Decimal("-1E-999999")])
+
+
+@given(
+    kind=st.sampled_from([*COMPARISONS, ice.In, ice.NotIn]),
+    literals=st.lists(NEAR | SCALED | FAR, min_size=1, max_size=3),
+    negated=st.booleans(),
+)
+def test_decimals_of_any_scale(bounded: lf.Table, kind: Any, literals: list[Any], negated: bool) -> None:  # noqa: FBT001
+    """Digits that a column lacks are compared, not refused and not rounded away."""
+    listed = kind in (ice.In, ice.NotIn)
+    predicate = kind("short", literals) if listed else kind("short", literals[0])
+
+    def passes(value: Any) -> bool:
+        if value is None:
+            return False
+        found = (value in literals) == (kind is ice.In) if listed else COMPARISONS[kind](value, literals[0])
+        return bool(found) != negated
+
+    values = bounded.scan(["row", "short"]).read().to_arrow().to_pylist()
+    found = bounded.scan(["row"], where=ice.Not(predicate) if negated else predicate).read().to_arrow()["row"]
+
+    assert sorted(found.to_pylist()) == sorted(row["row"] for row in values if passes(row["short"]))
+
+
+@pytest.mark.parametrize(
+    ("where", "rows"),
+    [
+        ("short < 7.005", [0, 1]), ("short <= 6.9999", [0]), ("short > 6.9999", [1, 2]), ("short >= 7.005", [2]),
+        ("short = 7", [1]), ("short = 7.000", [1]), ("short = 7.005", []), ("short != 7.005", [0, 1, 2]),
+        ("short in (7.0, 7.005, 99.99)", [1, 2]), ("short not in (7.005)", [0, 1, 2]), ("short = '7.0'", [1]),
+        ("short between 6.999 and 7.001", [1]),
+    ],
+)  # fmt: skip
+def test_decimals_in_text(bounded: lf.Table, where: str, rows: list[int]) -> None:
+    """As one writes them; files that can have none are pruned by the numbers between which a literal lies."""
+    assert sorted(bounded.scan(["row"], where=where).read().to_arrow()["row"].to_pylist()) == rows
+    assert len(bounded.scan(where=where).pieces) <= max(1, len(rows))
+
+
+def test_a_float_is_the_decimal_that_it_is_written_as(bounded: lf.Table) -> None:
+    """Not rounded to the column's scale, nor the binary number behind it."""
+    assert bounded.scan(["row"], where=ice.EqualTo("short", 7.005)).read().to_pylist() == []
+    assert bounded.scan(["row"], where=ice.EqualTo("short", 99.99)).read().to_pylist() == [{"row": 2}]
