@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from lakeflow_io.errors import InputError, NotFoundError, SchemaError
-from lakeflow_io.iceberg.evolve import change_schema, checked_schema
+from lakeflow_io.iceberg.evolve import Evolving, Step, change_schema
 from lakeflow_io.iceberg.internals import fresh_schema
 
 if TYPE_CHECKING:
@@ -33,11 +33,8 @@ class SchemaChange:
 
     def __init__(self, table: IcebergTable, name: str) -> None:
         self._table, self._name = table, name
-        self._steps: list[tuple[str, Callable[[Any], object]]] = []
-        self._added: set[str] = set()
-        # Steps speak of columns by the names that they have by then; pyiceberg by those they had at first.
-        self._renamed: dict[str, str] = {}
-        self._gone: set[str] = set()
+        self._steps: list[Step] = []
+        self._now = Evolving.of(table)
 
     def __enter__(self) -> Self:
         return self
@@ -66,8 +63,8 @@ class SchemaChange:
         """
         names = self._names(column)
         parent = ".".join(names[:-1])
-        if parent and parent not in self._table.schema().column_names:
-            raise NotFoundError.among("column", parent, self._name, list(self._table.schema().column_names))
+        if parent:
+            self._there(parent)
         if not isinstance(kind, pa.DataType):
             raise InputError(f"The type of {'.'.join(names)} is {kind!r}.", "give a pyarrow type, such as pa.int64().")
         version = self._table.metadata.format_version
@@ -80,7 +77,6 @@ class SchemaChange:
         return self._step(
             f"add the column {'.'.join(names)!r}",
             lambda update: update.add_column(names, made, doc=doc, required=required, default_value=default),
-            added=".".join(names),
         )
 
     def drop(self, column: Path) -> SchemaChange:
@@ -91,9 +87,7 @@ class SchemaChange:
             SchemaError: the table is partitioned or sorted by it.
         """
         path = self._there(column)
-        self._step(f"drop the column {path!r}", lambda update: update.delete_column(path))
-        self._gone.add(path)
-        return self
+        return self._step(f"drop the column {path!r}", lambda update: update.delete_column(path))
 
     def rename(self, column: Path, to: str) -> SchemaChange:
         """Call a column otherwise. `to` is its own name alone, without the struct that it is in.
@@ -105,11 +99,7 @@ class SchemaChange:
         path = self._there(column)
         if not isinstance(to, str) or not to:
             raise InputError(f"{to!r} can't be a column's name.", "give a text.")
-        self._step(f"rename the column {path!r}", lambda update: update.rename_column(path, to))
-        self._renamed = {new: old for new, old in self._renamed.items() if old != path}
-        self._renamed[path[: len(path) - len(path.rpartition(".")[2])] + to] = path
-        self._gone.add(path)
-        return self
+        return self._step(f"rename the column {path!r}", lambda update: update.rename_column(path, to))
 
     def promote(self, column: Path, kind: pa.DataType) -> SchemaChange:
         """Widen a column's type: int32 to int64, float32 to float64, a decimal to more digits.
@@ -123,7 +113,7 @@ class SchemaChange:
             raise InputError(f"The type of {path} is {kind!r}.", "give a pyarrow type, such as pa.int64().")
         made = fresh_schema(pa.schema([pa.field("x", kind)]), self._table.metadata.format_version).fields[0].field_type
         scale = getattr(made, "scale", None)
-        if scale is not None and getattr(self._table.schema().find_type(path), "scale", scale) != scale:
+        if scale is not None and getattr(self._now.schema.find_type(path), "scale", scale) != scale:
             raise SchemaError(  # pyiceberg would take it
                 f"Cannot make the column {path!r} of {self._name} {kind}: it has another scale.",
                 "keep the digits behind the point, and give more before it.",
@@ -162,20 +152,18 @@ class SchemaChange:
         verb = "move_before" if before is not None else "move_after"
         return self._step(f"move the column {path!r}", lambda update: getattr(update, verb)(path, other))
 
-    def _step(self, action: str, step: Callable[[Any], object], added: str | None = None) -> SchemaChange:
-        steps = [*self._steps, (action, step)]
-        checked_schema(self._table, self._name, steps)
-        self._steps = steps
-        self._added |= {added} if added else set()
+    def _step(self, action: str, change: Callable[[Any], object]) -> SchemaChange:
+        step = Step(action, change)
+        self._now = self._now.after(self._table, self._name, step)
+        self._steps.append(step)
         return self
 
     def _there(self, column: Path) -> str:
+        """The name of a column that is there by now."""
         path = column if isinstance(column, str) else ".".join(self._names(column))
-        if path in self._renamed:
-            return self._renamed[path]
-        known = [name for name in self._table.schema().column_names if name not in self._gone]
-        if path not in known and path not in self._added:
-            raise NotFoundError.among("column", path, self._name, [*known, *self._added, *self._renamed])
+        known = list(self._now.schema.column_names)
+        if path not in known:
+            raise NotFoundError.among("column", path, self._name, known)
         return path
 
     def _names(self, column: Path) -> tuple[str, ...]:

@@ -132,6 +132,41 @@ def test_names_mean_what_they_mean_by_then(table: lf.Table) -> None:
     assert (first(table)["score"], first(table)["name"]) == ("a", 0.5)
 
 
+def test_steps_build_on_each_other(table: lf.Table) -> None:
+    """A field of a struct that was renamed, a column that was added: each is there under the name it has by then."""
+    greatest = table.iceberg.metadata.last_column_id
+    with table.update_schema() as change:
+        change.drop("tags").add("tags", pa.int64())  # whose ids were the greatest
+        change.rename("place", "home").rename("home.city", "town").add("home.country", pa.string())
+        change.rename("home.country", "land").move("home.land", first=True)
+        change.add("n", pa.int32()).promote("n", pa.int64()).rename("n", "m").move("m", after="id")
+        change.add("gone", pa.decimal128(5, 2)).promote("gone", pa.decimal128(9, 2)).drop("gone")
+        change.drop("score").add("score", pa.string())
+
+    assert table.schema.names == ["id", "m", "name", "price", "home", "items", "tags", "score"]
+    assert table.schema.field("m").type == pa.int64()
+    found = first(table)
+    assert found["home"] == {"land": None, "town": "Ulm", "zip": 7}
+    assert (found["m"], found["score"], found["tags"]) == (None, None, None)
+    assert table.iceberg.schema().find_field("tags").field_id > greatest
+    table.append(pa.Table.from_pylist([{**found, "id": 3, "m": 2**40, "score": "x"}], table.schema))
+    assert table.scan(["score"], where="m > 1").read().to_pylist() == [{"score": "x"}]
+
+
+def test_a_hint_names_what_is_there_by_then(embedded: lf.Lake, namespace: str) -> None:
+    """Not what was there before the block began."""
+    change = embedded.create_table(f"{namespace}.t", SCHEMA).update_schema()
+    change.rename("place", "home").rename("home.city", "town").drop("name")
+
+    for wrong, hint in (("place.city", "home"), ("home.city", "home.town"), ("nam", "score")):
+        with pytest.raises(NotFoundError) as refused:
+            change.drop(wrong)
+        assert hint in str(refused.value.hint)
+        assert f" {wrong}" not in str(refused.value.hint)
+    with pytest.raises(SchemaError, match="home"):
+        change.rename("score", "home")
+
+
 def test_a_name_with_a_dot_is_given_in_parts(table: lf.Table) -> None:
     """`["a.b"]` is one name; a text leads into a struct."""
     with table.update_schema() as change:

@@ -47,7 +47,7 @@ def test_the_release_is_one_that_was_checked() -> None:
         (private.expression_to_pyarrow, {"expr", "schema"}),
         (Catalog._convert_schema_if_needed, {"format_version"}),
         (Transaction._stage, {"updates", "requirements"}),
-        (UpdateSchema, {"transaction"}),
+        (UpdateSchema, {"transaction", "schema"}),
         (UpdateSpec, {"transaction"}),
     ],
 )  # fmt: skip

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import InputError, NotFoundError, SchemaError
-from lakeflow_io.iceberg.internals import schema_change, spec_change
+from lakeflow_io.iceberg.internals import evolved_schema, spec_change
 from lakeflow_io.iceberg.layout import parse_term, partition_name, term_of
 from lakeflow_io.iceberg.mapping import mapping_updates
 from lakeflow_io.iceberg.update import Update, change_table
@@ -17,31 +18,50 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
 
-__all__ = ["change_partitions", "change_properties", "change_schema", "checked_schema"]
-
-Step = tuple[str, "Callable[[Any], object]"]
-"""What it does, for messages, and what is called with pyiceberg's `UpdateSchema`."""
+__all__ = ["Evolving", "Step", "change_partitions", "change_properties", "change_schema"]
 
 
-def checked_schema(table: Table, name: str, steps: Sequence[Step]) -> tuple[Schema, Any, Any]:
-    """What `steps` make of a table's schema: the schema, updates and requirements.
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change of a schema."""
 
-    Raises:
-        SchemaError: the last of them can't be; says why.
-    """
-    from pyiceberg.exceptions import ResolveError, ValidationError
+    action: str
+    """For messages, such as `drop the column 'x'`."""
+    change: Callable[[Any], object]
+    """Is handed pyiceberg's `UpdateSchema`, and sees the columns as steps before have left them."""
 
-    try:
-        schema, updates, requirements = schema_change(table, [step for _, step in steps])
-    except (ValueError, ValidationError, ResolveError, NotImplementedError, TypeError) as error:
-        said = str(error).splitlines()[0]
-        raise SchemaError(
-            f"Cannot {steps[-1][0]} of {name}: {said}",
-            "Iceberg lets columns be added, dropped, renamed, moved, widened (int to long, float to double, "
-            "a decimal to more digits) and made optional.",
-        ) from error
-    _refuse_drops(table, name, schema)
-    return schema, (*updates, *mapping_updates(table, schema)) if updates else (), requirements
+
+@dataclass(frozen=True, slots=True)
+class Evolving:
+    """A table's schema, after some steps."""
+
+    schema: Schema
+    last_column_id: int
+    """The greatest that any column has ever had."""
+
+    @classmethod
+    def of(cls, table: Table) -> Evolving:
+        """As it is."""
+        return cls(table.schema(), table.metadata.last_column_id)
+
+    def after(self, table: Table, name: str, step: Step) -> Evolving:
+        """What a step makes of it.
+
+        Raises:
+            SchemaError: it can't be; says why.
+        """
+        from pyiceberg.exceptions import ResolveError, ValidationError
+
+        try:
+            made = Evolving(*evolved_schema(table, self.schema, self.last_column_id, step.change))
+        except (ValueError, ValidationError, ResolveError, NotImplementedError, TypeError) as error:
+            raise SchemaError(
+                f"Cannot {step.action} of {name}: {str(error).splitlines()[0]}",
+                "Iceberg lets columns be added, dropped, renamed, moved, widened (int to long, float to double, "
+                "a decimal to more digits) and made optional.",
+            ) from error
+        _refuse_drops(table, name, self.schema, made.schema)
+        return made
 
 
 def change_schema(table: Table, name: str, steps: Sequence[Step]) -> None:
@@ -51,17 +71,28 @@ def change_schema(table: Table, name: str, steps: Sequence[Step]) -> None:
         SchemaError: one can't be, now that another writer has changed the schema; nothing is changed.
         CommitConflictError: other writers kept winning.
     """
+    from pyiceberg.table.update import AddSchemaUpdate, AssertCurrentSchemaId, SetCurrentSchemaUpdate
 
     def make(seen: Table) -> Update | None:
-        schema, updates, requirements = checked_schema(seen, name, steps)
-        if not updates:
+        evolving, current = Evolving.of(seen), seen.schema()
+        for step in steps:
+            evolving = evolving.after(seen, name, step)
+        schema = evolving.schema
+        known = next((each.schema_id for each in seen.metadata.schemas if each == schema), None)
+        if known == current.schema_id:
             return None
-        return Update(updates, requirements, lambda now: now.schema().fields == schema.fields)
+        added = [] if known is not None else [AddSchemaUpdate(schema=schema)]
+        chosen = SetCurrentSchemaUpdate.model_validate({"schema-id": -1 if known is None else known})
+        return Update(
+            (*added, chosen, *mapping_updates(seen, schema)),
+            (AssertCurrentSchemaId.model_validate({"current-schema-id": current.schema_id}),),
+            lambda now: now.schema().fields == schema.fields,
+        )
 
     change_table(table, f"change the schema of {name}", make)
 
 
-def _refuse_drops(table: Table, name: str, schema: Schema) -> None:
+def _refuse_drops(table: Table, name: str, before: Schema, schema: Schema) -> None:
     """A column that files are laid out by stays, for readers look for it."""
     from pyiceberg.schema import index_by_id
 
@@ -73,8 +104,7 @@ def _refuse_drops(table: Table, name: str, schema: Schema) -> None:
             # Format version 1 keeps what was dropped of the partitioning in the spec, as void.
             how = "was once" if str(part.transform) == "void" else "is"
             raise SchemaError(
-                f"The column {table.schema().find_column_name(part.source_id)!r} can't be dropped: "
-                f"{name} {how} {what} by it.",
+                f"The column {before.find_column_name(part.source_id)!r} can't be dropped: {name} {how} {what} by it.",
                 "call update_partitions(drop=[...]) first." if how == "is" and what == "partitioned" else "keep it.",
             )
 

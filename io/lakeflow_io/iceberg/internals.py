@@ -6,6 +6,7 @@ what we rely on. Nothing else in lakeflow imports from `pyiceberg.io.pyarrow`.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -37,10 +38,10 @@ __all__ = [
     "arrow_schema",
     "check_metrics",
     "data_file_statistics",
+    "evolved_schema",
     "file_schema",
     "fresh_schema",
     "keep_own_code",
-    "schema_change",
     "spec_change",
 ]
 
@@ -164,20 +165,27 @@ def data_file_statistics(
         return collected({**kept, f"{_METRICS}default": "full"})
 
 
-def schema_change(
-    table: Table, steps: Sequence[Callable[[Any], object]]
-) -> tuple[Schema, tuple[Any, ...], tuple[Any, ...]]:
-    """What changes a table's schema by `steps`, each of which is handed an `UpdateSchema`.
+def evolved_schema(
+    table: Table, schema: Schema, last_column_id: int, step: Callable[[Any], object]
+) -> tuple[Schema, int]:
+    """What a step makes of a schema that its table needn't have yet.
+
+    Args:
+        table: The table.
+        schema: What steps before have made of the table's.
+        last_column_id: The greatest id that a column of the table or of these steps has ever had.
+        step: Is handed an `UpdateSchema`.
 
     Returns:
-        The new schema, updates and requirements.
+        The new schema, and the greatest id by then.
     """
     from pyiceberg.table.update.schema import UpdateSchema
 
-    update = UpdateSchema(table.transaction())
-    for step in steps:
-        step(update)
-    return update._apply(), *update._commit()  # noqa: SLF001
+    update = UpdateSchema(table.transaction(), schema=schema)
+    update._last_column_id = count(last_column_id + 1)  # noqa: SLF001  (it would use those of dropped columns again)
+    step(update)
+    made = update._apply()  # noqa: SLF001
+    return made, max(last_column_id, made.highest_field_id)
 
 
 def spec_change(
