@@ -45,15 +45,23 @@ class Extras:
         """Whether all that `other` wants is here."""
         return self.bounds >= other.bounds and other.order in ((), self.order) and set(self.sizes) >= set(other.sizes)
 
+    def union(self, other: Extras) -> Extras:
+        """What covers both; of column sizes by two orders, those of this one."""
+        bounds = self.bounds | other.bounds
+        if self.order and other.order not in ((), self.order):
+            return replace(self, bounds=bounds)
+        sizes = set(self.sizes) | set(other.sizes)
+        order = self.order or other.order
+        return Extras(bounds, order, tuple(each for each in order if each in sizes))
+
 
 @dataclass(frozen=True, slots=True)
 class Entries:
     """The live entries of one manifest.
 
-    Its columns: status, snapshot_id, sequence, file_sequence, content, path, format, rows, size, splits,
-    sort_order, first_row_id, equality_ids, referenced, content_offset, content_size, `partition:<field id>`,
-    and by column id `values:`, `nulls:`, `nans:`, `lower:`, `upper:`, `chunk:start:`, `chunk:size:`;
-    `chunk:all`. One that is null throughout isn't there.
+    Its columns: status, snapshot_id, sequence, content, path, format, rows, size, splits, equality_ids,
+    referenced, content_offset, content_size, `partition:<field id>`, and by column id `values:`, `nulls:`,
+    `nans:`, `lower:`, `upper:`, `chunk:start:`, `chunk:size:`; `chunk:all`. One that is null throughout isn't there.
     """
 
     manifest: ManifestFile
@@ -101,7 +109,6 @@ def read_manifest(manifest: ManifestFile, data: memoryview, extras: Extras) -> E
     status, content = entries.numbers("status"), entries.numbers("content")
     if status.min() < 0 or status.max() > _DELETED or content.min() < 0 or content.max() >= _CONTENTS:
         raise damaged(uri, "an entry has a status or content that none has")
-    # Before deleted ones are left out: row ids are counted over what is in the manifest.
     live = _inherited(entries, status).filtered(status != _DELETED)
     live.arrays["path"] = _text(uri, live, "path")
     for name in ("format", "referenced", *live.slots):
@@ -123,22 +130,13 @@ def _inherited(entries: Entries, status: NDArray[np.int64]) -> Entries:
     snapshot = arrays.get("snapshot_id")
     if manifest.added_snapshot_id is not None and (snapshot is None or snapshot.null_count):
         arrays["snapshot_id"] = pa.array(entries.numbers("snapshot_id", manifest.added_snapshot_id))
-    for name in ("sequence", "file_sequence"):
-        # Version 1 has no sequence numbers: they are 0. Of a later one, an entry that isn't new must have its own.
-        if name in arrays and not arrays[name].null_count:
-            continue
-        own = entries.numbers(name, -1)
+    # Version 1 has no sequence numbers: they are 0. Of a later one, an entry that isn't new must have its own.
+    if "sequence" not in arrays or arrays["sequence"].null_count:
+        own = entries.numbers("sequence", -1)
         if manifest.sequence_number > 0 and np.any((own < 0) & (status != ADDED) & (status != _DELETED)):
             raise damaged(manifest.path, "an entry that isn't new has no sequence number")
         inherited = np.where(status == ADDED, manifest.sequence_number, 0)
-        arrays[name] = pa.array(np.where(own < 0, inherited, own))
-    if manifest.first_row_id is not None and manifest.content != DELETES:
-        unassigned = (entries.numbers("first_row_id", -1) < 0) & (status != _DELETED)
-        rows = np.where(unassigned, entries.numbers("rows"), 0)
-        assigned = manifest.first_row_id + np.cumsum(rows) - rows
-        own_ids = entries.numbers("first_row_id", -1)
-        ids = np.where(unassigned, assigned, own_ids)
-        arrays["first_row_id"] = pa.array(ids, mask=ids < 0)
+        arrays["sequence"] = pa.array(np.where(own < 0, inherited, own))
     return replace(entries, arrays=arrays)
 
 
@@ -146,8 +144,8 @@ def wanted_of_entries(bounds: tuple[int, ...], extras: Extras) -> Fields:
     """What of entries becomes columns: https://iceberg.apache.org/spec/#manifests."""
     file: list[tuple[int, Wanted]] = [
         (134, Number("content", 1)), (100, Text("path")), (101, Text("format")), (102, Fields(rest="partition")),
-        (103, Number("rows")), (104, Number("size")), (132, List("splits")), (140, Number("sort_order", 4)),
-        (135, List("equality_ids")), (142, Number("first_row_id")), (143, Text("referenced")),
+        (103, Number("rows")), (104, Number("size")), (132, List("splits")),
+        (135, List("equality_ids")), (143, Text("referenced")),
         (144, Number("content_offset")), (145, Number("content_size")),
     ]  # fmt: skip
     if extras.order:
@@ -160,7 +158,6 @@ def wanted_of_entries(bounds: tuple[int, ...], extras: Extras) -> Fields:
         ]  # fmt: skip
     return Fields(
         (
-            (0, Number("status", 1)), (1, Number("snapshot_id")), (3, Number("sequence")),
-            (4, Number("file_sequence")), (2, Fields(tuple(file))),
+            (0, Number("status", 1)), (1, Number("snapshot_id")), (3, Number("sequence")), (2, Fields(tuple(file))),
         )
     )  # fmt: skip

@@ -82,8 +82,9 @@ class MetadataFiles:
             key = remembered.identity(self._cache, manifest.path, manifest.length)
             found = remembered.decoded.recall(key, extras)
             if found is None:
-                found = self.decoded(manifest.path, manifest.length, lambda data: read_manifest(manifest, data, extras))
-                remembered.decoded.keep(key, extras, found)
+                wider = remembered.decoded.wider(key, extras)
+                found = self.decoded(manifest.path, manifest.length, lambda data: read_manifest(manifest, data, wider))
+                remembered.decoded.keep(key, wider, found)
             return then(found)
 
         if len(manifests) <= 1:

@@ -33,7 +33,6 @@ class ManifestFile:
     content: int
     sequence_number: int
     added_snapshot_id: int | None
-    first_row_id: int | None
     live_files: int | None
     """Added and existing ones; None where the list doesn't tell."""
 
@@ -75,7 +74,6 @@ def read_manifest_list(uri: str, data: memoryview, partition_fields: int) -> Man
             content=columns["content"][i] or 0,
             sequence_number=columns["sequence_number"][i] or 0,
             added_snapshot_id=columns["added_snapshot_id"][i],
-            first_row_id=columns["first_row_id"][i],
             live_files=_sum(columns["added_files"][i], columns["existing_files"][i]),
         )
         for i, path in enumerate(paths)
@@ -88,7 +86,7 @@ def read_manifest_list(uri: str, data: memoryview, partition_fields: int) -> Man
 # https://iceberg.apache.org/spec/#manifest-lists
 _NUMBERS = {
     "length": 501, "spec_id": 502, "content": 517, "sequence_number": 515, "added_snapshot_id": 503,
-    "added_files": 504, "existing_files": 505, "first_row_id": 520,
+    "added_files": 504, "existing_files": 505,
 }  # fmt: skip
 _PATH, _PARTITIONS = 500, 507
 _SUMMARY = ((509, Number("null")), (518, Number("nan")), (510, Text("lower")), (511, Text("upper")))

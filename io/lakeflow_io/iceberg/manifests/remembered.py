@@ -38,6 +38,12 @@ class Remembered:
             self._kept.move_to_end(key)
             return found[1]
 
+    def wider(self, key: bytes | None, extras: Extras) -> Extras:
+        """What is to be decoded of a manifest so that no less than now is remembered of it, and what is wanted."""
+        with self._lock:
+            found = self._kept.get(key) if key is not None else None
+        return extras if found is None else extras.union(found[0])
+
     def keep(self, key: bytes | None, extras: Extras, entries: Entries) -> None:
         """Remember what was decoded."""
         if key is None:

@@ -120,9 +120,9 @@ def written(version: Any, some: list[ManifestEntry], codec: Any = "gzip") -> byt
     return bytes(IO.transport.get("memory://manifests/one.avro"))
 
 
-def listed(data: bytes, sequence: int = 8, first_row_id: int | None = None, content: int = 0) -> ManifestFile:
+def listed(data: bytes, sequence: int = 8, content: int = 0) -> ManifestFile:
     """What a list says of it."""
-    return ManifestFile("memory://manifests/one.avro", len(data), 0, content, sequence, 5, first_row_id, None)
+    return ManifestFile("memory://manifests/one.avro", len(data), 0, content, sequence, 5, None)
 
 
 def iceberg_manifest(version: int, sequence: int = 8) -> IcebergManifest:
@@ -146,7 +146,6 @@ def check(found: Entries, expected: list[ManifestEntry]) -> None:
     assert column(found, "status") == [int(entry.status) for entry in expected]
     assert column(found, "snapshot_id") == [entry.snapshot_id for entry in expected]
     assert column(found, "sequence") == [entry.sequence_number for entry in expected]
-    assert column(found, "file_sequence") == [entry.file_sequence_number for entry in expected]
     assert found.numbers("content").tolist() == [int(each.content) for each in data]
     assert column(found, "path") == [each.file_path for each in data]
     assert column(found, "format") == [each.file_format.value.encode() for each in data]
@@ -154,7 +153,6 @@ def check(found: Entries, expected: list[ManifestEntry]) -> None:
     assert column(found, "size") == [each.file_size_in_bytes for each in data]
     assert column(found, "splits") == [each.split_offsets for each in data]
     assert column(found, "equality_ids") == [each.equality_ids for each in data]
-    assert column(found, "sort_order") == [each.sort_order_id for each in data]
     for name, attribute in STATISTICS.items():
         for number in EXTRAS.bounds:
             assert column(found, f"{name}:{number}") == [(getattr(each, attribute) or {}).get(number) for each in data]
@@ -235,24 +233,6 @@ def test_deletion_vectors_are_told() -> None:
     assert column(found, "referenced") == [b"s3://b/d.parquet"]
     assert column(found, "content_offset") == [4]
     assert column(found, "content_size") == [50]
-
-
-def test_row_ids_are_counted_over_the_manifest() -> None:
-    """Files without a first row id get theirs in order from the manifest's; deleted ones take none."""
-    data = version_3(
-        [
-            {"file_path": "a", "record_count": 10},
-            {"file_path": "b", "record_count": 5, "status": ManifestEntryStatus.DELETED},
-            {"file_path": "c", "record_count": 7, "first_row_id": 3},
-            {"file_path": "d", "record_count": 2},
-        ]
-    )
-
-    found = read_manifest(listed(data, first_row_id=100), memoryview(data), Extras())
-    without = read_manifest(listed(data), memoryview(data), Extras())
-
-    assert dict(zip(column(found, "path"), column(found, "first_row_id"), strict=True)) == {"a": 100, "c": 3, "d": 110}
-    assert column(without, "first_row_id") == [None, 3, None]
 
 
 def test_a_manifest_that_is_shorter_than_its_list_says() -> None:
