@@ -63,18 +63,19 @@ $(VENV)/.demo: $(BUILT_FROM) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: $(BUILT_FROM) | $(BIN)/python
-	$(INSTALL) --editable '.[demo,pandas,serve,valkey]' --group test
+	$(INSTALL) --editable '.[avro,demo,pandas,serve,valkey]' --group test
+	$(INSTALL) --no-deps --group operator
 	@touch $@
 
 $(INTEROP)/bin/python: | $(BIN)/python
 	$(call make_venv,$(INTEROP))
 
 $(VENV)/.interop: $(BUILT_FROM) | $(INTEROP)/bin/python
-	$(call install,$(INTEROP)) --editable '.[demo]' --group interop
+	$(call install,$(INTEROP)) --editable '.[avro,demo]' --group interop
 	@touch $@
 
 $(VENV)/.check: $(BUILT_FROM) | $(BIN)/python
-	$(INSTALL) --editable '.[demo,pandas,serve,valkey]' --group test --group check
+	$(INSTALL) --editable '.[avro,demo,pandas,serve,valkey]' --group test --group check
 	@touch $@
 
 $(PEERS)/bin/python: | $(BIN)/python

@@ -7,13 +7,18 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from benchmarks.chaos import run_chaos
+from benchmarks.commit import run_commit
 from benchmarks.contenders import CONTENDERS
 from benchmarks.decode import run_decode
 from benchmarks.faults import run_faults
+from benchmarks.foreach import run_foreach
+from benchmarks.foreach_engines import ENGINES
 from benchmarks.memory import run_memory
 from benchmarks.plan import run_plan
 from benchmarks.read import run
 from benchmarks.s3like import PROFILES
+from benchmarks.shards import run_shards
 from benchmarks.stores import LOOPBACK
 from benchmarks.upsert import run_upsert
 from benchmarks.workloads import SCALES, WORKLOADS
@@ -32,6 +37,10 @@ _OPTIONS = {
     "decode": {"runs", "scale", "out"},
     "upsert": {"scale", "out"},
     "plan": {"files", "runs", "out"},
+    "commit": {"files", "runs", "out"},
+    "foreach": {"tasks", "engines", "runs", "out"},
+    "chaos": {"kills", "seed", "out"},
+    "shards": {"files", "out"},
 }
 
 
@@ -39,7 +48,7 @@ def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Plans and reads tables in object storage: beside peers, with faults, under budgets.",
+        description="Reads, plans and changes tables, and runs over them: beside peers, with faults, under budgets.",
         argument_default=argparse.SUPPRESS,
     )
     parser.add_argument("benchmark", nargs="?", default="read", choices=list(_OPTIONS), help="default: read")
@@ -49,11 +58,17 @@ def main() -> None:
     parser.add_argument("--workloads", type=_names(WORKLOADS), metavar="A,B", help="read: default: all; faults: one")
     parser.add_argument("--contenders", type=_names(CONTENDERS), metavar="A,B", help="read: default: all")
     parser.add_argument(
-        "--runs", type=_at_least(1), help="read, decode, plan: counted runs of each (default: 5, plan 3)"
+        "--runs",
+        type=_at_least(1),
+        help="read, decode, plan, commit, foreach: counted runs of each (default: 5, 3 of the last three)",
     )
-    parser.add_argument("--files", type=_counts, metavar="N,M", help="plan: files of the tables (50000,500000)")
+    parser.add_argument("--files", type=_counts, metavar="N,M", help="plan, shards, commit: files of the tables")
+    parser.add_argument("--tasks", type=_counts, metavar="N,M", help="foreach: how many (1000,20000)")
+    parser.add_argument("--engines", type=_names(ENGINES), metavar="A,B", help="foreach: default: all")
     parser.add_argument("--warm-ups", type=_at_least(0), help="read: runs before them, not counted (default: 1)")
     parser.add_argument("--scans", type=_at_least(1), help="faults: scans with faults (default: 100)")
+    parser.add_argument("--kills", type=_at_least(1), help="chaos: how many (default: 50)")
+    parser.add_argument("--seed", type=int, help="chaos: of what is drawn (default: 0)")
     parser.add_argument("--memory", type=_size, help="faults: budget of each scan, such as 64MiB")
     options = vars(parser.parse_args())
     benchmark = options.pop("benchmark")
@@ -68,7 +83,18 @@ def main() -> None:
             options["workload"] = chosen[0]
         result = run_faults(**options)
         sys.exit(result["exact"] < result["scans"])
-    runners = {"read": run, "memory": run_memory, "decode": run_decode, "plan": run_plan, "upsert": run_upsert}
+    if benchmark == "chaos":
+        sys.exit(not run_chaos(**options)["clean"])
+    runners = {
+        "commit": run_commit,
+        "decode": run_decode,
+        "foreach": run_foreach,
+        "memory": run_memory,
+        "plan": run_plan,
+        "read": run,
+        "shards": run_shards,
+        "upsert": run_upsert,
+    }
     runners[benchmark](**options)
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from lakeflow.lake import Lake, connect
     from lakeflow.parquet import read_parquet, scan_parquet
     from lakeflow.runs.foreach import foreach
+    from lakeflow.runs.listing import RunInfo
+    from lakeflow.runs.resume import resume
     from lakeflow.runs.run import Run
     from lakeflow.scan import Scan
     from lakeflow.snapshot import Snapshot
@@ -42,6 +44,7 @@ __all__ = [
     "Lake",
     "LakeflowError",
     "Run",
+    "RunInfo",
     "Scan",
     "ScanReport",
     "Shard",
@@ -53,6 +56,7 @@ __all__ = [
     "open_table",
     "precompute",
     "read_parquet",
+    "resume",
     "scan_parquet",
 ]
 
@@ -63,6 +67,7 @@ _HOMES = {
     "Lake": "lakeflow.lake",
     "LakeflowError": "lakeflow_io.errors",
     "Run": "lakeflow.runs.run",
+    "RunInfo": "lakeflow.runs.listing",
     "Scan": "lakeflow.scan",
     "ScanReport": "lakeflow_io.reader.report",
     "Shard": "lakeflow_io.iceberg.shards",
@@ -73,6 +78,7 @@ _HOMES = {
     "open_table": "lakeflow.static",
     "precompute": "lakeflow.cache.precompute",
     "read_parquet": "lakeflow.parquet",
+    "resume": "lakeflow.runs.resume",
     "scan_parquet": "lakeflow.parquet",
 }
 

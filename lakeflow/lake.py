@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from lakeflow.formats.iceberg import IcebergFormat
 from lakeflow.table import Table
 from lakeflow_io.errors import AlreadyExistsError, ConfigError, InputError, LakeflowError, NotFoundError
 from lakeflow_io.iceberg.adopt import adopted_files, name_mapping, take_in
@@ -23,11 +25,14 @@ from lakeflow_io.storage import open_transport
 from lakeflow_io.storage.properties import store_properties
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pyiceberg.catalog import Catalog
     from pyiceberg.typedef import TableVersion
 
+    from lakeflow.runs.collect import CollectedRun
+    from lakeflow.runs.listing import RunInfo
+    from lakeflow.runs.run import Run
     from lakeflow_io.folder.hive import HiveTypes
 
 __all__ = ["Lake", "connect"]
@@ -108,7 +113,7 @@ class Lake:
 
         with translated(f"open table {name}"):
             try:
-                return Table(name, self._catalog.load_table(name))
+                return Table(IcebergFormat(name, self._catalog.load_table(name)))
             except (NoSuchTableError, NoSuchNamespaceError, NoSuchIdentifierError):
                 known = self.tables()
         raise NotFoundError.among("table", name, repr(self), known)
@@ -157,7 +162,7 @@ class Lake:
             created = self._catalog.create_table(
                 name, schema=fresh, partition_spec=spec, sort_order=order, properties=options
             )
-        return Table(name, created)
+        return Table(IcebergFormat(name, created))
 
     def adopt(
         self,
@@ -223,6 +228,43 @@ class Lake:
             transport = open_transport(table_store(table.iceberg))
             for found in list(transport.list(table.location)):
                 transport.delete(found.uri)
+
+    def runs(self, tables: Sequence[str] | str | None = None) -> list[RunInfo]:
+        """The runs that wrote, or write, into tables: state, owner, age and progress; newest first.
+
+        Takes a listing a table, and about a request a run.
+
+        Args:
+            tables: Only those whose first output is one of these.
+
+        Raises:
+            NotFoundError: a table isn't there.
+        """
+        from lakeflow.runs.listing import list_runs
+
+        return list_runs(self, tables)
+
+    def resume(self, run_id: str, function: Callable[..., Any] | None = None, **options: Any) -> Run:
+        """Go on with a run that stopped before it had committed; `lakeflow.resume` says what options there are."""
+        from lakeflow.runs.resume import resume
+
+        return resume(run_id, function, lake=self, **options)
+
+    def collect_runs(self, *, older_than: timedelta = timedelta(days=7), dry_run: bool = False) -> list[CollectedRun]:
+        """Give up runs that nobody finishes, and delete the files that they and losing attempts left.
+
+        A run that is given up can't publish any more, whoever resumes it. No file goes that a snapshot has.
+
+        Args:
+            older_than: How long a run must not have been heard of.
+            dry_run: Tell what would go, and change nothing.
+
+        Raises:
+            StoreError: the store failed; calling again goes on.
+        """
+        from lakeflow.runs.collect import collect_runs
+
+        return collect_runs(self, older_than=older_than, dry_run=dry_run)
 
 
 def _format_version(properties: Mapping[str, str]) -> TableVersion:

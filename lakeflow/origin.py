@@ -32,10 +32,6 @@ class Origin(Protocol):
         """The files left after pruning, in the order in which they are read."""
         ...
 
-    def with_splits(self, pieces: Sequence[Piece], largest: int, /) -> Sequence[Piece]:
-        """`pieces`, with the row groups of those of more than `largest` bytes."""
-        ...
-
     def detached(self, pieces: Sequence[Piece], /) -> Origin:
         """What stands for this one in another process, `pieces` having been planned."""
         ...
@@ -51,11 +47,6 @@ class TableOrigin:
     def pieces(self, spec: ReadSpec) -> Sequence[Piece]:
         """By partition and by the column bounds in manifests."""
         return plan_pieces(self.table, spec)
-
-    def with_splits(self, pieces: Sequence[Piece], largest: int) -> Sequence[Piece]:
-        """As they are: manifests tell where row groups begin."""
-        del largest
-        return pieces
 
     def detached(self, pieces: Sequence[Piece]) -> Origin:
         """The plan alone: the connection to the catalog doesn't travel."""
@@ -83,10 +74,6 @@ class _Planned:
     def pieces(self, spec: ReadSpec) -> Sequence[Piece]:
         del spec
         return self.planned
-
-    def with_splits(self, pieces: Sequence[Piece], largest: int) -> Sequence[Piece]:
-        del largest
-        return pieces
 
     def detached(self, pieces: Sequence[Piece]) -> Origin:
         del pieces

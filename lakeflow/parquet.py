@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
 
     from lakeflow.dataframe import DataFrame
+    from lakeflow_io.folder import Folder
 
-__all__ = ["read_parquet", "scan_parquet"]
+__all__ = ["read_parquet", "scan_folder", "scan_parquet"]
 
 
 def scan_parquet(
@@ -70,6 +71,18 @@ def scan_parquet(
             'write storage properties as **{"s3.endpoint": "https://..."}.',
         )
     folder = open_folder(path, store, hive=hive, schema=schema, union_by_name=union_by_name)
+    return scan_folder(folder, columns, where)
+
+
+def scan_folder(folder: Folder, columns: Sequence[str] | str | None, where: str | BooleanExpression | None) -> Scan:
+    """A lazy read of files that have been listed.
+
+    Raises:
+        NotFoundError: there is no such column.
+        InputError: `columns` is empty.
+        FilterError: `where` doesn't parse or doesn't fit.
+        UnsupportedError: a wanted column has a type without a counterpart in Iceberg.
+    """
     unreadable = folder.columns.unreadable
     known = [*folder.columns.names, *unreadable]
     wanted = known if columns is None else wanted_columns(columns, known, folder.name)

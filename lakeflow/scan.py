@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pyarrow as pa
 
 from lakeflow.arguments import wanted_columns, whole_number
+from lakeflow.cut import CutShards
 from lakeflow.dataframe import DataFrame
 from lakeflow.limited import first_rows
+from lakeflow.origin import TableOrigin
 from lakeflow_engines.frames import dask_bag, dask_frame, lazy_duckdb, lazy_polars
 from lakeflow_io.budget import default_budget, parse_bytes
 from lakeflow_io.errors import InputError
 from lakeflow_io.iceberg.narrow import add_filter, select_columns
 from lakeflow_io.iceberg.predicate import parse_filter
-from lakeflow_io.iceberg.shards import Shard, balance, group_by_partition
+from lakeflow_io.iceberg.shards import Shard, cut, group_by_partition
 from lakeflow_io.reader import Counters, ScanReport, output_schema, read_batches
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ __all__ = ["Scan", "read_shard"]
 # Large enough that a task's overhead (2-3 ms on Dask) is nothing, small enough to retry.
 _SHARD_BYTES = 256 * 1024 * 1024
 
+By: TypeAlias = Literal["bytes", "rows", "partition"]
+"""What makes shards equal."""
+
 
 @dataclass(slots=True)
 class _LastPass:
@@ -48,10 +53,13 @@ class _LastPass:
 class Scan:
     """What to read; nothing is read until it is asked for. Made by `Table.scan` and by `scan_parquet`."""
 
-    def __init__(self, origin: Origin, spec: ReadSpec, limit: int | None = None) -> None:
+    def __init__(
+        self, origin: Origin, spec: ReadSpec, limit: int | None = None, filters: tuple[str, ...] | None = ()
+    ) -> None:
         self._origin = origin
         self._spec = spec
         self._limit = limit
+        self._filters = filters  # as they were written; None where one was no text
         self._last = _LastPass()
 
     def __repr__(self) -> str:
@@ -93,7 +101,7 @@ class Scan:
             InputError: there are none.
         """
         wanted = wanted_columns(columns, self.schema.names, self._spec.table)
-        return self._like(select_columns(self._spec, wanted), self._limit, same_plan=True)
+        return self._like(select_columns(self._spec, wanted), self._limit, self._filters, same_plan=True)
 
     def where(self, predicate: str | BooleanExpression) -> Scan:
         """The same scan of fewer rows: those that it has, and for which the predicate is true.
@@ -109,7 +117,8 @@ class Scan:
         if self._limit is not None:
             raise InputError(f"{self!r} can't be filtered any more.", "call where() first, then limit().")
         parsed = parse_filter(predicate, self._origin.schema, self._spec.table)
-        return self._like(add_filter(self._spec, parsed, self._origin.schema), None, same_plan=False)
+        written = (*self._filters, predicate) if isinstance(predicate, str) and self._filters is not None else None
+        return self._like(add_filter(self._spec, parsed, self._origin.schema), None, written, same_plan=False)
 
     def limit(self, n: int) -> Scan:
         """The same scan, of `n` rows at most: whichever come first, reading little more than it must.
@@ -118,10 +127,11 @@ class Scan:
             InputError: `n` is negative or no whole number.
         """
         rows = whole_number(n, "rows", least=0)
-        return self._like(self._spec, rows if self._limit is None else min(rows, self._limit), same_plan=True)
+        least = rows if self._limit is None else min(rows, self._limit)
+        return self._like(self._spec, least, self._filters, same_plan=True)
 
-    def _like(self, spec: ReadSpec, limit: int | None, *, same_plan: bool) -> Scan:
-        made = Scan(self._origin, spec, limit)
+    def _like(self, spec: ReadSpec, limit: int | None, filters: tuple[str, ...] | None, *, same_plan: bool) -> Scan:
+        made = Scan(self._origin, spec, limit, filters)
         made._last = self._last
         if same_plan and "pieces" in vars(self):
             made.pieces = self.pieces
@@ -222,7 +232,9 @@ class Scan:
         relation: duckdb.DuckDBPyRelation = lazy_duckdb(self, connection)
         return relation
 
-    def to_dask(self, n: int | None = None, *, target_size: int | str | None = None) -> dask.dataframe.DataFrame:
+    def to_dask(
+        self, n: int | None = None, *, target_size: int | str | None = None, by: By = "bytes"
+    ) -> dask.dataframe.DataFrame:
         """A Dask DataFrame with Arrow-backed columns, one partition a shard, and unknown divisions.
 
         Only the columns that are used are read.
@@ -230,52 +242,76 @@ class Scan:
         Args:
             n: Partitions at most, as in `shards`.
             target_size: Or their size in the store.
+            by: As in `shards`.
 
         Raises:
             ConfigError: Dask or pandas isn't installed.
             InputError: the scan has a limit, or the arguments contradict each other.
         """
-        return dask_frame(self.shards(n, target_size=target_size), read_shard, self.schema)
+        return dask_frame(self.shards(n, target_size=target_size, by=by), read_shard, self.schema)
 
-    def to_dask_bag(self, n: int | None = None, *, target_size: int | str | None = None) -> dask.bag.Bag:
+    def to_dask_bag(
+        self, n: int | None = None, *, target_size: int | str | None = None, by: By = "bytes"
+    ) -> dask.bag.Bag:
         """A Dask bag of rows as dicts, one partition a shard.
 
         Args:
             n: Partitions at most, as in `shards`.
             target_size: Or their size in the store.
+            by: As in `shards`.
 
         Raises:
             ConfigError: Dask isn't installed.
             InputError: the scan has a limit, or the arguments contradict each other.
         """
-        return dask_bag(self.shards(n, target_size=target_size), read_shard)
+        return dask_bag(self.shards(n, target_size=target_size, by=by), read_shard)
 
-    def shards(self, n: int | None = None, *, target_size: int | str | None = None, by: str = "bytes") -> list[Shard]:
+    def shards(self, n: int | None = None, *, target_size: int | str | None = None, by: By = "bytes") -> list[Shard]:
         """What tasks read: parts of the scan, the same for the same snapshot.
+
+        Files are split between row groups, and no shard has more than the mean and the largest row group
+        together. Manifests tell row groups, as all common writers have them do. Where nobody does, as of plain
+        files, footers are read if shards come out more than a tenth uneven without.
 
         Args:
             n: How many at most; fewer where there are fewer row groups.
             target_size: Or their size in the store, such as `"256 MiB"`, which is the default.
-            by: `"bytes"` balances sizes; `"partition"` keeps each partition whole, one shard each.
+            by: `"bytes"` balances sizes in the store. `"rows"` balances rows before deletes and filtering: those of
+                a split file in proportion to bytes, and of plain files too, unless their footers were read.
+                `"partition"` keeps each partition whole, one shard each.
 
         Raises:
             InputError: the arguments contradict each other, or the scan has a limit.
+            DataError: a footer that had to be read can't be; names its file.
+            StoreError: the store failed.
         """
         if self._limit is not None:
             raise InputError(f"{self!r} can't be cut into shards.", "leave limit() out, or read() it in one piece.")
-        if by not in ("bytes", "partition"):
-            raise InputError(f"Shards by {by!r} are unknown.", 'use by="bytes" or by="partition".')
+        if by not in ("bytes", "rows", "partition"):
+            raise InputError(f"Shards by {by!r} are unknown.", 'use by="bytes", by="rows" or by="partition".')
         if (by == "partition") + (n is not None) + (target_size is not None) > 1:
             raise InputError("Shards are cut one way at a time.", 'give one of n=, target_size= and by="partition".')
+        pieces = list(self.pieces)  # those of a table are made when they are looked at
         if by == "partition":
-            return group_by_partition(self._spec, self.pieces)
-        total = sum(piece.bytes for piece in self.pieces)
+            return CutShards(group_by_partition(self._spec, pieces), self._recipe(by=by))
         if n is not None:
-            n = whole_number(n, "shards", least=1)
+            n, recipe = whole_number(n, "shards", least=1), self._recipe(n=int(n), by=by)
         else:
             size = parse_bytes(target_size) if target_size is not None else _SHARD_BYTES
-            n = max(1, -(-total // size))
-        return balance(self._spec, self._origin.with_splits(self.pieces, total // n), n)
+            n, recipe = max(1, -(-sum(piece.bytes for piece in pieces) // size)), self._recipe(target_size=size, by=by)
+        return CutShards(cut(self._spec, pieces, n, by), recipe)
+
+    def _recipe(self, **cut: Any) -> dict[str, Any] | None:
+        """How another process cuts the same shards, from names alone; None where that takes more."""
+        if type(self._origin) is not TableOrigin or self._filters is None:
+            return None
+        return {
+            "table": self._spec.table,
+            "snapshot_id": self._spec.snapshot_id,
+            "columns": list(self.schema.names),
+            "where": list(self._filters),
+            **cut,
+        }
 
 
 def read_shard(shard: Shard, memory: int | None = None, columns: Sequence[str] | None = None) -> pa.Table:

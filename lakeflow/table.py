@@ -1,4 +1,4 @@
-"""One Iceberg table: its schema, snapshots and metadata, scans of it, appends to it, changes of it."""
+"""One table: its schema, snapshots and metadata, scans of it, appends to it, changes of it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING
 
 from lakeflow.branch import Branch
 from lakeflow.evolution import SchemaChange
-from lakeflow.origin import ChangesOrigin, TableOrigin
-from lakeflow.scan import Scan
+from lakeflow.formats.iceberg import scan_resolved
+from lakeflow.origin import ChangesOrigin
 from lakeflow.snapshot import Snapshot
 from lakeflow.writable import WritableTable
 from lakeflow_io.errors import InputError
 from lakeflow_io.iceberg.branches import drop_ref, set_ref
 from lakeflow_io.iceberg.changes import adding_snapshots, snapshots_between
 from lakeflow_io.iceberg.evolve import change_partitions, change_properties
-from lakeflow_io.iceberg.plan import read_spec
-from lakeflow_io.iceberg.refs import MAIN, Resolved, SnapshotName, require_branch, resolve
+from lakeflow_io.iceberg.refs import MAIN, SnapshotName, require_branch, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,12 +24,17 @@ if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
 
     from lakeflow.dataframe import DataFrame
+    from lakeflow.scan import Scan
 
 __all__ = ["Snapshot", "Table"]
 
 
 class Table(WritableTable):
-    """An Iceberg table, as it was when it was opened or last written through this object."""
+    """A table, as it was when it was opened or last written through this object.
+
+    Most are Iceberg's. `lf.open_table` makes one of a folder of Parquet files, too: it is read in the same
+    ways, and what needs snapshots or writes raises an `InputError` that says what to do.
+    """
 
     def scan(
         self,
@@ -52,8 +56,7 @@ class Table(WritableTable):
             InputError: `columns` is empty, or a moment has no time zone.
             FilterError: `where` doesn't parse or doesn't fit.
         """
-        found = resolve(self._table, self.name, snapshot)
-        return self._scan(TableOrigin(self._table, found.schema), found, columns, where)
+        return self._format.scan(columns, where, snapshot)
 
     def changes(
         self,
@@ -89,20 +92,7 @@ class Table(WritableTable):
         if found.snapshot is not None:
             between = snapshots_between(self._table, self.name, since, found.snapshot)
         origin = ChangesOrigin(self._table, found.schema, adding_snapshots(self.name, between, overwrites))
-        return self._scan(origin, found, columns, where)
-
-    def _scan(
-        self,
-        origin: TableOrigin | ChangesOrigin,
-        found: Resolved,
-        columns: Sequence[str] | str | None,
-        where: str | BooleanExpression | None,
-    ) -> Scan:
-        snapshot_id = None if found.snapshot is None else found.snapshot.snapshot_id
-        names = [field.name for field in found.schema.fields]
-        scan = Scan(origin, read_spec(self._table, self.name, snapshot_id, names, None, found.schema))
-        scan = scan if columns is None else scan.select(columns)
-        return scan if where is None else scan.where(where)
+        return scan_resolved(origin, self.name, found, columns, where)
 
     def head(self, n: int = 10) -> DataFrame:
         """The first `n` rows that come, reading no more than it must.
@@ -130,8 +120,7 @@ class Table(WritableTable):
             NotFoundError: there is no such snapshot.
             CommitConflictError: other writers kept winning.
         """
-        self.refresh()
-        if name == MAIN or name not in self._table.metadata.refs or snapshot is not None:
+        if name == MAIN or name not in self._refreshed().metadata.refs or snapshot is not None:
             set_ref(self._table, self.name, name, "branch", self._snapshot_id(snapshot))
         require_branch(self._table, self.name, name)
         return Branch(self, name, keep=keep)
@@ -150,7 +139,7 @@ class Table(WritableTable):
             NotFoundError: there is no such snapshot.
             CommitConflictError: other writers kept winning.
         """
-        self.refresh()
+        self._refreshed()
         snapshot_id = self._snapshot_id(snapshot)
         set_ref(self._table, self.name, name, "tag", snapshot_id, replace=replace)
         return next(each for each in self.snapshots() if each.id == snapshot_id)
@@ -162,7 +151,7 @@ class Table(WritableTable):
             NotFoundError: there is none of that name.
             InputError: it is `main`, or a tag.
         """
-        self.refresh()
+        self._refreshed()
         drop_ref(self._table, self.name, name, "branch")
 
     def drop_tag(self, name: str) -> None:
@@ -172,7 +161,7 @@ class Table(WritableTable):
             NotFoundError: there is none of that name.
             InputError: it is a branch.
         """
-        self.refresh()
+        self._refreshed()
         drop_ref(self._table, self.name, name, "tag")
 
     def _snapshot_id(self, wanted: SnapshotName) -> int:
@@ -190,7 +179,7 @@ class Table(WritableTable):
             SchemaError: a step can't be; nothing is changed.
             CommitConflictError: other writers kept winning.
         """
-        return SchemaChange(self.refresh().iceberg, self.name)
+        return SchemaChange(self._refreshed(), self.name)
 
     def update_partitions(self, *, add: Sequence[str] | str = (), drop: Sequence[str] | str = ()) -> None:
         """Partition in another way what is written from now on; files that are there stay as they are.
@@ -205,7 +194,7 @@ class Table(WritableTable):
             CommitConflictError: other writers kept winning.
         """
         added, dropped = ([each] if isinstance(each, str) else list(each) for each in (add, drop))
-        change_partitions(self.refresh().iceberg, self.name, added, dropped)
+        change_partitions(self._refreshed(), self.name, added, dropped)
 
     def set_properties(self, properties: Mapping[str, str | float | None]) -> None:
         """Set table properties; None removes one.
@@ -214,4 +203,4 @@ class Table(WritableTable):
             InputError: a name or a value can't be.
             CommitConflictError: other writers kept winning.
         """
-        change_properties(self.refresh().iceberg, self.name, properties)
+        change_properties(self._refreshed(), self.name, properties)

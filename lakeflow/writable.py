@@ -11,13 +11,13 @@ from lakeflow.snapshot import Snapshot
 from lakeflow_io.iceberg.commit import find_snapshot
 from lakeflow_io.iceberg.merge import Clauses
 from lakeflow_io.iceberg.refs import MAIN, require_branch
-from lakeflow_io.iceberg.translate import translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
     from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.table import Table as IcebergTable
     from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
 
 __all__ = ["WritableTable"]
@@ -28,9 +28,14 @@ class WritableTable(TableMetadata):
 
     def refresh(self) -> Self:
         """See what others have committed since; returns itself."""
-        with translated(f"refresh {self.name}"):
-            self._table.refresh()
+        self._format.refresh()
         return self
+
+    def _refreshed(self) -> IcebergTable:
+        """The table as it is now, to be changed; what can't be changed isn't looked at."""
+        table = self._table
+        self._format.refresh()
+        return table
 
     def append(
         self, data: Any, *, run_id: str | None = None, branch: str = MAIN, memory: int | str | None = None
@@ -208,7 +213,7 @@ class WritableTable(TableMetadata):
 
     def _target(self, run_id: str | None, branch: str) -> tuple[writing.Target, Snapshot | None]:
         """What is to be changed, as it is now, and what the run has committed to it already."""
-        self.refresh()
+        self._refreshed()
         require_branch(self._table, self.name, branch)
         found = None if run_id is None else self.find_run(check_run_id(run_id), branch)
         return writing.Target(self._table, self.name, branch, run_id), found

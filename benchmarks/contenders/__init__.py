@@ -11,5 +11,5 @@ __all__ = ["CONTENDERS", "PEERS_VENV"]
 
 CONTENDERS = ("lakeflow", "polars", "daft", "duckdb", "pyiceberg", "pyarrow", "metaflow")
 
-# They need older versions of pyarrow and of DuckDB than the project has.
-PEERS_VENV = ("daft", "duckdb")
+# They need older versions of pyarrow and of DuckDB than the project has; or much that it hasn't.
+PEERS_VENV = ("daft", "duckdb", "ray")

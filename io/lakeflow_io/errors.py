@@ -21,7 +21,12 @@
      |   +- CatalogError              the catalog refused or can't be reached
      |   +- CommitConflictError       another writer won; nothing of this commit is visible
      +- RunError                    the run's: shards that failed or a cluster that went away
+     |   +- OutOfMemoryError          a shard needed more memory than its worker has
+     |   +- RunInterruptedError       somebody pressed Ctrl-C; what ran has ended, the rest hasn't begun
+     |   +- TaskTimeoutError          a shard took longer than its deadline
      |   +- WorkerLostError           a worker process died while it ran a shard
+     |   +- RunAbandonedError         a run that was given up, whose files may be gone
+     |   +- RunInterruptedError       Ctrl-C: what ran has ended, and the run can be resumed
      +- InternalError               ours: please report it
 
 A caller who wants one clause writes `except lakeflow.LakeflowError`. A caller who retries writes
@@ -50,11 +55,15 @@ __all__ = [
     "LakeflowError",
     "NotFoundError",
     "ObjectNotFoundError",
+    "OutOfMemoryError",
     "PlanChangedError",
+    "RunAbandonedError",
     "RunError",
+    "RunInterruptedError",
     "SchemaError",
     "StoreError",
     "StoreFullError",
+    "TaskTimeoutError",
     "ThrottledError",
     "UnsupportedError",
     "WorkerLostError",
@@ -191,8 +200,24 @@ class RunError(LakeflowError):
     """Shards of a run failed, or its cluster went away."""
 
 
+class OutOfMemoryError(RunError):
+    """A shard needed more memory than its worker has."""
+
+
+class RunInterruptedError(RunError):
+    """Somebody pressed Ctrl-C: what ran has ended, the rest hasn't begun."""
+
+
+class TaskTimeoutError(RunError):
+    """A shard took longer than its deadline."""
+
+
 class WorkerLostError(RunError):
     """A worker process died while it ran a shard."""
+
+
+class RunAbandonedError(RunError):
+    """The run was given up by `collect_runs`: it can't publish any more, and its files may be gone."""
 
 
 class InternalError(LakeflowError):

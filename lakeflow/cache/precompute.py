@@ -27,7 +27,7 @@ def precompute(
         function: As in `foreach`; returns the key column and the values, each key once in all shards.
         cache: Where the version goes. Readers see the old one until all of the new one is there.
         key: The key column: integers, strings or binary, without nulls.
-        options: `run_id`, `engine`, `slots`, `retries`, `params`, `shared`, `progress`, as in `foreach`.
+        options: all of `foreach` but `into`, `mode` and `where`.
 
     Returns:
         The run; `run.version_id` names the version.

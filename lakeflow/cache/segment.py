@@ -15,13 +15,14 @@ from lakeflow.cache.columns import one_batch, pieces, stored
 from lakeflow.cache.durable import new_file, sync_folder
 from lakeflow.cache.failures import reading, writing
 from lakeflow.cache.hashing import hash_keys
+from lakeflow_io.errors import SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["SEGMENT_BYTES", "CacheWriter", "Segment", "open_segment", "segment_path"]
+__all__ = ["SEGMENT_BYTES", "CacheWriter", "Segment", "SegmentWriter", "open_segment", "segment_path"]
 
 SEGMENT_BYTES = 256 << 20
 """The most that is sorted in memory at once; string columns with 32-bit offsets stay far from 2 GiB."""
@@ -75,12 +76,72 @@ class CacheWriter:
             raise
         return facts
 
+    def writer(self, name: str, memory: int) -> SegmentWriter:
+        """What writes rows that come one table after the other.
+
+        Args:
+            name: How the file names begin.
+            memory: Bytes that it may hold; sorting takes as much again.
+        """
+        return SegmentWriter(self, name, min(SEGMENT_BYTES, memory // 2))
+
     def discard(self, staged: Sequence[dict[str, Any]]) -> None:
         """Delete segments; one that is gone already is no error."""
         for fact in staged:
             path = segment_path(Path(self.folder), fact)
             with writing(path):
                 path.unlink(missing_ok=True)
+
+
+class SegmentWriter:
+    """Collects rows until they are worth a segment; made by `CacheWriter.writer`.
+
+    Args:
+        writer: Writes them.
+        name: How the file names begin.
+        size: Bytes of Arrow memory from which on they are.
+    """
+
+    def __init__(self, writer: CacheWriter, name: str, size: int) -> None:
+        self._writer, self._name, self._size = writer, name, size
+        self._rows: list[pa.Table] = []
+        self._staged: list[dict[str, Any]] = []
+
+    def write(self, data: pa.Table) -> None:
+        """Take rows over.
+
+        Raises:
+            SchemaError: no usable key column, a null key, or other columns than the rows before.
+            StoreError: the file can't be written.
+        """
+        if self._rows and not data.schema.equals(self._rows[0].schema):
+            raise SchemaError(
+                f"A part of the rows has the columns {_columns(data)}, those before have {_columns(self._rows[0])}.",
+                "return the same columns, of the same types, in every part.",
+            )
+        self._rows.append(data)
+        if sum(rows.nbytes for rows in self._rows) >= self._size:
+            self._flush()
+
+    def close(self) -> list[dict[str, Any]]:
+        """Write what is left; returns the facts of all segments."""
+        if self._rows:
+            self._flush()
+        return self._staged
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self._rows = []
+        self._writer.discard(self._staged)
+        self._staged = []
+
+    def _flush(self) -> None:
+        rows, self._rows = self._rows, []
+        self._staged += self._writer.write(self._name, pa.concat_tables(rows))
+
+
+def _columns(data: pa.Table) -> str:
+    return ", ".join(f"{field.name}: {field.type}" for field in data.schema)
 
 
 def segment_path(folder: Path, fact: dict[str, Any]) -> Path:

@@ -14,10 +14,11 @@ from lakeflow.runs.sink import Publication, Sink
 from lakeflow_io.errors import ObjectNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from lakeflow.cache.layout import CacheFolder
     from lakeflow.runs.sink import RunLabel
+    from lakeflow_io.iceberg.pack import PackedManifest
 
 __all__ = ["CacheSink"]
 
@@ -48,6 +49,12 @@ class CacheSink(Sink):
         """Return the worker's side; workers must see the cache's folder under the same path."""
         return CacheWriter(str(self.cache.staging), self.key)
 
+    def head(self) -> None:
+        """Nothing: a new version replaces whatever is current."""
+
+    def packer(self) -> None:
+        """Nobody: segments are merged in one place."""
+
     def find(self, run_id: str) -> Publication | None:
         """Return the version that a run published, if it is still kept."""
         for manifest in published(self.cache)[0]:
@@ -55,7 +62,13 @@ class CacheSink(Sink):
                 return _publication(manifest)
         return None
 
-    def publish(self, label: RunLabel, staged: Sequence[dict[str, Any]]) -> Publication:
+    def publish(
+        self,
+        label: RunLabel,
+        staged: Sequence[dict[str, Any]],
+        packed: Sequence[PackedManifest] = (),
+        check: Callable[[], None] = lambda: None,
+    ) -> Publication:
         """Merge segments into a version, make it current, and delete the segments.
 
         A run that published before gets the version it published, whether or not it is current.
@@ -66,6 +79,8 @@ class CacheSink(Sink):
             SchemaError: the segments differ in their columns, or there are none.
             StoreError: a file can't be read or written; the old version stays current.
         """
+        del packed
+        check()
         origin = Origin(label.run_id, label.plan_digest, label.source)
         manifest = find_run(self.cache, origin) or self._build(origin, staged)
         self.writer().discard(staged)

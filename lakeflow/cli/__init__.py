@@ -1,4 +1,4 @@
-"""The command line: `lakeflow tables | describe | head | cache | serve | demo`."""
+"""The command line: one file a group of commands, all of them in `app`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The entry point: global options, and how every failure leaves the program.
 
-Exit codes: 0 done; 1 something failed (store, data, a run, Ctrl-C); 2 the call must be changed.
+Exit codes: 0 done; 1 something failed (store, data, a run and its function); 2 the call must be changed; 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -15,12 +15,18 @@ import click
 from lakeflow import __version__
 from lakeflow.cli.caches import cache_group
 from lakeflow.cli.demo import demo_command
+from lakeflow.cli.report import report_command, reproduce_command
+from lakeflow.cli.run import resume_command, run_command
+from lakeflow.cli.runs import runs_group
 from lakeflow.cli.scan import scan_command
 from lakeflow.cli.serve import serve_command
+from lakeflow.cli.shards import shards_command
 from lakeflow.cli.tables import describe_command, head_command, tables_command
-from lakeflow_io.errors import InputError, InternalError, LakeflowError
+from lakeflow_io.errors import FunctionError, InputError, InternalError, LakeflowError, RunInterruptedError
 
 __all__ = ["main"]
+
+_INTERRUPTED = 130  # 128 and the number of SIGINT
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,6 +59,12 @@ cli.add_command(tables_command)
 cli.add_command(describe_command)
 cli.add_command(head_command)
 cli.add_command(scan_command)
+cli.add_command(shards_command)
+cli.add_command(run_command)
+cli.add_command(resume_command)
+cli.add_command(runs_group)
+cli.add_command(report_command)
+cli.add_command(reproduce_command)
 cli.add_command(cache_group)
 cli.add_command(serve_command)
 cli.add_command(demo_command)
@@ -69,15 +81,18 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except RunInterruptedError as error:
+        _fail(error, debug=debug)
+        sys.exit(_INTERRUPTED)
     except LakeflowError as error:
         _fail(error, debug=debug)
-        sys.exit(2 if isinstance(error, InputError) else 1)
+        sys.exit(2 if isinstance(error, InputError) and not isinstance(error, FunctionError) else 1)
     except (KeyboardInterrupt, click.Abort) as error:
         _fail(
             KeyboardInterrupt("Interrupted. Nothing is half-committed; the same command goes on where it stopped."),
             debug=False,
         )
-        raise SystemExit(1) from error
+        raise SystemExit(_INTERRUPTED) from error
     except BrokenPipeError:
         # The reader of our output is gone (`| head`); Python would complain while it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -42,12 +42,14 @@ def open_lake(context: click.Context, *, create: bool = False) -> Lake:
 
 
 def named_table(context: click.Context, name: str) -> Table:
-    """A table of the lake; or, where a path is given, the one that lies there.
+    """A table of the lake; or, where a path is given, what lies there: an Iceberg table, or Parquet files.
 
     Raises:
         NotFoundError: there is none.
     """
-    if "/" not in name:
+    if "/" not in name and not name.endswith(".parquet"):
+        if "." not in name and Path(name).exists():
+            raise click.UsageError(f"{name!r} is no table's name. For what lies in it write ./{name}")
         return open_lake(context).table(name)
     from lakeflow.static import open_table
 

@@ -1,4 +1,4 @@
-"""`lakeflow scan`: read a table or plain Parquet files, and say what reading took."""
+"""`lakeflow scan`: read a table or a folder of Parquet files, and say what reading took."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakeflow.cli.options import json_option, open_lake, snapshot_name
+from lakeflow.cli.options import json_option, named_table, snapshot_name
 from lakeflow.cli.output import print_json, print_rows
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ def scan_command(
     with_report: bool,
     as_json: bool,
 ) -> None:
-    """Read a table, or Parquet files at a path, from end to end.
+    """Read a table, by its name or from the folder where it or its Parquet files lie, from end to end.
 
     Without --limit and --output rows are read and counted, not shown.
     """
     wanted = [name.strip() for name in columns.split(",")] if columns else None
-    scan = _opened(context, source, wanted, where, snapshot)
+    scan = named_table(context, source).scan(wanted, where, snapshot_name(snapshot))
     if limit is not None:
         scan = scan.limit(limit)
     shown: list[dict[str, Any]] | None = [] if limit is not None and not output else None
@@ -71,20 +71,6 @@ def scan_command(
     click.echo(f"{rows:,} rows, {size / _MB:,.1f} MB in Arrow, {report.seconds:.2f} s", err=shown is not None)
     if with_report:
         click.echo(describe(report), err=shown is not None)
-
-
-def _opened(
-    context: click.Context, source: str, columns: list[str] | None, where: str | None, snapshot: str | None
-) -> Scan:
-    if "/" in source or source.endswith(".parquet"):
-        from lakeflow.parquet import scan_parquet
-
-        if snapshot is not None or context.obj["catalog"] is not None:
-            raise click.UsageError("--snapshot and --catalog go with a table, not with plain files.")
-        return scan_parquet(source, columns=columns, where=where, **context.obj["properties"])
-    if "." not in source and Path(source).exists():
-        raise click.UsageError(f"{source!r} is no table's name. For the files in it write ./{source}")
-    return open_lake(context).table(source).scan(columns, where, snapshot_name(snapshot))
 
 
 def _consumed(scan: Scan, memory: str | None, shown: list[dict[str, Any]] | None) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ from lakeflow.cli.options import json_option, named_table, open_lake, snapshot_n
 from lakeflow.cli.output import print_json, print_rows
 
 if TYPE_CHECKING:
+    from lakeflow.description import Description
     from lakeflow.table import Table
 
 __all__ = ["describe_command", "head_command", "tables_command"]
@@ -20,22 +22,29 @@ __all__ = ["describe_command", "head_command", "tables_command"]
 @json_option
 @click.pass_context
 def tables_command(context: click.Context, namespace: str | None, *, as_json: bool) -> None:
-    """List tables, with their rows and files."""
+    """List tables, with their rows and files.
+
+    Rows of a table with row-level deletes are "at most": `lakeflow scan TABLE` counts them.
+    """
     lake = open_lake(context)
-    found = [_facts(lake.table(name)) for name in lake.tables(namespace)]
+    found = [lake.table(name).describe() for name in lake.tables(namespace)]
     if as_json:
-        print_json(found)
+        print_json([asdict(each) for each in found])
         return
-    columns = ["table", "rows", "files", "bytes", "snapshots", "partition_by"]
     print_rows(
-        columns,
+        ["table", "rows", "files", "bytes", "snapshots", "partition_by"],
         [
-            [fact[column] if column != "partition_by" else ", ".join(fact[column]) for column in columns]
-            for fact in found
+            [each.table, _rows(each), each.files, each.bytes, each.snapshots, ", ".join(each.partition_by)]
+            for each in found
         ],
     )
     if not found:
         click.echo("No tables yet. `lakeflow demo` makes some.", err=True)
+
+
+def _rows(table: Description) -> int | str:
+    """`at most 1000`: row-level deletes count once they are applied."""
+    return table.rows if table.rows_are == "exact" else f"{table.rows_are} {table.rows}"
 
 
 @click.command("describe")
@@ -54,7 +63,8 @@ def describe_command(
 ) -> None:
     """Show a table's columns, layout and snapshots.
 
-    With --json, --files and its like print a line for each row.
+    Rows are "at most" where there are row-level deletes, and "about" in a folder of Parquet files: `lakeflow scan`
+    counts them. With --json, --files and its like print a line for each row.
     """
     opened = named_table(context, table)
     if part is None and snapshot is not None:
@@ -62,14 +72,15 @@ def describe_command(
     if part is not None:
         _show(opened, part, snapshot, as_json=as_json)
         return
-    facts = _facts(opened)
+    facts = opened.describe()
     columns = [{"name": field.name, "type": str(field.type), "required": not field.nullable} for field in opened.schema]
-    snapshots = _snapshots(opened)
+    snapshots = [] if facts.snapshots is None else _snapshots(opened)
     if as_json:
-        print_json({**facts, "columns": columns, "snapshots": snapshots})
+        print_json({**asdict(facts), "columns": columns, "snapshots": snapshots})
         return
-    for name, value in facts.items():
-        click.echo(f"{name:14}{', '.join(value) if isinstance(value, list) else value}")
+    for name, value in (asdict(facts) | {"rows": _rows(facts)}).items():
+        if name != "rows_are" and value is not None:
+            click.echo(f"{name:14}{', '.join(value) if isinstance(value, list) else value}")
     for rows in (columns, snapshots):
         if rows:
             click.echo()
@@ -135,19 +146,3 @@ def head_command(context: click.Context, table: str, rows: int, *, as_json: bool
             print_json(row)
         return
     print_rows(frame.schema.names, [list(row.values()) for row in found])
-
-
-def _facts(table: Table) -> dict[str, Any]:
-    snapshot = table.snapshot
-    summary = snapshot.summary if snapshot else {}
-    return {
-        "table": table.name,
-        "rows": int(summary.get("total-records", 0)),
-        "files": int(summary.get("total-data-files", 0)),
-        "bytes": int(summary.get("total-files-size", 0)),
-        "snapshots": len(table.snapshots()),
-        "snapshot_id": snapshot.id if snapshot else None,
-        "partition_by": table.partition_by,
-        "sort_by": table.sort_by,
-        "location": table.location,
-    }

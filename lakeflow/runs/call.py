@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from lakeflow.runs.sink import Sink
+    from lakeflow.runs.outputs import Outputs
     from lakeflow_engines.shared import SharedTable
 
 __all__ = ["Call"]
@@ -70,8 +70,24 @@ class Call:
         self.tables.clear()
         return encoded
 
-    def job(self, shared: tuple[SharedTable, ...], sink: Sink | None, folder: str) -> Job:
-        """What all attempts carry."""
+    def job(
+        self,
+        shared: tuple[SharedTable, ...],
+        outputs: Outputs | None,
+        folder: str,
+        *,
+        deadline: float | None = None,
+        conditional: bool = True,
+    ) -> Job:
+        """What all attempts carry.
+
+        Args:
+            shared: As `encode_shared` gives them.
+            outputs: What is written into; None where values are sent back.
+            folder: URI of the run's folder.
+            deadline: Seconds that an attempt may take before it is asked to end.
+            conditional: Whether its store has conditional writes.
+        """
         return Job(
             run_id=self.run_id,
             function=pickle_function(self.function),
@@ -79,9 +95,12 @@ class Call:
             kinds=self.kinds,
             params=self.params,
             shared=shared,
-            writer=sink.writer() if sink else None,
+            writers={name: sink.writer() for name, sink in outputs.sinks.items()} if outputs else {},
+            named=outputs is not None and outputs.named,
             folder=folder,
-            store=sink.store_properties if sink else {},
+            store=outputs.first.store_properties if outputs else {},
+            conditional=conditional,
+            deadline=deadline,
         )
 
 

@@ -2,36 +2,65 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+import platform
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
 
 import cloudpickle
 
+from lakeflow.runs.fingerprint import fingerprint
+from lakeflow.runs.work import Item
 from lakeflow_io.errors import CorruptFileError, FunctionError, InputError, PlanChangedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from lakeflow_io.iceberg.shards import Shard
+    from lakeflow.runs.work import Work
 
-__all__ = ["RunPlan", "check_same", "pickle_function", "shards_digest"]
+__all__ = ["RunPlan", "check_same", "check_same_outputs", "described_works", "owner", "pickle_function"]
 
-_FORMAT = 1
+_FORMAT = 2
 _SHOWN = 200  # characters of a value in a message
+# What decides the rows of a run; the rest says where it comes from.
+_DECIDES = ("function", "code", "params", "shared", "inputs", "kind", "shards", "shards_digest", "outputs")
+
+
+Data = bytes  # which a plan has, too
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def owner() -> dict[str, str]:
+    """Who runs this process: `user` and `host`."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        user = ""
+    return {"user": user, "host": platform.node()}
 
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """Everything that decides what a run writes; equal plans write equal rows."""
+    """What a run does; plans of equal digest write equal rows."""
 
     run_id: str
-    source: str | None
-    """`table@snapshot`."""
+    inputs: list[str]
+    """`table@snapshot` of each scan, in the order in which they come first; none for items."""
+    kind: Literal["shard", "item"]
     shards: int
+    """Works."""
     shards_digest: str
-    """Over every shard's files and offsets, in order."""
+    """Over every shard's files and offsets, or every item, in order."""
+    bytes: int
+    """Of all shards, in the store."""
+    rows: int
+    """Of all shards, before filtering."""
     function: str
     """`module:qualified name`."""
     code: str
@@ -39,30 +68,52 @@ class RunPlan:
     params: dict[str, Any]
     shared: dict[str, str]
     """Digest of each shared table's bytes, by name."""
-    output: dict[str, Any]
+    outputs: list[dict[str, Any]]
+    """What each sink says of itself, and its `name`, in the order in which they are published."""
+    planned_on: dict[str, int | None] = field(default_factory=dict)
+    """The snapshot that each output had: what it replaces is checked against that."""
+    named: bool = False
+    """Whether the function returns its rows by the outputs' names."""
+    recipe: dict[str, Any] | None = None
+    """How the works are made again from names alone."""
+    created: str = field(default_factory=_now)
+    """RFC 3339, UTC."""
+    owner: dict[str, str] = field(default_factory=owner)
+    """`user` and `host`."""
 
     @property
     def digest(self) -> str:
-        """SHA-256 over all of it but the run id, as canonical JSON."""
+        """SHA-256 over what decides the rows, as canonical JSON."""
         facts = asdict(self)
-        del facts["run_id"]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        decides = {name: facts[name] for name in _DECIDES}
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
-    def to_json(self) -> bytes:
+    @property
+    def work_ids(self) -> Iterator[str]:
+        """Of all works, in order."""
+        return (f"{self.kind}-{index:05d}" for index in range(self.shards))
+
+    @property
+    def output_names(self) -> list[str]:
+        """In the order in which they are published."""
+        return [output["name"] for output in self.outputs]
+
+    def to_json(self) -> Data:
         """For `plan.json`."""
         return json.dumps({"format": _FORMAT, "digest": self.digest, **asdict(self)}, indent=1).encode()
 
     @classmethod
-    def from_json(cls, data: bytes | memoryview, uri: str) -> RunPlan:
+    def from_json(cls, data: Data | memoryview, uri: str) -> RunPlan:
         """From `plan.json`.
 
         Raises:
-            CorruptFileError: it isn't one, or is of a later format.
+            CorruptFileError: it isn't one, or is of another format.
         """
         try:
-            facts = json.loads(bytes(data))
-            if facts.pop("format") != _FORMAT:
-                raise ValueError("its format is not 1")  # noqa: TRY301
+            facts = json.loads(Data(data))
+            found = facts.pop("format")
+            if found != _FORMAT:
+                raise ValueError(f"its format is {found!r}, not {_FORMAT}")  # noqa: TRY301
             del facts["digest"]
             return cls(**facts)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -71,20 +122,40 @@ class RunPlan:
             ) from error
 
 
-def check_same(old: RunPlan, new: RunPlan) -> None:
+def check_same(old: RunPlan, new: RunPlan, *, allow_code_change: bool = False) -> None:
     """Refuse to go on with a run whose plan has changed.
+
+    Args:
+        old: The run's.
+        new: What is planned now.
+        allow_code_change: Whether the function may be another one.
 
     Raises:
         PlanChangedError: says what changed, from what to what.
     """
-    if old.digest == new.digest:
-        return
+    allowed = ("function", "code") if allow_code_change else ()
     before, after = asdict(old), asdict(new)
-    changes = [f"{key}: {_short(before[key])} -> {_short(after[key])}" for key in before if before[key] != after[key]]
-    raise PlanChangedError(
-        f"Run {new.run_id!r} was planned otherwise before: " + "; ".join(changes) + ".",
-        "use another run id, or undo the change to resume.",
-    )
+    _refuse_changes(old.run_id, before, after, [name for name in _DECIDES if name not in allowed])
+
+
+def check_same_outputs(old: RunPlan, outputs: list[dict[str, Any]]) -> None:
+    """The same for what is written into alone.
+
+    Raises:
+        PlanChangedError: says what changed.
+    """
+    _refuse_changes(old.run_id, {"outputs": old.outputs}, {"outputs": outputs}, ["outputs"])
+
+
+def _refuse_changes(run_id: str, before: dict[str, Any], after: dict[str, Any], names: Sequence[str]) -> None:
+    changed = [name for name in names if before[name] != after[name]]
+    if not changed:
+        return
+    changes = [f"{name}: {_short(before[name])} -> {_short(after[name])}" for name in changed]
+    hint = "use another run id, or undo the change to resume."
+    if set(changed) <= {"function", "code"}:
+        hint += " To go on with the new code: resume(run_id, function, allow_code_change=True)."
+    raise PlanChangedError(f"Run {run_id!r} was planned otherwise before: " + "; ".join(changes) + ".", hint)
 
 
 def _short(value: Any) -> str:
@@ -92,18 +163,24 @@ def _short(value: Any) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
-def shards_digest(shards: Sequence[Shard]) -> str:
-    """A digest of what the shards read: snapshot, filter, columns, files and offsets."""
-    digest = hashlib.sha256()
+def described_works(works: Iterable[Work]) -> dict[str, Any]:
+    """What a plan says of the works, found in one pass: `inputs`, `shards_digest`, `bytes` and `rows`."""
+    digest, size, rows = hashlib.sha256(), 0, 0
     described: dict[int, str] = {}
-    for shard in shards:
-        spec = shard.spec
+    inputs: dict[str, None] = {}
+    for work in works:
+        size, rows = size + work.bytes, rows + work.rows
+        if isinstance(work, Item):
+            digest.update(f"{work.index} {fingerprint(work.value)}\n".encode())
+            continue
+        spec: Any = work.spec  # type: ignore[attr-defined]
         if id(spec) not in described:  # shards of one scan share it; describing it costs more than the rest
             described[id(spec)] = f"{spec.source} {spec.filter} {spec.columns.schema_id} {spec.columns}"
-        digest.update(f"{shard.index} {described[id(spec)]}\n".encode())
-        for piece in shard.pieces:
+            inputs[spec.source] = None
+        digest.update(f"{work.index} {described[id(spec)]}\n".encode())
+        for piece in work.pieces:  # type: ignore[attr-defined]
             digest.update(f"{piece.path} {piece.start} {piece.end}\n".encode())
-    return digest.hexdigest()
+    return {"inputs": list(inputs), "shards_digest": digest.hexdigest(), "bytes": size, "rows": rows}
 
 
 def pickle_function(function: Callable[..., Any]) -> bytes:
@@ -142,17 +219,17 @@ def check_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
         checked: dict[str, Any] = json.loads(json.dumps(given, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise InputError(f"The run's params are not JSON: {error}.", hint) from error
-    if not _same(checked, given):
+    if not same_json(checked, given):
         raise InputError(f"The run's params change when they become JSON: {given} -> {checked}.", hint)
     return checked
 
 
-def _same(left: Any, right: Any) -> bool:
+def same_json(left: Any, right: Any) -> bool:
     """Equal with equal types all through."""
     if type(left) is not type(right):
         return False
     if isinstance(left, dict):
-        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
+        return left.keys() == right.keys() and all(same_json(left[key], right[key]) for key in left)
     if isinstance(left, list):
-        return len(left) == len(right) and all(map(_same, left, right))
+        return len(left) == len(right) and all(map(same_json, left, right))
     return bool(left == right)

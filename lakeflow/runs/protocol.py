@@ -1,25 +1,32 @@
-"""The run protocol: a plan, attempts with markers, one publication.
+"""The run protocol: a plan, attempts with markers, a seal, one publication an output.
 
-Any number of drivers may follow it for one run id at once, and any may die at any line: the plan
-and the markers are put if absent, and the publication is bound to nobody having published.
+Any number of drivers may follow it for one run id at once, and any may die at any line. The plan, the markers and the
+seal are put if absent, so all drivers go by the same ones. Each publication is bound to nobody having published, and
+outputs are published in the order in which they were given: a crash between two leaves the first ones visible, and
+whoever resumes publishes the rest of the same seal.
 """
 
 from __future__ import annotations
 
 import time
-from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.progress import progress_bar
 from lakeflow.runs.attempt import Attempt
 from lakeflow.runs.journal import Journal
-from lakeflow.runs.plan import RunPlan, check_same, shards_digest
+from lakeflow.runs.observers import FailuresRecorded, Observers, Values
+from lakeflow.runs.plan import RunPlan, check_same, described_works
+from lakeflow.runs.progress import progress_shown
+from lakeflow.runs.publishing import Publisher
 from lakeflow.runs.schedule import run_all
-from lakeflow.runs.sink import Publication, RunLabel, Sink
+from lakeflow.runs.seal import Seal
+from lakeflow.runs.status import StatusFile, settle_status
+from lakeflow.runs.tally import Tally
+from lakeflow.runs.work import largest_first
 from lakeflow_engines.executors import open_executor
 from lakeflow_engines.shared import delete_shared, put_shared, sweep_copies
-from lakeflow_io.errors import ObjectNotFoundError, PlanChangedError
+from lakeflow_io.errors import ObjectNotFoundError
 from lakeflow_io.storage import open_transport
 
 if TYPE_CHECKING:
@@ -27,60 +34,207 @@ if TYPE_CHECKING:
 
     from lakeflow.runs.attempt import Job
     from lakeflow.runs.call import Call
+    from lakeflow.runs.done import Done
+    from lakeflow.runs.failures import Failure
+    from lakeflow.runs.outputs import Outputs
+    from lakeflow.runs.policy import Policy
+    from lakeflow.runs.schedule import Outcome
+    from lakeflow.runs.sink import Publication
+    from lakeflow.runs.work import Work
+    from lakeflow_engines.executors import Executor
     from lakeflow_engines.shared import SharedTable
-    from lakeflow_io.iceberg.shards import Shard
 
-__all__ = ["Workers", "execute", "run_once"]
+__all__ = ["Ended", "Workers", "execute", "run_once", "settled"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Workers:
-    """Where attempts run, and how often."""
+    """Where attempts run, and what is done about those that fail."""
 
     engine: Any
     slots: int | None
-    retries: int
+    policy: Policy
     progress: bool
+    _opened: ExitStack = field(default_factory=ExitStack)
+    _executor: Executor | None = None
+
+    def executor(self) -> Executor:
+        """Opened when it is first needed: a run that has nothing left to do starts no workers."""
+        if self._executor is None:
+            self._executor = open_executor(self.engine, self.slots)
+            self._opened.callback(self._executor.close)
+        return self._executor
+
+    def close(self) -> None:
+        """Let go of the executor."""
+        self._executor = None
+        self._opened.close()
 
 
-def run_once(shards: Sequence[Shard], call: Call, sink: Sink, workers: Workers) -> tuple[Publication, int]:
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a run came to."""
+
+    journal: Journal
+    publications: dict[str, Publication]
+    shards: int
+    """Works."""
+    ran: int
+    """Works that were run here."""
+    quarantined: dict[str, Failure]
+    """The last failure of each work, or part of one, that was left out."""
+
+    @property
+    def left_out(self) -> int:
+        """Works that were left out, wholly or in part."""
+        return len({work_id.partition(".")[0] for work_id in self.quarantined})
+
+    @property
+    def rows(self) -> int:
+        """Written, into all outputs."""
+        return sum(each.rows for each in self.publications.values())
+
+
+def run_once(
+    works: Sequence[Work],
+    call: Call,
+    outputs: Outputs,
+    workers: Workers,
+    *,
+    recipe: dict[str, Any] | None = None,
+    allow_code_change: bool = False,
+) -> Ended:
     """Run what isn't done yet and publish it, unless it is published.
 
-    Returns:
-        The publication, and how many shards ran here.
+    Args:
+        works: All of the run.
+        call: The function and what it is called with.
+        outputs: What is written into.
+        workers: Where it runs; closed by the caller.
+        recipe: How the works are made again.
+        allow_code_change: Whether a run that was begun with other code goes on.
 
     Raises:
         PlanChangedError: the run id belongs to another plan.
+        RunAbandonedError: the run was given up.
     """
     started = time.perf_counter()
-    journal = Journal.of(open_transport(sink.store_properties), sink.location, call.run_id)
-    encoded = call.encode_shared(journal.shared_folder, sink.store_properties)
+    first = outputs.first
+    journal = Journal.of(open_transport(first.store_properties), first.location, call.run_id)
+    encoded = call.encode_shared(journal.shared_folder, first.store_properties)
     shared = tuple(table for table, _ in encoded)
-    plan = _plan(shards, call, sink, shared)
-    check_same(journal.adopt(plan), plan)
-    before = _published(sink, journal, plan)
-    if before is not None:
-        # The driver that published may have died before it could do these.
-        _record(journal, before)
+    new = _plan(works, call, outputs, shared, recipe)
+    plan, conditional = journal.adopt(new)
+    check_same(plan, new, allow_code_change=allow_code_change)
+    journal = replace(journal, conditional=conditional)
+    if plan.code != new.code:
+        journal.mark_code(new)
+    publisher = Publisher(plan, journal, outputs, workers.executor, started)
+    if publisher.all_published():
         _clean(shared)
-        return before, 0
-    markers = journal.done()
-    todo = [shard for shard in shards if shard.id not in markers]
-    if todo:
-        for table, payload in encoded:
-            put_shared(table, payload)
-    encoded.clear()  # their bytes are in the store now
-    job = call.job(shared, sink, journal.folder)
-    try:
-        execute(todo, job, workers, lambda shard, marker: markers.update({shard.id: marker}))
-    except ObjectNotFoundError:
-        twin = _published(sink, journal, plan)  # a twin driver that was done first took the shared tables away
-        if twin is None:
-            raise
-        return twin, 0
-    publication = _publish(journal, plan, sink, [markers[shard.id] for shard in shards], started)
+        return settled(publisher)
+    seal = journal.sealed()
+    if seal is not None:
+        seal.check(plan.run_id)
+        publisher.publish(seal)
+        _clean(shared)
+        return settled(publisher)
+    done = journal.done(len(works))
+    _put(encoded, needed=done.count < len(works))
+    job = call.job(shared, outputs, journal.folder, deadline=workers.policy.deadline, conditional=conditional)
+    tally = _tally(works, done, journal)
+    with StatusFile(journal, tally) as status:
+        ran = _run_and_publish(works, done, job, workers, publisher, tally)
+        ended = ended_as(publisher, ran)
+        status.published(ended.rows, ended.left_out)
     _clean(shared)
-    return publication, len(todo)
+    return ended
+
+
+def _plan(
+    works: Sequence[Work], call: Call, outputs: Outputs, shared: Sequence[SharedTable], recipe: dict[str, Any] | None
+) -> RunPlan:
+    return RunPlan(
+        run_id=call.run_id,
+        kind="item" if works and works[0].id.startswith("item-") else "shard",
+        shards=len(works),
+        function=call.name,
+        code=call.code_hash,
+        params=call.params,
+        shared={table.name: table.digest for table in shared},
+        outputs=outputs.describe(),
+        planned_on=outputs.heads(),
+        named=outputs.named,
+        recipe=recipe,
+        **described_works(works),
+    )
+
+
+def _put(encoded: list[tuple[SharedTable, memoryview]], *, needed: bool) -> None:
+    """Put the shared tables where tasks find them, and let go of their bytes."""
+    for table, payload in encoded if needed else ():
+        put_shared(table, payload)
+    encoded.clear()
+
+
+def _tally(works: Sequence[Work], done: Done, journal: Journal) -> Tally:
+    """The count so far; the rows are what the last driver said."""
+    before = journal.read("status.json") if done.count else None
+    return Tally(works, done, done.parts, int((before or {}).get("rows", 0)))
+
+
+def _run_and_publish(
+    works: Sequence[Work], done: Done, job: Job, workers: Workers, publisher: Publisher, tally: Tally
+) -> int:
+    """Run what isn't done, seal and publish; returns how many works ran here."""
+    journal = publisher.journal
+    try:
+        outcome, ran = _run_rest(works, done, job, workers, journal, tally)
+    except ObjectNotFoundError:
+        if not publisher.all_published():  # else a twin that was done first took the shared tables away
+            raise
+        return 0
+    seal = journal.seal(Seal("publish", outcome.split, tuple(sorted(outcome.quarantined))))
+    seal.check(publisher.plan.run_id)
+    publisher.publish(seal, done)
+    return ran
+
+
+def _run_rest(
+    works: Sequence[Work], done: Done, job: Job, workers: Workers, journal: Journal, tally: Tally
+) -> tuple[Outcome, int]:
+    """Run what isn't done; tell what became of it, and how many works ran here."""
+    history = journal.failures(lambda work_id: work_id not in done)
+    ran = 0
+
+    def count(work_id: str, marker: Any) -> None:
+        nonlocal ran
+        ran += 1
+        done.add(work_id, marker["marker_bytes"])
+
+    outcome = execute(works, job, workers, count, tally, done=done, history=history, journal=journal)
+    return outcome, ran
+
+
+def ended_as(publisher: Publisher, ran: int) -> Ended:
+    """What a run has come to whose outputs are all visible."""
+    seal = publisher.journal.sealed()
+    left_out = frozenset(seal.quarantined) if seal is not None else frozenset[str]()
+    failures = publisher.journal.failures(lambda work_id: work_id in left_out) if left_out else {}
+    return Ended(
+        publisher.journal,
+        {name: publisher.publications[name] for name in publisher.plan.output_names},
+        publisher.plan.shards,
+        ran,
+        {work_id: failures[work_id][-1] for work_id in sorted(left_out) if work_id in failures},
+    )
+
+
+def settled(publisher: Publisher) -> Ended:
+    """What a run has come to of which this driver ran nothing; the last one may have died before it could say so."""
+    ended = ended_as(publisher, 0)
+    settle_status(ended.journal, ended.shards, ended.rows, ended.left_out)
+    return ended
 
 
 def _clean(shared: Sequence[SharedTable]) -> None:
@@ -89,71 +243,49 @@ def _clean(shared: Sequence[SharedTable]) -> None:
     sweep_copies()
 
 
-def _plan(shards: Sequence[Shard], call: Call, sink: Sink, shared: Sequence[SharedTable]) -> RunPlan:
-    return RunPlan(
-        run_id=call.run_id,
-        source=shards[0].spec.source if shards else None,
-        shards=len(shards),
-        shards_digest=shards_digest(shards),
-        function=call.name,
-        code=call.code_hash,
-        params=call.params,
-        shared={table.name: table.digest for table in shared},
-        output=sink.describe(),
-    )
+def execute(
+    works: Sequence[Work],
+    job: Job,
+    workers: Workers,
+    on_value: Callable[[str, Any], None],
+    tally: Tally,
+    *,
+    done: Done | None = None,
+    history: dict[str, list[Failure]] | None = None,
+    journal: Journal | None = None,
+) -> Outcome:
+    """Run a job over works, showing progress.
 
+    Args:
+        works: All of the run.
+        job: What is done with each.
+        workers: Where.
+        on_value: Gets the id of each work that ends, and what `run_attempt` came to.
+        tally: The run's count.
+        done: Which need not be run.
+        history: Earlier failures of the others.
+        journal: Where failures are recorded.
+    """
+    from lakeflow.runs.schedule import Outcome
 
-def _published(sink: Sink, journal: Journal, plan: RunPlan) -> Publication | None:
-    """What this run published earlier, if it did; the record outlives an expired snapshot."""
-    before = sink.find(plan.run_id)
-    record = journal.committed() if before is None else None
-    if record is not None:
-        del record["format"]
-        before = Publication(record.pop("publication"), **record)
-    if before is not None and before.plan_digest != plan.digest:
-        raise PlanChangedError(f"Run {plan.run_id!r} was published with another plan.", "use another run id.")
-    return before
-
-
-def _publish(
-    journal: Journal, plan: RunPlan, sink: Sink, markers: Sequence[dict[str, Any]], started: float
-) -> Publication:
-    label = RunLabel(
-        run_id=plan.run_id,
-        plan_digest=plan.digest,
-        source=plan.source,
-        shards=plan.shards,
-        rows_in=sum(marker["rows_in"] for marker in markers),
-        seconds=round(time.perf_counter() - started, 3),
-    )
-    publication = sink.publish(label, [file for marker in markers for file in marker["files"]])
-    _record(journal, publication)
-    return publication
-
-
-def _record(journal: Journal, publication: Publication) -> None:
-    facts = asdict(publication)
-    journal.mark_committed({"format": 1, "publication": facts.pop("id"), **facts})
-
-
-def execute(shards: Sequence[Shard], job: Job, workers: Workers, on_value: Callable[[Shard, Any], None]) -> None:
-    """Run a job over shards, showing progress; starts nothing for no shards."""
-    if not shards:
-        return
+    left = len(works) - (done.count if done is not None else 0)
+    if not left:
+        return Outcome()
+    policy = workers.policy
+    if not job.conditional:
+        policy = replace(policy, speculate=False)
     title = f"foreach {job.function_name.rpartition(':')[2]}"
-    with (
-        closing(open_executor(workers.engine, workers.slots)) as executor,
-        progress_bar(title, len(shards), show=workers.progress) as advance,
-    ):
-
-        def record(attempt: Attempt, value: Any) -> None:
-            on_value(attempt.shard, value)
-            advance(1, "")
-
-        run_all(
-            executor,
-            [Attempt(job, shard, 0) for shard in shards],
-            workers.retries,
-            lambda failed: replace(failed, number=failed.number + 1),
-            record,
+    with progress_shown(title, tally, show=workers.progress):
+        observers: list[Any] = [Values(on_value), tally]
+        if journal is not None:
+            observers.append(FailuresRecorded(journal))
+        return run_all(
+            workers.executor(),
+            lambda work, number: Attempt(job, work, number),
+            largest_first(works, done if done is not None else ()),
+            policy,
+            history or {},
+            Observers(observers),
+            done.parts if done is not None else (),
+            len(works),
         )

@@ -1,96 +1,333 @@
-"""Which attempt runs when: the largest shard first, few in flight, transient failures again.
+"""Which attempt runs when: in the order of the works, few in flight, failed ones as the ladder says.
 
-Only a little more than the executor can run is ever submitted: a worker that dies takes down what
-was assigned to it, and a driver that stops has little to call back.
+Only a little more than the executor can run is ever submitted, and attempts are made when they are:
+a worker that dies takes down what was assigned to it, a driver that stops has little to call back,
+and a run of a hundred thousand works takes no more of the driver's memory than one of a hundred.
 """
 
 from __future__ import annotations
 
-import heapq
-import logging
 import random
 import time
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sized
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
-from lakeflow_io.errors import (
-    AccessDeniedError,
-    CommitConflictError,
-    ObjectNotFoundError,
-    StoreError,
-    StoreFullError,
-    WorkerLostError,
-)
+from lakeflow.runs.admission import Admission
+from lakeflow.runs.attempt import Valued, run_attempt
+from lakeflow.runs.failures import Failure, failed
+from lakeflow.runs.interrupt import interrupts
+from lakeflow.runs.queue import Queue
+from lakeflow.runs.stragglers import Stragglers
+from lakeflow.runs.verdict import Verdict
+from lakeflow_io.errors import TaskTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from lakeflow.runs.attempt import Attempt
+    from lakeflow.runs.attempt import Attempt, Job
+    from lakeflow.runs.interrupt import Interrupts
+    from lakeflow.runs.ladder import Then
+    from lakeflow.runs.policy import Policy
+    from lakeflow.runs.work import Work
     from lakeflow_engines.executors import Completion, Executor
 
-__all__ = ["run_all"]
+__all__ = ["Observer", "Outcome", "run_all"]
 
-_log = logging.getLogger("lakeflow.runs")
+# Calls submitted beyond those that run hide the way to a worker and back, which is a few milliseconds: works that take
+# seconds need next to none of them, and a worker that dies takes down none but its own.
+_WAY_SECONDS, _MOST_SURPLUS_PER_SLOT = 0.02, 4.0
+# How long a wait is at most where nothing runs whose end would end it: Ctrl-C is noticed then.
+_PAUSE_SECONDS = 0.5
+_KEY = "foreach-"
 
-# Calls submitted per slot: the surplus hides the way to a worker and back.
-_WINDOW_PER_SLOT = 1.1
-_LASTING = (AccessDeniedError, ObjectNotFoundError, StoreFullError, CommitConflictError)
-# Exponential backoff with full jitter: Brooker, "Exponential Backoff And Jitter", AWS, 2015.
-_BACKOFF_BASE_SECONDS = 0.2
-_BACKOFF_LIMIT_SECONDS = 20.0
+
+class Observer(Protocol):
+    """Who is told of a run while it runs, in the driver's thread."""
+
+    def started(self, attempt: Attempt) -> None:
+        """It was submitted."""
+        ...
+
+    def done(self, attempt: Attempt, value: Any) -> None:
+        """It ended well, and with it every other attempt at its work.
+
+        Args:
+            attempt: The one that ended first.
+            value: The marker that counts less its `files`, or the function's value where nothing is written.
+        """
+        ...
+
+    def failed(self, attempt: Attempt, failure: Failure, then: Then) -> None:
+        """It failed.
+
+        Args:
+            attempt: Which.
+            failure: How.
+            then: What comes next for its work.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the works that have no marker of their own."""
+
+    quarantined: dict[str, Failure] = field(default_factory=dict)
+    """Works that were set aside, by id; parts of a shard are works."""
+    split: dict[str, int] = field(default_factory=dict)
+    """Into how many parts shards were cut, by id."""
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """An attempt that was submitted and hasn't ended."""
+
+    attempt: Attempt
+    alone: bool
+    began: float | None = None
+    """When it left the executor's queue, by our clock: executors run first what came first."""
+    wall: float = 0.0
+    """The same in unix seconds."""
 
 
 def run_all(
     executor: Executor,
-    attempts: Sequence[Attempt],
-    retries: int,
-    again: Callable[[Attempt], Attempt],
-    on_value: Callable[[Attempt, Any], None],
-) -> None:
-    """Run one attempt of every shard, and another after a failure that may pass.
+    attempt_of: Callable[[Work, int], Attempt],
+    works: Iterable[Work],
+    policy: Policy,
+    history: Mapping[str, Sequence[Failure]],
+    observer: Observer,
+    done: Collection[str] = frozenset(),
+    total: int | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    jitter: random.Random | None = None,
+) -> Outcome:
+    """Run an attempt of every work, and others after failures that may pass.
 
     Args:
-        executor: Where they run; `run_attempt` must be importable there.
-        attempts: First attempts.
-        retries: How many more a shard gets when the store fails or its worker dies.
-        again: The next attempt after a failed one.
-        on_value: Called with each result, in the order they end.
+        executor: Where they run; it stays open.
+        attempt_of: Makes an attempt from a work and a number.
+        works: In the order in which they begin; asked for one by one.
+        policy: What is done about failures.
+        history: What failed in earlier drivers, by id of the work.
+        observer: Is told.
+        done: Ids of parts of shards that are done: they aren't run again.
+        total: Works of the whole run, for a `max_failures` that is a fraction; default those of `works`.
+        clock: Seconds, for tests.
+        jitter: Spreads retries, for tests.
 
     Raises:
-        LakeflowError: the first failure that doesn't pass. What runs is waited for when the executor
-            is closed, and what has ended stays done.
+        LakeflowError: the first failure that was set aside with `on_error="raise"`, once what ran has ended.
+        RunError: more works were set aside than `max_failures`; or nothing can be run any more.
+        RunInterruptedError: somebody pressed Ctrl-C, and what ran has ended.
+        KeyboardInterrupt: somebody pressed it twice.
     """
-    from lakeflow.runs.attempt import run_attempt
+    if total is None and isinstance(works, Sized):
+        total = len(works)
+    queue = Queue(works, policy, history, done, clock, jitter or random.Random())  # noqa: S311  (spreads load)
+    with interrupts() as signals:
+        return _Run(executor, attempt_of, policy, observer, queue, total, clock, signals).run()
 
-    waiting = deque(sorted(attempts, key=lambda attempt: (-attempt.shard.bytes, attempt.shard.index)))
-    delayed: list[tuple[float, int, Attempt]] = []
-    running: dict[str, Attempt] = {}
-    window = max(executor.slots + 1, int(executor.slots * _WINDOW_PER_SLOT))
-    jitter = random.Random(0)  # noqa: S311  (spreads load; keeps runs repeatable)
-    while waiting or delayed or running:
-        while delayed and delayed[0][0] <= time.monotonic():
-            waiting.appendleft(heapq.heappop(delayed)[2])
-        while waiting and len(running) < window:
-            attempt = waiting.popleft()
-            running[attempt.key] = attempt
-            executor.submit(f"foreach-{attempt.key}", run_attempt, attempt)
-        if not running:
-            time.sleep(max(0.0, delayed[0][0] - time.monotonic()))
-            continue
-        completion = executor.next()
-        attempt = running.pop(completion.key.removeprefix("foreach-"))
-        if completion.error is None:
-            on_value(attempt, completion.value)
+
+class _Run:
+    """The loop: submit, wait, decide."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        attempt_of: Callable[[Work, int], Attempt],
+        policy: Policy,
+        observer: Observer,
+        queue: Queue,
+        total: int | None,
+        clock: Callable[[], float],
+        signals: Interrupts,
+    ) -> None:
+        self._executor, self._attempt_of, self._policy, self._observer = executor, attempt_of, policy, observer
+        self._queue, self._clock, self._signals = queue, clock, signals
+        self._verdict = Verdict(policy, total)
+        self._running: dict[str, _Running] = {}
+        self._backed_up: set[str] = set()
+        self._job: Job | None = None
+        self._stragglers, self._admission = Stragglers(), Admission()
+
+    def run(self) -> Outcome:
+        while True:
+            self._fill()
+            if not self._running and (self._stopping or self._queue.empty):
+                break
+            self._wait()
+            self._look()
+        self._verdict.check(self._queue, self._job, interrupted=self._signals.requested)
+        return Outcome(self._verdict.quarantined, self._queue.split)
+
+    @property
+    def _stopping(self) -> bool:
+        return self._signals.requested or self._verdict.stops
+
+    # Submitting
+
+    def _fill(self) -> None:
+        """Submit as much as the window and the workers' memory take."""
+        if self._stopping:
+            self._call_back()
+            return
+        if any(each.alone for each in self._running.values()):
+            return
+        while len(self._running) < self._window() and (work := self._queue.peek()) is not None:
+            if not self._fits(work):
+                return
+            self._submit(self._queue.take(), alone=False)
+        if not self._running and not self._queue.waits:
+            suspect = self._queue.take_suspect()
+            if suspect is not None:
+                self._submit(suspect, alone=True)
+
+    def _window(self) -> int:
+        slots = max(1, self._executor.slots)
+        usual = self._stragglers.usual_seconds
+        surplus = 0.0 if usual is None else min(_MOST_SURPLUS_PER_SLOT, _WAY_SECONDS / max(_WAY_SECONDS / 100, usual))
+        return slots + round(slots * surplus)
+
+    def _fits(self, work: Work) -> bool:
+        running = sum(each.attempt.work.bytes for each in self._running.values())
+        return self._admission.admits(work.bytes, running, self._executor.memory)
+
+    def _submit(self, work: Work, *, alone: bool) -> None:
+        attempt = self._attempt_of(work, self._queue.number(work))
+        self._job = attempt.job
+        self._running[attempt.key] = _Running(attempt, alone)
+        self._executor.submit(_KEY + attempt.key, run_attempt, attempt)
+        self._observer.started(attempt)
+        self._note_begun()
+
+    def _call_back(self) -> None:
+        """Nothing new starts: what waits in the executor's queue is forgotten."""
+        for key in [key for key, each in self._running.items() if each.began is None]:
+            work = self._running.pop(key).attempt.work
+            self._executor.cancel(_KEY + key)
+            if not self._others(work):
+                self._queue.put_back(work)
+
+    def _note_begun(self) -> None:
+        """Executors run first what came first: the oldest of what is submitted are those that run."""
+        slots = max(1, self._executor.slots)
+        for number, each in enumerate(self._running.values()):
+            if number >= slots:
+                return
+            if each.began is None:
+                each.began, each.wall = self._clock(), time.time()
+
+    # Waiting
+
+    def _wait(self) -> None:
+        """Wait for something to happen, and take in everything that has."""
+        completion = self._executor.next(self._patience())
+        while completion is not None:
+            self._ended(completion)
+            if self._stopping or not self._running:
+                return
+            completion = self._executor.next(0.0)
+
+    def _patience(self) -> float | None:
+        """Seconds until there may be something to do that no completion tells of."""
+        now = self._clock()
+        due = [self._queue.due_in(), None if self._running else _PAUSE_SECONDS]
+        for each in self._running.values():
+            if each.began is not None:
+                limits = (self._policy.hard_seconds, self._straggler_limit(each))
+                due += [each.began + limit - now for limit in limits if limit is not None]
+        known = [seconds for seconds in due if seconds is not None]
+        return max(0.0, min(known)) if known else None
+
+    # Deciding
+
+    def _ended(self, completion: Completion) -> None:
+        each = self._running.pop(completion.key.removeprefix(_KEY), None)
+        if each is None:
+            return
+        self._note_begun()
+        attempt, value = each.attempt, completion.value
+        if completion.error is not None:
+            failure = failed(
+                attempt.work.id, attempt.number, completion.error, started=each.wall, seconds=self._elapsed(each),
+                here=False,
+            )  # fmt: skip
+            self._failed(each, failure)
+        elif isinstance(value, Failure):
+            self._failed(each, value)
         else:
-            _raise_unless_transient(attempt, completion, retries)
-            limit = min(_BACKOFF_LIMIT_SECONDS, _BACKOFF_BASE_SECONDS * 2**attempt.number)
-            next_attempt = again(attempt)
-            heapq.heappush(delayed, (time.monotonic() + jitter.uniform(0, limit), attempt.shard.index, next_attempt))
+            self._done(each, value)
 
+    def _done(self, each: _Running, value: Any) -> None:
+        facts = value.facts if isinstance(value, Valued) else value
+        work = each.attempt.work
+        for key in self._others(work):  # the first one counts
+            del self._running[key]
+            self._executor.cancel(_KEY + key)
+        seconds = sum(facts.get("seconds", {}).values()) or self._elapsed(each)
+        self._stragglers.add(work.bytes, seconds)
+        self._admission.learn(facts)
+        self._queue.done(work)
+        self._backed_up.discard(work.id)
+        self._observer.done(each.attempt, value.value if isinstance(value, Valued) else value)
 
-def _raise_unless_transient(attempt: Attempt, completion: Completion, retries: int) -> None:
-    error = completion.error
-    transient = isinstance(error, StoreError | WorkerLostError) and not isinstance(error, _LASTING)
-    if error is not None and (not transient or attempt.number >= retries):
-        raise error
-    _log.warning("%s attempt %d failed, will run again: %s", attempt.shard.id, attempt.number, error)
+    def _failed(self, each: _Running, failure: Failure) -> None:
+        work = each.attempt.work
+        if self._others(work):
+            then: Then = "again"  # the other attempt is it
+        else:
+            then = self._queue.failed(work, failure, splits=bool(each.attempt.job.writers))
+        self._observer.failed(each.attempt, failure, then)
+        self._verdict.add(failure, then)
+
+    def _others(self, work: Work) -> list[str]:
+        return [key for key, each in self._running.items() if each.attempt.work.id == work.id]
+
+    def _elapsed(self, each: _Running) -> float:
+        return 0.0 if each.began is None else self._clock() - each.began
+
+    # Looking after what runs
+
+    def _look(self) -> None:
+        """End what is over its hard deadline; give stragglers a second attempt."""
+        hard = self._policy.hard_seconds
+        for key, each in list(self._running.items()):
+            if each.began is None:
+                continue
+            # Compared as `_patience` computes it, so that rounding can't leave a moment to wait for again and again.
+            if hard is not None and self._clock() >= each.began + hard:
+                self._kill(key, each, hard)
+                continue
+            limit = self._straggler_limit(each)
+            if limit is not None and self._clock() >= each.began + limit:
+                self._backed_up.add(each.attempt.work.id)
+                self._submit(each.attempt.work, alone=False)
+
+    def _kill(self, key: str, each: _Running, hard: float) -> None:
+        del self._running[key]
+        if self._executor.kill(_KEY + key):
+            end, hint = "its worker was restarted", "give it more time with deadline=, or use smaller shards."
+        else:
+            self._executor.cancel(_KEY + key)
+            end = f"the engine {self._executor.name!r} can't stop it, so it may run on"
+            hint = 'use engine="dask", whose workers are processes, for functions that may never end.'
+        work = each.attempt.work
+        error = TaskTimeoutError(f"{work.id} took longer than its hard deadline of {hard:g} s; {end}.", hint)
+        self._note_begun()
+        self._failed(
+            each,
+            failed(work.id, each.attempt.number, error, started=each.wall, seconds=self._elapsed(each), here=False),
+        )
+
+    def _straggler_limit(self, each: _Running) -> float | None:
+        """After how many seconds an attempt gets another one beside it; None where it doesn't."""
+        work = each.attempt.work
+        idle = len(self._running) < self._executor.slots and self._queue.peek() is None and not self._queue.waits
+        if not idle or not self._policy.speculate or each.alone or self._stopping:
+            return None
+        if work.id in self._backed_up or not self._fits(work):
+            return None
+        return self._stragglers.limit_seconds(work.bytes)

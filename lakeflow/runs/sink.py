@@ -2,7 +2,8 @@
 
 A run has two sides, and so has its output. Workers stage: they write immutable files that nobody
 sees yet and describe them in JSON. The driver publishes: one atomic step that makes all of them
-visible, labelled with the run's id so that a second try can find it.
+visible, labelled with the run's id so that a second try can find it. What is in between, when there
+are many files, workers can do too: they pack descriptions into what the driver then only names.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pyarrow as pa
 
-__all__ = ["Publication", "RunLabel", "ShardWriter", "Sink"]
+    from lakeflow_io.iceberg.pack import PackedManifest
+
+__all__ = ["Packer", "Publication", "RowWriter", "RunLabel", "ShardWriter", "Sink"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +28,20 @@ class RunLabel:
     run_id: str
     plan_digest: str
     source: str | None
-    """The input: `table@snapshot`, or None where the items were no table shards."""
+    """The input: `table@snapshot`, several with commas between, or None where the items were no table shards."""
     shards: int
     rows_in: int
     """Rows that the function got, over all shards."""
     seconds: float
     """From the beginning of the driver that publishes to the moment before it does."""
+    planned_on: int | None = None
+    """The output's snapshot when the run was planned, against which what it replaces is checked."""
+    quarantined: tuple[str, ...] = ()
+    """Shards whose rows are not there."""
+    folder: str = ""
+    """URI of the run's folder."""
+    output: str = ""
+    """The output's name in the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +59,52 @@ class Publication:
     """What the run took; 0 where the output doesn't keep it."""
 
 
-class ShardWriter(Protocol):
-    """The worker's side: picklable, without a connection of its own until it writes."""
+class RowWriter(Protocol):
+    """Writes what one attempt makes, as it comes."""
 
-    def write(self, name: str, data: pa.Table) -> list[dict[str, Any]]:
-        """Write `data` into files whose names begin with `name`; return their facts, ready for JSON.
+    def write(self, data: pa.Table) -> None:
+        """Take rows over.
+
+        Raises:
+            SchemaError: they don't fit.
+            StoreError: the store refused.
+        """
+        ...
+
+    def close(self) -> list[dict[str, Any]]:
+        """Write what is left; return the files' facts, ready for JSON.
 
         Every dict has at least `path` (a URI), `rows` and `bytes`. Nothing is visible to readers yet.
         """
         ...
 
+    def discard(self) -> None:
+        """Leave nothing behind, also after `close`."""
+        ...
+
+
+class ShardWriter(Protocol):
+    """The worker's side: picklable, without a connection of its own until it writes."""
+
+    def writer(self, name: str, memory: int) -> RowWriter:
+        """What writes the files of one attempt.
+
+        Args:
+            name: How the files' names begin.
+            memory: Bytes that it may hold.
+        """
+        ...
+
     def discard(self, staged: Sequence[dict[str, Any]]) -> None:
         """Delete staged files that lost; one that is gone already is no error."""
+        ...
+
+
+class Packer(Protocol):
+    """The worker's side of a publication of many files: picklable."""
+
+    def pack(self, name: str, staged: Iterable[dict[str, Any]]) -> list[PackedManifest]:
+        """Write what `publish` is going to name, into files whose names begin with `name`."""
         ...
 
 
@@ -80,16 +125,36 @@ class Sink(Protocol):
         """JSON facts that are part of the plan: another output is another plan."""
         ...
 
+    def head(self) -> int | None:
+        """The newest snapshot, as it was last seen; None where there is none, and where it makes no difference."""
+        ...
+
     def writer(self) -> ShardWriter:
         """The worker's side, to be shipped with each task."""
         ...
 
-    def find(self, run_id: str) -> Publication | None:
-        """What this run published earlier, if it did."""
+    def packer(self) -> Packer | None:
+        """The worker's side of publishing many files; None where the driver does it alone."""
         ...
 
-    def publish(self, label: RunLabel, staged: Sequence[dict[str, Any]]) -> Publication:
-        """Make all staged files visible in one atomic step.
+    def find(self, run_id: str) -> Publication | None:
+        """What this run published earlier, if it did, looked up anew."""
+        ...
+
+    def publish(
+        self,
+        label: RunLabel,
+        staged: Sequence[dict[str, Any]],
+        packed: Sequence[PackedManifest] = (),
+        check: Callable[[], None] = lambda: None,
+    ) -> Publication:
+        """Make all staged files visible in one atomic step; once for a run.
+
+        Args:
+            label: The run.
+            staged: What writers described.
+            packed: More of them, as the packer made them.
+            check: Called before each try; what it raises ends them.
 
         Raises:
             CommitConflictError: another writer won; nothing is visible.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from encoded import POSITION_DELETES, encoded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyiceberg.manifest import (
@@ -171,30 +172,36 @@ class _AppendWithDeletes(_FastAppendFiles):
         return [*made, writer.to_manifest_file()]
 
 
-@pytest.mark.parametrize("spelling", ["as it is", "with a slash twice"])
-@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize(
+    ("own", "spelling", "kind"),
+    [(own, spelling, "PARQUET") for own in (True, False) for spelling in ("as it is", "with a slash twice")]
+    + [(own, "as it is", kind) for own in (True, False) for kind in ("ORC", "AVRO")],
+)
 def test_rows_that_were_deleted_as_they_came_are_refused(
     embedded: lf.Lake,
     namespace: str,
     numbers: Any,
     own: bool,  # noqa: FBT001
     spelling: str,
+    kind: str,
 ) -> None:
     """A commit that deletes rows of its own files can't be told; one that deletes others' rows is expanded."""
     table = embedded.create_table(f"{namespace}.t", numbers(1).schema)
     before = table.append(numbers(3))
     [old] = [piece.path for piece in table.scan().pieces]
     [staged] = Stager.for_table(table.iceberg, table.name).write("new", numbers(3, 10))
-    path = f"{table.location}/data/deletes.parquet"
+    path = f"{table.location}/data/deletes.{kind.lower()}"
     named = staged["path"] if own else old
     named = named if spelling == "as it is" else named.replace("/data/", "//data/")
     deletes = pa.table({"file_path": [named], "pos": [0]})
-    with pq.ParquetWriter(path.removeprefix("file://"), deletes.schema) as out:
-        out.write_table(deletes)
+    if kind == "PARQUET":
+        pq.write_table(deletes, path.removeprefix("file://"))
+    else:
+        Path(path.removeprefix("file://")).write_bytes(encoded(kind, deletes, POSITION_DELETES))
     producer = _AppendWithDeletes(Operation.OVERWRITE, table.iceberg.transaction(), table.iceberg.io)
     producer.append_data_file(data_file(table.iceberg, staged))
     producer.deletes = DataFile.from_args(
-        content=DataFileContent.POSITION_DELETES, file_path=path, file_format=FileFormat.PARQUET, partition=Record(),
+        content=DataFileContent.POSITION_DELETES, file_path=path, file_format=FileFormat[kind], partition=Record(),
         record_count=1, file_size_in_bytes=Path(path.removeprefix("file://")).stat().st_size, column_sizes={},
         value_counts={}, null_value_counts={}, nan_value_counts={}, lower_bounds={}, upper_bounds={},
         key_metadata=None, split_offsets=None, equality_ids=None, sort_order_id=None, spec_id=0,

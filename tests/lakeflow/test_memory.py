@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from lakeflow import table as table_module
+from lakeflow_io.parquet.decode import decode_columns
 from lakeflow_io.parquet.native.pool import buffer_pool
-from lakeflow_io.reader import work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,15 +90,14 @@ def test_few_tables_are_alive_at_once(constants: lf.Table, monkeypatch: pytest.M
     """The same by counting at each decoding: row groups that nobody has let go of yet."""
     before = buffer_pool().bytes_allocated()
     most = 0.0
-    decode = work.decode_columns
 
     def counted(*arguments: Any) -> Any:
         nonlocal most
-        columns = decode(*arguments)
+        columns = decode_columns(*arguments)
         most = max(most, (buffer_pool().bytes_allocated() - before) / ROW_GROUP_BYTES)
         return columns
 
-    monkeypatch.setattr(work, "decode_columns", counted)
+    monkeypatch.setattr("lakeflow_io.reader.files.decode_columns", counted)
 
     rows = sum(batch.num_rows for batch in constants.scan().batches(memory="1 MiB"))
 
@@ -109,13 +108,12 @@ def test_few_tables_are_alive_at_once(constants: lf.Table, monkeypatch: pytest.M
 def test_head_of_constants_decodes_little(constants: lf.Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten rows are no reason to decode 48 million."""
     decoded = []
-    decode = work.decode_columns
 
     def counted(*arguments: Any) -> Any:
         decoded.append(1)
-        return decode(*arguments)
+        return decode_columns(*arguments)
 
-    monkeypatch.setattr(work, "decode_columns", counted)
+    monkeypatch.setattr("lakeflow_io.reader.files.decode_columns", counted)
 
     assert len(constants.head(10)) == 10
     assert len(decoded) <= 3

@@ -10,6 +10,7 @@ import pytest
 import lakeflow as lf
 from lakeflow.runs.attempt import Attempt
 from lakeflow.runs.call import Call
+from lakeflow.runs.outputs import Outputs
 from lakeflow.runs.table_sink import TableSink
 from lakeflow_io.errors import LakeflowError
 from lakeflow_io.storage import open_transport
@@ -99,7 +100,7 @@ def test_nothing_that_travels_shows_a_secret(
     sink = TableSink(into)
     call = Call(closes_over(SECRET), "told", None, None)
     shard = source.scan().shards(n=4)[0]
-    job = call.job((), sink, f"{into.location}/_lakeflow/runs/told")
+    job = call.job((), Outputs({"output": sink}, named=False), f"{into.location}/_lakeflow/runs/told")
     attempt = Attempt(job, shard, 0)
     del numbers
 
@@ -135,7 +136,7 @@ def test_no_secret_lies_in_the_warehouse(tables: tuple[lf.Table, lf.Table], tmp_
     paths = [path for path in (tmp_path / "warehouse").rglob("*") if path.is_file()]
 
     assert made.rows == 40
-    assert {"plan.json", "committed.json", "shard-00000.json"} <= {path.name for path in paths}
+    assert {"plan.json", "seal.json", "output.json", "shard-00000.json"} <= {path.name for path in paths}
     assert [path.name for path in paths if SECRET.encode() in path.read_bytes()] == []
 
 

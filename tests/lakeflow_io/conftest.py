@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from encoded import encoded
 from pyiceberg.expressions.parser import parse
 from pyiceberg.schema import Schema
 
 from lakeflow_io.iceberg.conform import conform
 from lakeflow_io.iceberg.internals import arrow_schema, fresh_schema
 from lakeflow_io.iceberg.plan import Piece, ReadSpec
+from lakeflow_io.orc.tail import read_tail
 from lakeflow_io.parquet.encode import encode
 from lakeflow_io.parquet.ranges import row_group_start
 from lakeflow_io.reader import read_batches
@@ -49,6 +51,18 @@ class MemoryFiles:
         splits = tuple(row_group_start(metadata.row_group(i)) for i in range(metadata.num_row_groups))
         size = len(encoded)
         self.pieces.append(Piece(uri, size, 0, size, metadata.num_rows, "", "", splits))
+        return self.pieces[-1]
+
+    def put(self, kind: str, rows: pa.Table, data: bytes | None = None, **options: Any) -> Piece:
+        """Write one file in any format: its rows, and options of `encoded`, or its bytes."""
+        uri = f"{self.folder}/file-{len(self.pieces):03d}.{kind.lower()}"
+        data = encoded(kind, rows, options.pop("schema", self.schema), **options) if data is None else data
+        if kind == "PARQUET":
+            return self.add_bytes(uri, data)
+        self.transport.objects[uri] = data
+        stripes = read_tail(uri, len(data), memoryview(data)) if kind == "ORC" else []
+        splits = tuple(stripe.where.start for stripe in stripes) if isinstance(stripes, list) else ()
+        self.pieces.append(Piece(uri, len(data), 0, len(data), rows.num_rows, "", "", splits, format=kind))
         return self.pieces[-1]
 
     def spec(self, columns: list[str] | None = None, where: str | None = None) -> ReadSpec:

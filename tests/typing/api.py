@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -61,7 +61,10 @@ def changing(table: lf.Table, reader: pa.RecordBatchReader) -> None:
 
 def time_and_change(lake: lf.Lake, path: Path) -> None:
     """States, branches, changes, metadata, evolution; tables without a catalog and of files that are there."""
-    table: lf.Table = lf.open_table(path, relocate={"hdfs://a": "s3://b"}, **{"s3.region": "eu-central-1"})
+    store: dict[str, Any] = {"s3.region": "eu-central-1"}
+    table: lf.Table = lf.open_table(path, relocate={"hdfs://a": "s3://b"}, **store)
+    folder: lf.Table = lf.open_table(path, hive={"year": pa.int32()}, union_by_name=True)
+    rows_are: str = folder.describe().rows_are
     adopted: lf.Table = lake.adopt([path], "kg.adopted", hive={"year": pa.int32()}, properties={"a": "b"})
     scans: list[lf.Scan] = [
         table.scan(snapshot=7), table.scan(snapshot="main"), table.scan(snapshot=datetime.now(UTC)),
@@ -78,7 +81,7 @@ def time_and_change(lake: lf.Lake, path: Path) -> None:
         change.drop(["a.b"]).optional("c")
     table.update_partitions(add=["day(ts)"], drop="c")
     table.set_properties({"a": 1, "b": None})
-    use(adopted, scans, fewer, rows, published, tagged, table.files("v1"), table.refs(), table.properties)
+    use(adopted, rows_are, scans, fewer, rows, published, tagged, table.files("v1"), table.refs(), table.properties)
 
 
 def reading(table: lf.Table) -> None:
@@ -90,8 +93,14 @@ def reading(table: lf.Table) -> None:
     relation: duckdb.DuckDBPyRelation = frame.to_duckdb()
     rows: list[dict[str, Any]] = frame.sql("select * from df").to_pylist()
     batches: Iterator[pa.RecordBatch] = scan.batches(memory=2**20)
-    shards: list[lf.Shard] = [*scan.shards(n=4), *scan.shards(target_size="1 GiB"), *scan.shards(by="partition")]
-    use(polars_frame, pandas_frame, relation, rows, batches, shards, len(frame), table.head(3))
+    shards: list[lf.Shard] = [
+        *scan.shards(n=4),
+        *scan.shards(target_size="1 GiB"),
+        *scan.shards(by="partition"),
+        *scan.shards(9, by="rows"),
+    ]
+    first: int | None = shards[0].exact().pieces[0].first_row
+    use(polars_frame, pandas_frame, relation, rows, batches, shards, first, len(frame), table.head(3))
 
 
 def handing_off(scan: lf.Scan, connection: duckdb.DuckDBPyConnection) -> None:
@@ -136,8 +145,35 @@ def running(source: lf.Table, into: lf.Table) -> int:
         params={"limit": 3}, shared={"names": source},
     )  # fmt: skip
     values: list[Any] = lf.foreach(source.scan(), match, slots=2, progress=False).results
-    use(values, run.rows, run.seconds)
+    page: Path = run.report("match-1.html")
+    items: lf.Run = lf.foreach(
+        [{"alpha": 0.1}], str, into={"a": into, "b": source}, mode="overwrite", where="id > 3", on_error="quarantine",
+        max_failures=0.1, deadline=60, hard_deadline=120, speculate=False,
+    )  # fmt: skip
+    use(
+        values,
+        page,
+        run.rows,
+        run.seconds,
+        items.snapshot_ids,
+        items.quarantined,
+        items.quarantined_shards,
+        items.partial,
+    )
     return run.snapshot_id
+
+
+def runs(lake: lf.Lake) -> None:
+    """What there is, what goes on, and what is given up."""
+    infos: list[lf.RunInfo] = lake.runs("kg.t")
+    resumed: list[lf.Run] = [
+        lf.resume("match-1"), lake.resume("match-1", str, engine="threads"),
+        lf.resume("match-1", lake=lake, into="kg.t", allow_code_change=True),
+    ]  # fmt: skip
+    files: list[str] = [
+        uri for run in lake.collect_runs(older_than=timedelta(days=1), dry_run=True) for uri in run.files
+    ]
+    use(resumed, files, [(info.state, info.owner, info.age_seconds, info.progress) for info in infos])
 
 
 def failing() -> str | None:

@@ -25,7 +25,7 @@ def check_engine(engine: Any, slots: int | None = None) -> None:
         raise InputError(f"slots={slots!r} runs nothing.", "give a positive whole number.")
     if engine in ("serial", "threads", "dask") or _is_cluster(engine):
         return
-    if not all(hasattr(engine, name) for name in ("submit", "next", "close", "slots")):
+    if not all(hasattr(engine, name) for name in ("submit", "next", "cancel", "kill", "close", "slots", "memory")):
         raise InputError(
             f"No engine {engine!r}.",
             'use "serial", "threads", "dask", a scheduler\'s address or a distributed.Client.',
@@ -42,8 +42,9 @@ def open_executor(engine: Any = "threads", slots: int | None = None) -> Executor
 
     Args:
         engine: `"serial"`, `"threads"`, `"dask"` (worker processes on this machine), a scheduler's
-            address such as `"tcp://10.0.0.1:8786"`, a `distributed.Client`, or an Executor, which
-            is closed when the run ends.
+            address such as `"tcp://10.0.0.1:8786"` or `"tls://..."` (with the certificates of Dask's own
+            configuration), a `distributed.Client` (which may have a `distributed.Security` of its own), or an
+            Executor, which is closed when the run ends.
         slots: Calls at one time, where this call decides it; default one a core.
 
     Raises:

@@ -6,23 +6,27 @@ be found on the dashboard; `pure=False`, since a task writes files.
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from lakeflow_engines.executors.carried import carry, run_carried
+from lakeflow_engines.executors.connect import connect
+from lakeflow_engines.executors.dask_outcome import GONE, outcome
+from lakeflow_engines.executors.dask_workers import DaskWorkers
 from lakeflow_engines.executors.local_cluster import local_cluster
 from lakeflow_engines.executors.seam import Completion
-from lakeflow_io.errors import ConfigError, FunctionError, LakeflowError, RunError, WorkerLostError
+from lakeflow_io.errors import FunctionError, RunError, WorkerLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["DaskExecutor"]
 
-_CONNECT_SECONDS = 10
 # How often a wait looks whether there is still anyone to wait for.
-_ALIVE_SECONDS = 2
+_ALIVE_SECONDS = 2.0
 
 
 class DaskExecutor:
@@ -31,10 +35,11 @@ class DaskExecutor:
     Args:
         target: `None` for a `LocalCluster` of one-thread processes on loopback, the address of a
             scheduler, or a `distributed.Client`.
-        slots: Worker processes of the local cluster.
+        slots: Worker processes of the local cluster; of another one, what to begin with while it has no workers.
 
     Raises:
-        ConfigError: distributed isn't installed, or processes can't be started from here.
+        ConfigError: distributed isn't installed, processes can't be started from here, or the certificates for a
+            `tls://` address are missing or wrong.
         RunError: the scheduler can't be reached.
     """
 
@@ -48,87 +53,116 @@ class DaskExecutor:
         if target is None:
             self._client = self._opened.enter_context(local_cluster(slots))
         elif isinstance(target, str):
-            self._client = self._opened.enter_context(_connect(target))
+            self._client = self._opened.enter_context(connect(target))
         else:
             self._client = target
-        self.slots = sum(self._client.nthreads().values()) or slots
+        self._workers = DaskWorkers(self._client, slots)
+
+    @property
+    def slots(self) -> int:
+        """Threads of the workers that take tasks, when they were last looked at."""
+        return self._workers.slots
+
+    @property
+    def memory(self) -> int | None:
+        """What the workers may use together, by their own limits."""
+        return self._workers.memory
 
     def submit(self, key: str, call: Callable[[Any], Any], argument: Any) -> None:
         """Send a call to the cluster."""
-        # Twin drivers may share a cluster, where equal keys would be one task.
-        own_key = f"{key}-{self._nonce}"
         try:
-            future = self._client.submit(call, argument, key=own_key, pure=False, retries=0)
+            future = self._client.submit(run_carried, carry(call, argument), key=self._own(key), pure=False, retries=0)
         except Exception as error:
-            raise self._gone() from error
+            if self._client.status != "running":
+                raise self._gone() from error
+            raise FunctionError(
+                f"{key} can't be sent to workers: {error}", "pass values that pickle, or open them in the function."
+            ) from error
         self._futures[key] = future
-        future.add_done_callback(lambda done: self._ended.put(_completion(key, done)))
+        self._client.loop.add_callback(self._collect, key, future)
 
-    def next(self) -> Completion:
+    async def _collect(self, key: str, future: Any) -> None:
+        """Bring one call's outcome here; runs on the client's event loop, where many can wait."""
+        try:
+            self._ended.put(await outcome(self._client, key, future))
+        except Exception as error:  # noqa: BLE001  (nobody would hear of it here)
+            self._ended.put(Completion(key, error=error))
+
+    def next(self, timeout: float | None = None) -> Completion | None:
         """Wait for any call to end."""
+        until = None if timeout is None else time.monotonic() + timeout
         while True:
+            if self._look():
+                return None
+            left = _ALIVE_SECONDS if until is None else max(0.0, min(_ALIVE_SECONDS, until - time.monotonic()))
             try:
-                completion = self._ended.get(timeout=_ALIVE_SECONDS)
-                break
+                completion = self._ended.get(timeout=left)
             except Empty:
                 if self._client.status != "running":
                     raise self._gone() from None
-        self._futures.pop(completion.key, None)  # lets the scheduler forget the task
-        return completion
+                if until is not None and time.monotonic() >= until:
+                    return None
+                continue
+            if completion.key not in self._futures:
+                continue  # was cancelled
+            del self._futures[completion.key]  # lets the scheduler forget the task
+            if completion.error is GONE:
+                raise self._gone()
+            return completion
 
-    def _gone(self) -> RunError:
-        return RunError(
-            "The Dask scheduler is gone: its client is " + str(self._client.status) + ".",
-            "start the cluster again and run with the same run id: finished shards stay done.",
-        )
+    def _look(self) -> bool:
+        """Look after the workers now and then; tells whether there are more or fewer slots."""
+        try:
+            changed = self._workers.look()
+            stuck = self._workers.stuck()
+        except Exception as error:
+            if self._client.status != "running":
+                raise self._gone() from error
+            raise
+        for key in [key for key in self._futures if self._own(key) in stuck]:
+            self.cancel(key)
+            self._futures[key] = None
+            self._ended.put(
+                Completion(
+                    key,
+                    error=WorkerLostError(
+                        f"The Dask worker that was to run {key} is paused: it is near its memory limit.",
+                        "restart it, and give workers more memory or smaller shards.",
+                    ),
+                )
+            )
+        return changed
+
+    def cancel(self, key: str) -> None:
+        """Let the scheduler forget a call."""
+        future = self._futures.pop(key, None)
+        if future is not None and self._client.status == "running":
+            self._client.cancel([future], force=True)
+
+    def kill(self, key: str) -> bool:
+        """Restart the worker that runs a call; it needs a nanny, which `dask worker` has unless told otherwise."""
+        address = self._workers.running(self._own(key))
+        if address is not None and not self._workers.restartable(address):
+            return False
+        self.cancel(key)  # first, or Dask would run it again elsewhere
+        if address is not None:
+            self._workers.restart(address)
+        return True
 
     def close(self) -> None:
         """Cancel what is left, and stop the workers this executor started."""
         with self._opened:
-            if self._futures and self._client.status == "running":
-                self._client.cancel(list(self._futures.values()), force=True)
+            left = [future for future in self._futures.values() if future is not None]
+            if left and self._client.status == "running":
+                self._client.cancel(left, force=True)
             self._futures.clear()
 
+    def _own(self, key: str) -> str:
+        """Twin drivers may share a cluster, where equal keys would be one task."""
+        return f"{key}-{self._nonce}"
 
-def _connect(address: str) -> Any:
-    try:
-        import distributed
-    except ImportError:
-        raise ConfigError.missing_extra("Dask", "dask", "The Dask engine") from None
-    try:
-        return distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError, TimeoutError) as error:
-        raise RunError(
-            f"No Dask scheduler answers at {address}: {error}",
-            "check the address, and that `dask scheduler` runs there.",
-        ) from error
-
-
-def _completion(key: str, done: Any) -> Completion:
-    try:
-        return _outcome(key, done)
-    except Exception as error:  # noqa: BLE001  (this runs in a callback, where nobody would hear of it)
-        return Completion(key, error=_unsendable(key, error))
-
-
-def _outcome(key: str, done: Any) -> Completion:
-    if done.status == "finished":
-        return Completion(key, value=done.result())
-    if done.status == "cancelled":
-        return Completion(key, error=WorkerLostError(f"Task {key} was cancelled by the Dask scheduler."))
-    error = done.exception()
-    if type(error).__name__ in ("KilledWorker", "CancelledError", "CommClosedError"):
-        error = WorkerLostError(
-            f"The Dask worker that ran {key} died: {error}",
-            "if it ran out of memory, use smaller shards or fewer workers.",
+    def _gone(self) -> RunError:
+        return RunError(
+            f"The Dask scheduler is gone: its client is {self._client.status}.",
+            "start the cluster again and run with the same run id: finished shards stay done.",
         )
-    elif not isinstance(error, LakeflowError) and "pickle" in str(error):
-        error = _unsendable(key, error)
-    return Completion(key, error=error)
-
-
-def _unsendable(key: str, error: BaseException) -> FunctionError:
-    return FunctionError(
-        f"{key}: what it came to can't be sent back from the worker: {error}",
-        "return small values that pickle, or write tables with into=.",
-    )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_engines.shared import sweep_copies
-from lakeflow_io.budget import available_cpus
+from lakeflow_io.budget import available_cpus, memory_limit
 from lakeflow_io.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,6 +25,24 @@ _WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "POLARS_MAX_THREADS": "1",
+}
+_CONFIGURATION = {
+    "distributed.nanny.pre-spawn-environ": _WORKER_ENVIRONMENT,
+    "distributed.worker.preload": ["lakeflow_engines.executors.worker_setup"],
+    # A worker's death is told at once: what comes next is the scheduler's of the run.
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.worker-saturation": 1.0,
+    # Results are kilobytes, so there is nothing to spill. A worker that is paused for memory that isn't a result's
+    # is never resumed; one that is ended by its nanny starts anew.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+    # After that a cluster closes a worker that isn't back yet, and never starts another one; a busy machine needs
+    # longer than the 15 s that are usual.
+    "distributed.deploy.lost-worker-timeout": "1 day",
+    # Nothing leaves this machine, whatever another cluster's certificates are for.
+    "distributed.comm.require-encryption": False,
 }
 
 
@@ -49,13 +67,15 @@ def local_cluster(workers: int | None = None) -> Generator[Any]:
             "A worker process tried to start workers of its own: it has run the main script again.",
             'put the script\'s code under `if __name__ == "__main__":`.',
         )
+    count = workers or available_cpus()
     with (
         _quiet("distributed"),
-        configured({"distributed.nanny.pre-spawn-environ": _WORKER_ENVIRONMENT}),
+        configured(_CONFIGURATION),
         tempfile.TemporaryDirectory(prefix="lakeflow-dask-") as folder,
         distributed.LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=workers or available_cpus(),
+            n_workers=count,
             threads_per_worker=1,
+            memory_limit=memory_limit() // count,
             processes=True,
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",  # a free port: several clusters may run at once

@@ -22,22 +22,62 @@ class Completion:
     key: str
     value: Any = None
     error: BaseException | None = None
-    """WorkerLostError where the process died under it."""
+    """WorkerLostError where the process died under it, OutOfMemoryError where that was for its memory."""
 
 
 class Executor(Protocol):
     """Runs calls; used by one thread."""
 
-    name: str
-    slots: int
-    """Calls that run at one time."""
-
-    def submit(self, key: str, call: Callable[[Any], Any], argument: Any) -> None:
-        """Start `call(argument)`, or queue it. A key is used once."""
+    @property
+    def name(self) -> str:
+        """What messages call it."""
         ...
 
-    def next(self) -> Completion:
-        """Wait for any submitted call to end. Each is reported once."""
+    @property
+    def slots(self) -> int:
+        """Calls that run at one time; changes as workers come and go, and may be 0 for a while."""
+        ...
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes that all calls together may use; None where nobody knows."""
+        ...
+
+    def submit(self, key: str, call: Callable[[Any], Any], argument: Any) -> None:
+        """Start `call(argument)`, or queue it: first come, first run. A key is used once.
+
+        Raises:
+            RunError: nothing can be run any more.
+        """
+        ...
+
+    def next(self, timeout: float | None = None) -> Completion | None:
+        """Wait for any submitted call to end. Each is reported once.
+
+        Args:
+            timeout: Seconds; None for as long as it takes. With nothing submitted it is a pause.
+
+        Returns:
+            None when the time is over, or earlier where `slots` has changed.
+
+        Raises:
+            RunError: nothing can be run any more.
+        """
+        ...
+
+    def cancel(self, key: str) -> None:
+        """Let go of a call: it isn't reported any more.
+
+        What hasn't begun never begins; what runs may go on, unheard.
+        """
+        ...
+
+    def kill(self, key: str) -> bool:
+        """End a call by ending the process that runs it, which another one replaces; it isn't reported any more.
+
+        Returns:
+            False where that can't be done: then nothing has changed.
+        """
         ...
 
     def close(self) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from queue import SimpleQueue
+import time
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread, current_thread
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_engines.executors.seam import Completion
+from lakeflow_io.budget import memory_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,31 +18,96 @@ __all__ = ["ThreadExecutor"]
 
 
 class ThreadExecutor:
-    """A pool of `slots` threads."""
+    """A pool of `slots` threads.
+
+    A thread can't be stopped. One whose call was cancelled is left to itself and another one takes
+    its place; being a daemon, it doesn't keep the process from ending.
+    """
 
     name = "threads"
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
-        self._pool = ThreadPoolExecutor(slots, "lakeflow-task")
+        self.memory: int | None = memory_limit()
+        self._calls: SimpleQueue[tuple[str, Callable[[Any], Any], Any] | None] = SimpleQueue()
         self._ended: SimpleQueue[Completion] = SimpleQueue()
+        # Guards what follows: keys that wait, and which thread runs which.
+        self._lock = Lock()
+        self._heard: set[str] = set()
+        self._waiting: set[str] = set()
+        self._running: dict[str, Thread] = {}
+        self._threads: set[Thread] = set()
 
     def submit(self, key: str, call: Callable[[Any], Any], argument: Any) -> None:
         """Start or queue a call."""
-        future: Future[Any] = self._pool.submit(call, argument)
-        future.add_done_callback(lambda done: self._ended.put(_completion(key, done)))
+        self._heard.add(key)
+        with self._lock:
+            self._waiting.add(key)
+            if len(self._threads) < self.slots:
+                self._start()
+        self._calls.put((key, call, argument))
 
-    def next(self) -> Completion:
+    def next(self, timeout: float | None = None) -> Completion | None:
         """Wait for any call to end."""
-        return self._ended.get()
+        until = None if timeout is None else time.monotonic() + timeout
+        with suppress(Empty):
+            while True:
+                completion = self._ended.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
+                if completion.key in self._heard:
+                    self._heard.discard(completion.key)
+                    return completion
+        return None
+
+    def cancel(self, key: str) -> None:
+        """Forget a call; a thread that runs it is replaced."""
+        self._heard.discard(key)
+        with self._lock:
+            self._waiting.discard(key)
+            thread = self._running.pop(key, None)
+            if thread is not None:
+                self._threads.discard(thread)
+                self._start()
+
+    def kill(self, key: str) -> bool:
+        """A thread can't be stopped."""
+        del key
+        return False
 
     def close(self) -> None:
-        """Cancel what hasn't begun; wait for the calls that run, since a thread can't be stopped."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Cancel what hasn't begun; wait for the calls that run and were not cancelled."""
+        with self._lock:
+            self._waiting.clear()
+            threads, self._threads = self._threads, set()
+        for _ in threads:
+            self._calls.put(None)
+        for thread in threads:
+            thread.join()
+
+    def _start(self) -> None:
+        thread = Thread(target=self._work, name="lakeflow-task", daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        me = current_thread()
+        while (item := self._calls.get()) is not None:
+            key, call, argument = item
+            with self._lock:
+                if key not in self._waiting:
+                    continue
+                self._waiting.discard(key)
+                self._running[key] = me
+            completion = _run(key, call, argument)
+            del item, argument  # a thread that waits for its next call holds nothing of the last one
+            with self._lock:
+                if self._running.pop(key, None) is None:
+                    return  # was cancelled: another thread is here instead
+            self._ended.put(completion)
+            del completion
 
 
-def _completion(key: str, done: Future[Any]) -> Completion:
-    if done.cancelled():
-        return Completion(key, error=RuntimeError("cancelled"))
-    error = done.exception()
-    return Completion(key, error=error) if error else Completion(key, value=done.result())
+def _run(key: str, call: Callable[[Any], Any], argument: Any) -> Completion:
+    try:
+        return Completion(key, value=call(argument))
+    except BaseException as error:  # noqa: BLE001  (whatever a call raises is its outcome)
+        return Completion(key, error=error)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from lakeflow_io.errors import ConfigError, FunctionError, InputError, LakeflowError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _ACCEPTED = (
     "use a pyarrow Table, a Polars or pandas DataFrame, a DuckDB relation, batches, a dict of columns or a list of rows"
@@ -82,8 +82,14 @@ def _to_reader(data: pa.Table) -> pa.RecordBatchReader:
     return data.to_reader()
 
 
+def _to_batches(data: pa.Table) -> Iterator[pa.RecordBatch]:
+    # One at least, which tells the columns.
+    return iter(data.to_batches() or [pa.RecordBatch.from_pylist([], data.schema)])
+
+
 _FROM_ARROW: dict[str, Callable[[Any], Any]] = {
     "arrow": _unchanged,
+    "batches": _to_batches,
     "duckdb": duckdb_relation,
     "pandas": _to_pandas,
     "polars": _to_polars,

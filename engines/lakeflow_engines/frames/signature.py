@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import FunctionError
@@ -36,6 +37,10 @@ _TEXTS = {
     "pyarrow.Table": "arrow",
     "pa.RecordBatchReader": "reader",
     "pyarrow.RecordBatchReader": "reader",
+    "Iterable[pa.RecordBatch]": "batches",
+    "Iterable[pyarrow.RecordBatch]": "batches",
+    "Iterator[pa.RecordBatch]": "batches",
+    "Iterator[pyarrow.RecordBatch]": "batches",
     "duckdb.DuckDBPyRelation": "duckdb",
 }
 
@@ -70,5 +75,9 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 def _kind(annotation: Any) -> str:
     if isinstance(annotation, str):
         return _TEXTS.get(annotation.strip("'\""), "arrow")
+    if typing.get_origin(annotation) in (Iterator, Iterable):
+        [held] = typing.get_args(annotation)
+        batch = (getattr(held, "__module__", "").partition(".")[0], getattr(held, "__name__", ""))
+        return "batches" if batch == ("pyarrow", "RecordBatch") else "arrow"
     module = getattr(annotation, "__module__", "").partition(".")[0]
     return _KINDS.get((module, getattr(annotation, "__name__", "")), "arrow")

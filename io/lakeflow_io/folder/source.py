@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,8 @@ from lakeflow_io.folder.prune import surviving
 from lakeflow_io.folder.schema import FORMAT_VERSION, Columns, check_asked, columns_of
 from lakeflow_io.iceberg.plan import Piece, ReadSpec, select_fields
 from lakeflow_io.iceberg.predicate import referenced_columns
+from lakeflow_io.iceberg.splits import RowGroups, read_side_by_side
 from lakeflow_io.parquet.footer import Footer, footer_range, parse_footer, read_footer
-from lakeflow_io.parquet.ranges import row_group_start
 from lakeflow_io.storage import open_transport
 
 if TYPE_CHECKING:
@@ -31,18 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Folder", "open_folder"]
 
-_FOOTER_THREADS = 16  # each waits for a request or two of a few kilobytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """What a footer told about a file's row groups."""
-
-    rows: int
-    splits: tuple[int, ...]
-    footer: bytes = field(default=b"", repr=False)
-    """The footer itself, of a file that is read alone."""
-
 
 @dataclass(frozen=True, slots=True)
 class Folder:
@@ -55,8 +42,12 @@ class Folder:
     """One row a file, one column a key of its path."""
     columns: Columns
     store: dict[str, str] = field(repr=False)
-    layouts: dict[str, _Layout] = field(repr=False)
+    layouts: dict[str, RowGroups] = field(repr=False)
     """By URI, of the files whose footers were read."""
+    density: float = 0.0
+    """Rows a byte, in these files."""
+    footer: bytes = field(default=b"", repr=False)
+    """Of a file that is read alone."""
 
     @property
     def schema(self) -> Schema:
@@ -84,47 +75,39 @@ class Folder:
             match="name",
         )
 
+    def rows(self, file: Found) -> int:
+        """A file's rows: what its footer says, else as many as its bytes have in the files that were looked at."""
+        layout = self.layouts.get(file.uri)
+        return layout.rows if layout is not None else int(file.size * self.density)
+
     def pieces(self, spec: ReadSpec) -> list[Piece]:
         """One piece a file, in the order of the listing, without those whose partition can't pass."""
         keys = self.partitions.column_names
         ids = [self.columns.schema.find_field(key).field_id for key in keys]
         values = [self.partitions[key].to_pylist() for key in keys]
-        known = list(self.layouts.values())
-        seen = sum(file.size for file in self.files if file.uri in self.layouts)
-        density = sum(layout.rows for layout in known) / seen if seen else 0.0
+        shared: dict[str, tuple[str, tuple[tuple[int, Any], ...]]] = {}  # pieces are pickled by the thousand
         pieces = []
         for row in surviving(spec.filter, self.columns.schema, self.partitions):
             file, own = self.files[row], [column[row] for column in values]
-            layout = self.layouts.get(file.uri, _Layout(int(file.size * density), ()))
+            layout = self.layouts.get(file.uri)
+            key = repr(own)
+            named, constants = shared.setdefault(key, (label(keys, own), tuple(zip(ids, own, strict=True))))
             pieces.append(
                 Piece(
                     path=file.uri,
                     file_size=file.size,
                     start=0,
                     end=file.size,
-                    rows=layout.rows,
-                    partition=label(keys, own),
-                    partition_key=repr(own),
-                    splits=layout.splits,
-                    constants=tuple(zip(ids, own, strict=True)),
-                    footer=layout.footer,
+                    rows=self.rows(file),
+                    partition=named,
+                    partition_key=key,
+                    splits=layout.splits if layout else (),
+                    split_rows=layout.split_rows if layout else (),
+                    constants=constants,
+                    footer=self.footer,
                 )
             )
         return pieces
-
-    def with_splits(self, pieces: Sequence[Piece], largest: int) -> list[Piece]:
-        """`pieces`, those of more than `largest` bytes with their row groups, for which footers are read."""
-        unknown = [
-            Found(piece.path, piece.file_size, ()) for piece in pieces if piece.bytes > largest and not piece.splits
-        ]
-        footers = _read_footers(open_transport(self.store), unknown)
-        known = {footer.uri: _layout(footer) for footer in footers}
-        return [
-            replace(piece, rows=known[piece.path].rows, splits=known[piece.path].splits)
-            if piece.path in known
-            else piece
-            for piece in pieces
-        ]
 
 
 def open_folder(
@@ -166,11 +149,12 @@ def open_folder(
     footers = _read_footers(transport, looked_at)
     columns = columns_of(footers, schema, found.schema)
     name = given[0].text + (f" and {len(given) - 1} more" if len(given) > 1 else "")
-    layouts = {footer.uri: _layout(footer) for footer in footers}
-    if len(files) == 1 and footers:
-        layouts = {uri: replace(layout, footer=footers[0].encoded) for uri, layout in layouts.items()}
+    layouts = {footer.uri: RowGroups.of(footer) for footer in footers}
+    seen = sum(footer.size for footer in footers)
+    density = sum(layout.rows for layout in layouts.values()) / seen if seen else 0.0
+    alone = footers[0].encoded if len(files) == 1 and footers else b""
     files = [replace(file, tail=b"") for file in files]
-    return Folder(name, files, found, columns, store, layouts)
+    return Folder(name, files, found, columns, store, layouts, density, alone)
 
 
 def _several(paths: object) -> list[Any]:
@@ -182,8 +166,7 @@ def _several(paths: object) -> list[Any]:
 def _read_footers(transport: Transport, files: Sequence[Found]) -> list[Footer]:
     if len(files) <= 1:
         return [_read_footer(transport, file) for file in files]
-    with ThreadPoolExecutor(_FOOTER_THREADS, "lakeflow-footers") as threads:
-        return list(threads.map(lambda file: _read_footer(transport, file), files))
+    return read_side_by_side(lambda file: _read_footer(transport, file), files)
 
 
 def _read_footer(transport: Transport, file: Found) -> Footer:
@@ -191,8 +174,3 @@ def _read_footer(transport: Transport, file: Found) -> Footer:
     if tail and file.size - footer_range(file.uri, file.size, tail).start <= len(tail):
         return parse_footer(file.uri, file.size, tail)
     return read_footer(transport, file.uri, file.size)
-
-
-def _layout(footer: Footer) -> _Layout:
-    groups = [footer.metadata.row_group(number) for number in range(footer.metadata.num_row_groups)]
-    return _Layout(footer.metadata.num_rows, tuple(sorted(row_group_start(group) for group in groups)))

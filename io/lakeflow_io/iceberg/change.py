@@ -11,7 +11,7 @@ from lakeflow_io.iceberg.live import MissingFilesError, added_entries, outdated_
 from lakeflow_io.iceberg.refs import MAIN, ancestors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lakeflow_io.iceberg.file_match import FileFacts
     from lakeflow_io.iceberg.live import Rewritten
     from lakeflow_io.iceberg.manifests.planned import LiveFile
+    from lakeflow_io.iceberg.pack import PackedManifest
     from lakeflow_io.iceberg.update import Update
 
 __all__ = ["Change", "prepare_change"]
@@ -45,11 +46,13 @@ class Change:
     """Whether rows of removed files were written anew: then a row that was deleted since would come back."""
     branch: str = MAIN
     """What it is committed to; it is there already."""
+    packed: Sequence[PackedManifest] = ()
+    """Manifests of more data files that come, which are written already."""
 
     @property
     def empty(self) -> bool:
         """Whether it changes nothing."""
-        return not self.added and not self.removed
+        return not self.added and not self.removed and not self.packed
 
 
 def prepare_change(table: Table, name: str, change: Change, facts: Mapping[str, str]) -> Update:
@@ -69,7 +72,8 @@ def prepare_change(table: Table, name: str, change: Change, facts: Mapping[str, 
 
     rewritten = _rewritten(table, name, change)
     added = [data_file(table, file) for file in change.added]
-    return staged_snapshots(table, change.branch, [NewSnapshot(change.operation, added, facts, rewritten)])
+    new = NewSnapshot(change.operation, added, facts, rewritten, change.packed)
+    return staged_snapshots(table, change.branch, [new])
 
 
 def _rewritten(table: Table, name: str, change: Change) -> Rewritten:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from lakeflow_io.errors import CorruptFileError, InputError, NotFoundError, UnsupportedError
+from lakeflow_io.errors import InputError, NotFoundError, UnsupportedError
+from lakeflow_io.formats import READABLE
+from lakeflow_io.iceberg.deletes.file import DeleteFile
 from lakeflow_io.iceberg.deletes.paths import same_object
+from lakeflow_io.iceberg.deletes.positions import deleted_from
 from lakeflow_io.iceberg.plan import plan_of
 from lakeflow_io.iceberg.refs import SnapshotName, ancestors, resolve
+from lakeflow_io.parquet.ranges import ByteRange, FetchedRanges
 from lakeflow_io.storage import open_transport
 
 if TYPE_CHECKING:
@@ -104,7 +107,7 @@ def added_pieces(table: Table, spec: ReadSpec, snapshots: Sequence[Snapshot]) ->
         snapshots: From `adding_snapshots`.
 
     Raises:
-        UnsupportedError: a file isn't Parquet, or has rows that were deleted in the commit that added it.
+        UnsupportedError: a file is in a format that isn't read, or has rows that the commit deleted that added it.
     """
     found: dict[str, Piece] = {}
     for snapshot in snapshots:
@@ -119,7 +122,7 @@ def _refuse_own_deletes(spec: ReadSpec, snapshot: Snapshot, plan: Plan, own: Map
     """Position deletes apply to files of the same commit too: rows that no snapshot ever showed."""
     paths = {same_object(path) for path in own}
     for delete in plan.deletes if own else []:
-        if delete.content == _POSITIONS and not paths.isdisjoint(map(same_object, _deleted_from(spec, delete))):
+        if delete.content == _POSITIONS and not paths.isdisjoint(_deleted_from(spec, delete)):
             raise UnsupportedError(
                 f"{spec.source}: snapshot {snapshot.snapshot_id} added data files and deleted rows of them at once "
                 f"({delete.path}), which the changes can't tell.",
@@ -128,22 +131,14 @@ def _refuse_own_deletes(spec: ReadSpec, snapshot: Snapshot, plan: Plan, own: Map
 
 
 def _deleted_from(spec: ReadSpec, delete: DeleteEntry) -> set[str]:
-    """The data files that a file of position deletes is about."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    """The data files that a file of position deletes is about, from `same_object`."""
     if delete.referenced is not None:
-        return {delete.referenced}
-    if delete.format != "PARQUET":
+        return {same_object(delete.referenced)}
+    if delete.format not in READABLE:
         raise UnsupportedError(
             f"{delete.path} holds deletes as {delete.format}, which the changes can't look at.",
             "read the table whole.",
         )
     data = open_transport(spec.store).get(delete.path)
-    try:
-        paths = pq.read_table(io.BytesIO(data), columns=["file_path"])["file_path"]
-    except (pa.ArrowException, KeyError, OSError) as error:
-        raise CorruptFileError(
-            f"{delete.path} is no file of position deletes: {error}", "restore it, or roll the table back."
-        ) from error
-    return set(paths.unique().to_pylist())
+    file = DeleteFile("position", delete.path, len(data), delete.sequence, delete.rows, delete.format)
+    return deleted_from(file, FetchedRanges(delete.path, [(ByteRange(0, len(data)), data)]))

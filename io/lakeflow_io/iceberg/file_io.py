@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyiceberg.io import FileIO, InputFile, OutputFile
 
-from lakeflow_io.errors import ObjectNotFoundError
+from lakeflow_io.errors import ObjectNotFoundError, UnsupportedError
 from lakeflow_io.iceberg.whole import check_whole
 from lakeflow_io.storage import open_transport
 from lakeflow_io.storage.properties import store_properties
@@ -45,10 +45,14 @@ class _Upload(io.BytesIO):
             return
         data = self.getvalue()
         super().close()
+        try:
+            absent = self._overwrite or self._transport.put_if_absent(self._location, data)
+        except UnsupportedError:  # the store has no such condition; names of metadata files have a UUID
+            absent = self._overwrite = True
+        if not absent:
+            raise FileExistsError(f"{self._location} exists already.")
         if self._overwrite:
             self._transport.put(self._location, data)
-        elif not self._transport.put_if_absent(self._location, data):
-            raise FileExistsError(f"{self._location} exists already.")
 
 
 class _TransportFile(InputFile, OutputFile):

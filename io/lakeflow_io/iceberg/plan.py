@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from lakeflow_io.iceberg.expected import expected_columns, leaf_ids
@@ -47,26 +47,46 @@ class Piece:
     end: int
     """... and before this one."""
     rows: int
-    """Exact where the piece is a whole file of a table, else its share by bytes; of a folder's files an estimate."""
+    """Before deletes. Exact where the piece is a whole file of a table, or `split_rows` are known; else its
+    share by bytes, and of a folder's files an estimate."""
     partition: str
     """The partition as `name=value/...`, for people; empty in an unpartitioned table."""
     partition_key: str
     """The same, exactly: null and the text "null" differ in it, and so do two partition specs."""
     splits: tuple[int, ...] = ()
-    """Where row groups begin in this piece, ascending, as far as the manifest knows."""
+    """Where row groups begin in this piece, ascending, as far as the manifest or a footer told."""
+    split_rows: tuple[int, ...] = ()
+    """Rows of each of these row groups, where the footer was read; else none."""
+    first_row: int | None = 0
+    """Position of the piece's first row in its file: what position deletes count. None where only the footer
+    can tell; it is counted when the piece is read, and `Shard.exact` tells it before."""
     constants: tuple[tuple[int, Any], ...] = ()
     """Values by field id for columns that a file may leave to its identity partition."""
     chunks: tuple[tuple[int, int, int], ...] = ()
     """Field id, start and length of columns that the scan reads, as manifests let them be guessed."""
     footer: bytes = field(default=b"", repr=False)
     """The file's, with its trailer, where it was read while the scan was being planned."""
+    format: str = "PARQUET"
+    """As manifests spell it: `PARQUET`, `ORC`, `AVRO`."""
     deletes: tuple[DeleteFile, ...] = ()
     """Row-level deletes that apply to the file."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By its values: half the time of what dataclasses do themselves."""
+        return Piece, tuple(getattr(self, name) for name in _PIECE_FIELDS)
 
     @property
     def bytes(self) -> int:
         """Bytes of the file in this piece."""
         return self.end - self.start
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of its file."""
+        return self.start == 0 and self.end >= self.file_size
+
+
+_PIECE_FIELDS = tuple(each.name for each in fields(Piece))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +158,7 @@ def plan_pieces(table: Table, spec: ReadSpec) -> Sequence[Piece]:
 
     Raises:
         CorruptFileError: a manifest is damaged, or a delete file's entry contradicts itself; names it.
-        UnsupportedError: a file isn't Parquet, or has deletes in a format that isn't read.
+        UnsupportedError: a file, or one with its deletes, is in a format that isn't read.
     """
     plan = _planned(table, spec)
     return [] if plan is None else _with_deletes(table, spec, plan)
@@ -183,10 +203,11 @@ def _with_deletes(table: Table, spec: ReadSpec, plan: Plan) -> Sequence[Piece]:
     if not plan.deletes:
         return plan.pieces
     deletes = index_of(plan.deletes, table.metadata, spec.source)
-    pieces = [
-        replace(piece, deletes=deletes.for_file(file.path, file.spec_id, file.partition, file.sequence))
-        for piece, file in zip(plan.pieces, plan.pieces.files(), strict=True)
-    ]
+    shared: dict[tuple[DeleteFile, ...], tuple[DeleteFile, ...]] = {}  # pieces are pickled by the thousand
+    pieces = []
+    for piece, file in zip(plan.pieces, plan.pieces.files(), strict=True):
+        found = deletes.for_file(file.path, file.spec_id, file.partition, file.sequence)
+        pieces.append(replace(piece, deletes=shared.setdefault(found, found)))
     return counted(pieces) if spec.filter is None else pieces
 
 
@@ -211,7 +232,7 @@ def plan_of(
 
     Raises:
         CorruptFileError: a manifest is damaged; names it.
-        UnsupportedError: a data file isn't Parquet.
+        UnsupportedError: a data file is in a format that isn't read.
     """
     from lakeflow_io.iceberg.manifests.entries import Extras
     from lakeflow_io.iceberg.manifests.snapshot import plan_snapshot

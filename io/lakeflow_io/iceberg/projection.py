@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pyiceberg.types import NestedField
 
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
-    from lakeflow_io.parquet.layout import FileLayout
 
 __all__ = ["FileProjection", "OutputShape"]
 
@@ -80,8 +79,14 @@ class FileProjection:
     _fetched: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def of(cls, spec: ReadSpec, piece: Piece, layout: FileLayout, target: pa.Schema) -> FileProjection:
+    def of(cls, spec: ReadSpec, piece: Piece, schema: pa.Schema, target: pa.Schema) -> FileProjection:
         """Match a file's columns with the requested ones.
+
+        Args:
+            spec: What is read.
+            piece: Of which file.
+            schema: The file's, with field ids as in the metadata of Parquet's.
+            target: The requested columns.
 
         Raises:
             UnsupportedError: the file carries no field ids and the table has no name mapping.
@@ -90,7 +95,7 @@ class FileProjection:
         from pyiceberg.schema import Schema
 
         by_name = spec.match == "name"
-        in_file = (columns_by_name if by_name else _columns_by_id)(spec, piece, layout.schema)
+        in_file = (columns_by_name if by_name else _columns_by_id)(spec, piece, schema)
         by_id = {field.field_id: field for field in in_file.fields}
         there = [field for field in spec.filter_columns.fields if field.field_id in by_id]
         return cls(
@@ -99,6 +104,26 @@ class FileProjection:
             target=target,
             _fields={field.name: field for field in spec.filter_columns.fields},
         )
+
+    def refuse_other_zones(self, path: str) -> None:
+        """Refuse moments that the file has with a zone and the table without one, or the other way round.
+
+        In Parquet both are numbers of one kind, and writers have confused them since before there was a difference.
+        In ORC one of them is a time on the clock of whoever wrote the file.
+
+        Raises:
+            UnsupportedError: there is such a column; names it and the file.
+        """
+        from pyiceberg.schema import Schema
+
+        wanted = Schema(*self._fields.values())
+        for field_id in sorted(self.present.field_ids & wanted.field_ids):
+            have, want = str(self.present.find_type(field_id)), str(wanted.find_type(field_id))
+            if {have, want} == {"timestamp", "timestamptz"}:
+                raise UnsupportedError(
+                    f"{path}: column {wanted.find_column_name(field_id)!r} has {have} where the table has {want}.",
+                    "rewrite the file with the engine that wrote it.",
+                )
 
     def fetched(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """The file's columns that the table's columns `names` are made of; worked out once."""

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from lakeflow_io.errors import DataError
+from lakeflow_io.formats import format_of
 from lakeflow_io.iceberg.expected import expected_ranges
 from lakeflow_io.parquet.footer import Footer, footer_range, parse_footer, tail_range
 from lakeflow_io.parquet.ranges import ByteRange, FetchedRanges
@@ -20,6 +21,7 @@ from lakeflow_io.reader.located import located
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lakeflow_io.formats import Contents
     from lakeflow_io.iceberg.deletes.apply import FileDeletes
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
     from lakeflow_io.reader.deletions import Deletions
@@ -40,10 +42,10 @@ _EXPECTED_SHARE = 4  # of the budget
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A file whose footer has come."""
+    """A file whose footer has come, or whatever a file of its format is opened with."""
 
     piece: Piece
-    footer: Footer
+    footer: Footer | Contents
     there: FetchedRanges
     """What came with it."""
     deletes: FileDeletes | None = None
@@ -72,7 +74,9 @@ class Footers:
         fetcher: Where tails are asked for.
         deletions: The files' deletes, which are asked for together with their footers.
         cache: Where footers are remembered; None where files may be written again under their names.
-        budget: Bytes that may be there ahead of the units they belong to.
+        budget: Bytes that may be there ahead of the units they belong to; a file that takes more to be opened
+            waits until nothing else is held.
+        idle: Whether nothing is held.
         counters: Where bytes and known footers are counted.
         wake: Called when a footer has come.
     """
@@ -87,11 +91,12 @@ class Footers:
         deletions: Deletions,
         cache: ImmutableCache | None,
         budget: int,
+        idle: Callable[[], bool],
         counters: Counters,
         wake: Callable[[], None],
     ) -> None:
         self._spec, self._fetcher, self._cache, self._counters, self._wake = spec, fetcher, cache, counters, wake
-        self._deletions = deletions
+        self._deletions, self._idle = deletions, idle
         self._left = deque(pieces)
         # What is known of the first of these, as many as have been looked up.
         self._known: deque[bytes | None] = deque()
@@ -130,7 +135,8 @@ class Footers:
             file.opened = replace(file.opened, deletes=deletes)
         self._ahead.popleft()
         self._ahead_bytes -= file.bytes
-        self._columns = max(self._columns, file.opened.footer.metadata.num_columns)
+        if isinstance(file.opened.footer, Footer):
+            self._columns = max(self._columns, file.opened.footer.metadata.num_columns)
         self._expected_left = 0
         return file.opened
 
@@ -151,7 +157,7 @@ class Footers:
             file = _Ahead(self._left[0], self._next_known())
             asked = self._ranges(file.piece) if file.known is None else []
             size = sum(each.length for each in asked)
-            if self._ahead and self._ahead_bytes + size > self._budget:
+            if self._ahead_bytes + size > self._budget and (self._ahead or not self._idle()):
                 return
             self._left.popleft()
             self._known.popleft()
@@ -176,7 +182,11 @@ class Footers:
 
     def _ranges(self, piece: Piece) -> list[ByteRange]:
         """The tail, and behind it what is expected to be needed."""
-        tail = tail_range(piece.file_size, len(piece.splits), self._columns)
+        if piece.format != "PARQUET":
+            return format_of(piece.format).first_ranges(piece.file_size)
+        # A part of a file has a part of its row groups; the footer has all of them.
+        row_groups = len(piece.splits) * piece.file_size // max(1, piece.bytes)
+        tail = tail_range(piece.file_size, row_groups, self._columns)
         expected = expected_ranges(self._spec, piece, tail.start) if self._expected_left > 0 else []
         size = sum(each.length for each in expected)
         if size > self._expected_left:
@@ -201,7 +211,7 @@ class Footers:
             file.opened = Opened(file.piece, footer, FetchedRanges(uri, []))
 
     def _fetch(self, file: _Ahead, asked: list[ByteRange]) -> None:
-        uri, size, tail = file.piece.path, file.piece.file_size, asked[0]
+        uri, size, first = file.piece.path, file.piece.file_size, asked[0]
         wanted = sum(each.length for each in asked)
 
         def came(got: list[memoryview] | BaseException) -> None:
@@ -209,22 +219,31 @@ class Footers:
                 file.opened = got
             else:
                 try:
-                    start = footer_range(uri, size, got[0]).start
-                    if start < tail.start:  # larger than was thought
-                        self._fetch(file, [ByteRange(start, size - start)])
+                    there = FetchedRanges(uri, zip(asked, got, strict=True))
+                    footer = _opened(file.piece, there, first.start, got[0])
+                    if isinstance(footer, ByteRange):  # larger than was thought
+                        self._fetch(file, [footer])
                         return
-                    footer = parse_footer(uri, size, got[0])
-                    file.opened = Opened(file.piece, footer, FetchedRanges(uri, zip(asked, got, strict=True)))
-                    if self._cache is not None:
+                    file.opened = Opened(file.piece, footer, there)
+                    if self._cache is not None and isinstance(footer, Footer):
                         self._cache.keep(uri, size, footer.encoded)
                 except Exception as error:  # noqa: BLE001  (the consumer's thread raises it)
-                    file.opened = located(error, f"bytes {tail.start}-{size} of {uri}")
+                    file.opened = located(error, f"bytes {first.start}-{size} of {uri}")
             self._wake()
 
         self._ahead_bytes += wanted - file.bytes
         file.bytes = wanted
-        if tail.length == 0:
+        if first.length == 0:
             came([memoryview(b"")])
             return
         self._counters.bytes_wanted += wanted
         self._fetcher.fetch(_FIRST, uri, asked, came)
+
+
+def _opened(piece: Piece, there: FetchedRanges, start: int, tail: memoryview) -> Footer | Contents | ByteRange:
+    """A file of which the first ranges are there; or what it takes besides."""
+    uri, size = piece.path, piece.file_size
+    if piece.format != "PARQUET":
+        return format_of(piece.format).open(uri, size, there)
+    footer = footer_range(uri, size, tail)
+    return parse_footer(uri, size, tail) if footer.start >= start else ByteRange(footer.start, size - footer.start)

@@ -130,6 +130,7 @@ class _Pipeline:
                 deletions=deletions,
                 cache=_cache("footer", spec),
                 budget=tails,
+                idle=lambda: not self._started,
                 counters=counters,
                 wake=self._event.set,
             )

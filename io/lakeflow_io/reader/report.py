@@ -23,7 +23,7 @@ class ScanReport:
     footers_known: int
     """Of these, files whose footers were remembered from earlier scans."""
     row_groups: int
-    """Row groups of those files, within the scan's pieces."""
+    """Row groups of those files, within the scan's pieces: stripes of ORC, and some blocks each of Avro."""
     row_groups_pruned: int
     """Of these, left out before anything of them was fetched: by their statistics, or as wholly deleted."""
     row_groups_skipped: int

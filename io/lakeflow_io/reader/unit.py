@@ -10,20 +10,20 @@ from lakeflow_io.iceberg.verdict import Match
 from lakeflow_io.parquet.ranges import ColumnChunk, column_chunks, row_group_start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
+    from lakeflow_io.formats import Contents
     from lakeflow_io.iceberg.deletes.apply import FileDeletes
     from lakeflow_io.iceberg.plan import Piece
     from lakeflow_io.iceberg.projection import FileProjection
     from lakeflow_io.iceberg.row_groups import FileRowGroups
     from lakeflow_io.parquet.footer import Footer
-    from lakeflow_io.parquet.layout import FileLayout
     from lakeflow_io.parquet.ranges import FetchedRanges
     from lakeflow_io.reader.report import Counters
 
-__all__ = ["OpenFile", "RowGroup", "Unit", "fixed_width", "pack", "wanted_row_groups"]
+__all__ = ["Access", "OpenFile", "RowGroup", "Unit", "fixed_width", "pack", "wanted_groups", "wanted_row_groups"]
 
 # Row groups are fetched together up to this size: smaller requests pay for their latency.
 _PACKED_BYTES = 8 * 1024 * 1024
@@ -32,12 +32,27 @@ _PADDING_BYTES = 128
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """How the columns of a file are fetched and decoded, whatever its format."""
+
+    schema: pa.Schema
+    """Its columns, with field ids as in the metadata of Parquet's."""
+    leaves: Callable[[tuple[str, ...]], Sequence[int]]
+    """Positions of what is fetched of a row group for some columns."""
+    decode: Callable[[RowGroup, Sequence[str], FetchedRanges], dict[str, pa.ChunkedArray]]
+    """Some columns of a row group."""
+    fetches_columns: bool
+    """Whether columns are fetched one by one, so that some may wait for others."""
+    decodes_columns: bool
+    """Whether columns are decoded one by one, so that several cores may share them."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenFile:
     """A data file whose footer is known."""
 
     piece: Piece
-    footer: Footer
-    layout: FileLayout
+    access: Access
     projection: FileProjection
     constants: dict[int, Any]
     there: FetchedRanges
@@ -95,27 +110,32 @@ class Unit:
 
 
 def wanted_row_groups(
-    file: OpenFile, columns: tuple[str, ...], row_bytes: int, judged: FileRowGroups | None, counters: Counters
+    file: OpenFile,
+    footer: Footer,
+    columns: tuple[str, ...],
+    row_bytes: int,
+    judged: FileRowGroups | None,
+    counters: Counters,
 ) -> Iterator[RowGroup]:
-    """The row groups of a file's piece that may hold rows of the scan.
+    """The row groups of a Parquet file's piece that may hold rows of the scan.
 
     Args:
         file: The file.
+        footer: Its footer.
         columns: The file's columns that are read.
         row_bytes: Bytes of a decoded row, as far as types tell.
         judged: The filter on statistics; None without a filter.
         counters: Where row groups are counted.
     """
-    metadata, piece = file.footer.metadata, file.piece
-    whole = piece.start == 0 and piece.end >= piece.file_size
-    leaves = file.layout.indices(columns)
+    metadata, piece = footer.metadata, file.piece
+    leaves = file.access.leaves(columns)
     first = behind = 0
     for index in range(metadata.num_row_groups):
         group = metadata.row_group(index)
         if file.deletes is not None:
             # Positions count all row groups of the file, read or not, in this piece or another one.
             first, behind = behind, behind + _rows(file, group, index)
-        if not whole and not piece.start <= row_group_start(group) < piece.end:
+        if not piece.is_whole and not piece.start <= row_group_start(group) < piece.end:
             continue
         counters.row_groups += 1
         match = judged.match(index) if judged is not None else Match.ALL
@@ -124,13 +144,48 @@ def wanted_row_groups(
             continue
         chunks = _checked(file, column_chunks(group, leaves))
         rows = _rows(file, group, index)
-        if file.deletes is not None and rows and file.deletes.known(first, rows) == rows:
-            counters.row_groups_pruned += 1
-            counters.deletes_unread += rows
+        if _all_deleted(file, first, rows, counters):
             continue
         decoded = max(sum(chunk.uncompressed for chunk in chunks), rows * row_bytes) + len(chunks) * _PADDING_BYTES
         fetched = sum(chunk.length for chunk in chunks if not file.there.covers(chunk.start, chunk.length))
         yield RowGroup(index, rows, dict(zip(leaves, chunks, strict=True)), fetched, decoded, match is Match.ALL, first)
+
+
+def wanted_groups(
+    file: OpenFile, contents: Contents, columns: tuple[str, ...], row_bytes: int, counters: Counters
+) -> Iterator[RowGroup]:
+    """The row groups of a piece of any other file: no statistics tell which hold no row of the scan.
+
+    Args:
+        file: The file.
+        contents: The same, opened.
+        columns: The file's columns that are read.
+        row_bytes: Bytes of a decoded row, as far as types tell.
+        counters: Where row groups are counted.
+    """
+    piece, behind = file.piece, 0
+    for index, (rows, where) in enumerate(contents.groups):
+        first, behind = behind, behind + rows
+        if not piece.is_whole and not piece.start <= where.start < piece.end:
+            continue
+        counters.row_groups += 1
+        if _all_deleted(file, first, rows, counters):
+            continue
+        fetched = where.length if columns and not file.there.covers(where.start, where.length) else 0
+        decoded = max(where.length if columns else 0, rows * row_bytes) + len(columns) * _PADDING_BYTES
+        chunks = {
+            leaf: ColumnChunk(where.start, where.length, where.length, "") for leaf in file.access.leaves(columns)
+        }
+        yield RowGroup(index, rows, chunks, fetched, decoded, passes=False, first=first)
+
+
+def _all_deleted(file: OpenFile, first: int, rows: int, counters: Counters) -> bool:
+    """Whether it is known without a look at them that all rows of a row group are deleted; they are counted."""
+    if file.deletes is None or not rows or file.deletes.known(first, rows) < rows:
+        return False
+    counters.row_groups_pruned += 1
+    counters.deletes_unread += rows
+    return True
 
 
 def _rows(file: OpenFile, group: Any, index: int) -> int:
@@ -144,7 +199,7 @@ def _rows(file: OpenFile, group: Any, index: int) -> int:
 
 
 def _checked(file: OpenFile, chunks: list[ColumnChunk]) -> list[ColumnChunk]:
-    size = file.footer.size
+    size = file.piece.file_size
     for chunk in chunks:
         if chunk.start < 0 or chunk.length < 0 or chunk.uncompressed < 0 or chunk.end > size:
             raise CorruptFileError(

@@ -18,7 +18,6 @@ import pyarrow as pa
 
 from lakeflow_io.budget import available_cpus
 from lakeflow_io.errors import CorruptFileError
-from lakeflow_io.parquet.decode import decode_columns
 from lakeflow_io.parquet.ranges import MAX_REQUEST_BYTES, FetchedRanges, coalesce
 from lakeflow_io.reader.located import located
 
@@ -83,12 +82,14 @@ class Scanning:
         """Whether to read the filter's columns first and `rest` only where rows pass."""
         if self.shape.condition is None or not rest or all(group.passes for group in unit.groups):
             return False
+        if not unit.file.access.fetches_columns:
+            return False
         seen, pruned = self.counters.row_groups, self.counters.row_groups_pruned
         if pruned >= seen * _USEFUL_STATISTICS:
             return False
         if self.late_tries >= _LATE_TRIES and self.late_skips < self.late_tries * _LATE_SHARE:
             return False
-        leaves = unit.file.layout.indices(rest)
+        leaves = unit.file.access.leaves(rest)
         spared = sum(group.chunks[leaf].length for group in unit.groups for leaf in leaves)
         return spared >= _LATE_BYTES
 
@@ -133,9 +134,9 @@ class Work:
     def _read(self, groups: Sequence[RowGroup], names: tuple[str, ...], then: Callable[[], None]) -> None:
         """Fetch and decode the table's columns `names` of `groups`, then go on."""
         file = self._unit.file
-        leaves = file.layout.indices(file.projection.fetched(names))
+        leaves = file.access.leaves(file.projection.fetched(names))
         chunks = [group.chunks[leaf] for group in groups for leaf in leaves]
-        there, uri = file.there, file.footer.uri
+        there, uri = file.there, file.piece.path
         missing = [where for where in chunks if where.length and not there.covers(where.start, where.length)]
         if not missing:
             self._decode_in_turn(groups, names, there, then)
@@ -173,7 +174,8 @@ class Work:
         self, groups: Sequence[RowGroup], names: tuple[str, ...], fetched: FetchedRanges, then: Callable[[], None]
     ) -> None:
         """Decode on one core, or on all where there is enough to do; the last one to end goes on."""
-        shares = min(available_cpus(), len(names)) if self.cost > _SHARED_BYTES else 1
+        is_shared = self.cost > _SHARED_BYTES and self._unit.file.access.decodes_columns
+        shares = min(available_cpus(), len(names)) if is_shared else 1
         missing = [shares]
 
         def part(own: tuple[str, ...]) -> None:
@@ -199,9 +201,7 @@ class Work:
 
     def _shape(self, group: RowGroup, names: tuple[str, ...], fetched: FetchedRanges) -> dict[str, pa.ChunkedArray]:
         file = self._unit.file
-        decoded = decode_columns(
-            file.footer, file.layout, group.index, file.projection.fetched(names), group.chunks, group.rows, fetched
-        )
+        decoded = file.access.decode(group, file.projection.fetched(names), fetched)
         for name, column in decoded.items():
             if len(column) != group.rows:
                 raise CorruptFileError(

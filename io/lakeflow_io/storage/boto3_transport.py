@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lakeflow_io.errors import ConfigError, InternalError, LakeflowError, StoreError, UnsupportedError
 from lakeflow_io.storage.boto3_client import extra_arguments, s3_client, s3_session
 from lakeflow_io.storage.boto3_upload import MultipartSender
-from lakeflow_io.storage.failures import failed, gave_up, no_credentials, refused, too_short
+from lakeflow_io.storage.failures import failed, gave_up, no_conditions, no_credentials, refused, too_short
 from lakeflow_io.storage.location import Location
 from lakeflow_io.storage.transport import ObjectInfo
 from lakeflow_io.storage.upload import Upload
@@ -43,6 +43,7 @@ _PIECE_BYTES = 1024 * 1024
 _BODY_ATTEMPTS = 3
 _OUTSIDE = 416  # RFC 9110: the range begins behind the end
 _PRESENT = (409, 412)  # another writer is just at it; it is there
+_NOT_IMPLEMENTED = 501  # what stores of the S3 protocol say to headers that they don't know
 
 
 class Boto3Transport:
@@ -101,6 +102,8 @@ class Boto3Transport:
             try:
                 self._ask("PutObject", uri, Body=bytes(memoryview(data).cast("B")), IfNoneMatch="*")
             except ClientError as error:
+                if _status(error) == _NOT_IMPLEMENTED:
+                    raise no_conditions(uri) from error
                 if _status(error) not in _PRESENT:
                     raise
                 return False
@@ -127,6 +130,18 @@ class Boto3Transport:
             for page in pages:
                 for each in page.get("Contents", []):
                     yield ObjectInfo(f"{base}/{each['Key'].removeprefix(folder)}", each["Size"])
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names of the folders directly in the folder `prefix`, in no particular order."""
+        base = prefix.rstrip("/")
+        bucket, key = _place(base)
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=f"{key}/" if key else "", Delimiter="/", **self._known("ListObjectsV2")
+        )
+        with _translated(base):
+            for page in pages:
+                for each in page.get("CommonPrefixes", []):
+                    yield each["Prefix"].rstrip("/").rpartition("/")[2]
 
     def delete(self, uri: str) -> None:
         """Delete an object; one that is gone already is no error."""

@@ -20,10 +20,22 @@ from lakeflow_io.errors import (
     StoreError,
     StoreFullError,
     ThrottledError,
+    UnsupportedError,
 )
 from lakeflow_io.storage.location import Location
 
-__all__ = ["cause", "failed", "gave_up", "is_outside", "no_credentials", "refused", "too_short", "translate"]
+__all__ = [
+    "cause",
+    "failed",
+    "gave_up",
+    "is_outside",
+    "no_conditions",
+    "no_credentials",
+    "refused",
+    "refuses_conditions",
+    "too_short",
+    "translate",
+]
 
 _STATUS = re.compile(r"status code: (\d{3})\b")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -41,6 +53,8 @@ _CREDENTIALS = {
     "azure": "adls.sas-token, adls.account-key or adls.client-secret",
     "file": "the folder's rights",
 }
+# 501 is what stores of the S3 protocol answer to a header that they don't know; the second is obstore's own.
+_NO_CONDITIONS = re.compile(r"status code: 501\b|<Code>NotImplemented</Code>|NotImplemented|not (?:yet )?implemented")
 _REGION_EXPECTED = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>")
 _SOURCE_FAILED = re.compile(r"credential provider: (StoreError|ConfigError): (.*)")
 # Of URLs that Azure, AWS and Google sign.
@@ -134,6 +148,19 @@ def gave_up(uri: str) -> ConfigError:
     return ConfigError(
         f"No request about {uri} could be made.",
         "check the credentials and the region, also in the environment, for line breaks and other stray characters.",
+    )
+
+
+def refuses_conditions(error: StoreError, uri: str) -> bool:
+    """Tell whether a store has refused a put of `uri` because of its condition, which it doesn't know."""
+    return bool(_NO_CONDITIONS.search(error.message.replace(uri, "")))
+
+
+def no_conditions(uri: str) -> UnsupportedError:
+    """The store can't tell whether it wrote an object first."""
+    return UnsupportedError(
+        f"The store of {uri} has no conditional writes (If-None-Match: *).",
+        "two writers of one object can't be told apart there: let one at a time write.",
     )
 
 

@@ -77,6 +77,13 @@ class MemoryTransport:
             if uri.startswith(folder):
                 yield ObjectInfo(uri, len(data))
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names of the folders directly in the folder `prefix`."""
+        self._count("folders")
+        base = prefix.rstrip("/") + "/"
+        inside = [uri.removeprefix(base) for uri in list(self.objects) if uri.startswith(base)]
+        yield from sorted({name.partition("/")[0] for name in inside if "/" in name})
+
     def delete(self, uri: str) -> None:
         """Delete an object; one that is gone already is no error."""
         self._count("delete")

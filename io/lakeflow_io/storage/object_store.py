@@ -13,7 +13,15 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
 
 from lakeflow_io.errors import ObjectNotFoundError, StoreError, UnsupportedError
 from lakeflow_io.storage.credentials import FreshProperties, credential_source
-from lakeflow_io.storage.failures import cause, gave_up, is_outside, too_short, translate
+from lakeflow_io.storage.failures import (
+    cause,
+    gave_up,
+    is_outside,
+    no_conditions,
+    refuses_conditions,
+    too_short,
+    translate,
+)
 from lakeflow_io.storage.location import WEB, Location
 from lakeflow_io.storage.stores import open_store
 from lakeflow_io.storage.transport import ObjectInfo
@@ -127,6 +135,10 @@ class ObjectStoreTransport:
             self._call(uri, lambda store, key: obstore.put(store, key, _bytes(data), mode="create"))
         except _PresentError:
             return False
+        except StoreError as error:
+            if refuses_conditions(error, uri):
+                raise no_conditions(uri) from error
+            raise
         return True
 
     def open_output(self, uri: str) -> Upload:
@@ -145,6 +157,14 @@ class ObjectStoreTransport:
                 relative = meta["path"].removeprefix(folder) if folder else "/" + meta["path"]
                 if relative.startswith("/"):
                     yield ObjectInfo(base + relative, meta["size"])
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names of the folders directly in the folder `prefix`, in no particular order."""
+        _refuse_web(prefix)
+        base = prefix.rstrip("/")
+        found = self._call(base, obstore.list_with_delimiter)
+        for path in found["common_prefixes"]:
+            yield path.rstrip("/").rpartition("/")[2]
 
     def delete(self, uri: str) -> None:
         """Delete an object; one that is gone already is no error."""

@@ -110,6 +110,10 @@ class RelocatedTransport:
         """As `Transport.list`; what is found has its new name."""
         return self._inner.list(self._where(prefix))
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """As `Transport.folders`."""
+        return self._inner.folders(self._where(prefix))
+
     def delete(self, uri: str) -> None:
         """As `Transport.delete`."""
         self._inner.delete(self._where(uri))

@@ -84,7 +84,11 @@ class Transport(Protocol):
         ...
 
     def put_if_absent(self, uri: str, data: bytes | memoryview) -> bool:
-        """Write an object unless one is there; tell whether this call wrote it."""
+        """Write an object unless one is there; tell whether this call wrote it.
+
+        Raises:
+            UnsupportedError: the store has no conditional writes, and says so.
+        """
         ...
 
     def open_output(self, uri: str) -> Upload:
@@ -96,6 +100,13 @@ class Transport(Protocol):
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """All objects under the folder `prefix`, in no particular order."""
+        ...
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names of the folders directly in the folder `prefix`, in no particular order.
+
+        What is in them isn't listed: one request for each thousand of them.
+        """
         ...
 
     def delete(self, uri: str) -> None:

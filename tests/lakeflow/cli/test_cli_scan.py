@@ -150,7 +150,6 @@ def test_a_link_is_written_through(table: lf.Table, capsys: Any, tmp_path: Path)
         (["kg.titles", "--columns", "idd"], "did you mean id"),
         (["kg.titles", "--where", "id >"], "does not parse"),
         (["kg.titles", "--memory", "lots"], "is no size"),
-        (["./nowhere/", "--snapshot", "1"], "not with plain files"),
         (["./nowhere/"], "No files"),
         (["kg.titles", "--output", "/dev/null"], "no regular file"),
         (["kg.titles", "--output", "nowhere/out.parquet"], "there is no folder"),

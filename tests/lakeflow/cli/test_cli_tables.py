@@ -55,6 +55,38 @@ def test_tables_in_json(table: lf.Table, capsys: Any) -> None:
     assert (table.name, 3, table.snapshot.id) == (facts["table"], facts["rows"], facts["snapshot_id"])
 
 
+def test_rows_are_at_most_where_some_are_deleted(table: lf.Table, numbers: Any, capsys: Any) -> None:
+    """Deletes beside data files aren't counted before they are applied; `scan` counts."""
+    table.append(numbers(10, 10))
+    table.delete("id = 12")
+    [facts] = json.loads(lakeflow(capsys, "tables", "--json")[1])
+    assert (facts["rows"], facts["rows_are"]) == (12, "exact")
+
+    table.delete("id = 11", mode="merge-on-read")
+
+    [facts] = json.loads(lakeflow(capsys, "tables", "--json")[1])
+    assert (facts["rows"], facts["rows_are"]) == (12, "at most")
+    assert lakeflow(capsys, "tables")[1].splitlines()[1].split("\t")[1] == "at most 12"
+    assert "rows          at most 12\n" in lakeflow(capsys, "describe", table.name)[1]
+    assert json.loads(lakeflow(capsys, "scan", table.name, "--json")[1])["rows"] == 11
+
+
+@pytest.mark.parametrize("missing", ["total-records", "total-delete-files", "total-files-size", "total-data-files"])
+def test_manifests_tell_what_a_summary_leaves_out(
+    table: lf.Table, numbers: Any, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """Its totals are optional in Iceberg: without one, what is there is counted, and nothing taken for none."""
+    table.append(numbers(10, 10))
+    table.delete("id = 11", mode="merge-on-read")
+    expected = table.describe()
+    snapshot = table.iceberg.current_snapshot()
+
+    del snapshot.summary._additional_properties[missing]
+    monkeypatch.setattr(table.iceberg, "current_snapshot", lambda: snapshot)
+
+    assert table.describe() == expected
+
+
 def test_an_empty_lake_says_so(embedded: lf.Lake, capsys: Any) -> None:
     """No table is no error; the remark goes to standard error."""
     del embedded

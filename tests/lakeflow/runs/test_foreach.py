@@ -152,8 +152,35 @@ def test_a_function_may_return_no_rows(pair: Any) -> None:
     assert list(range(26, 40)) == pair.written
 
 
-@pytest.mark.parametrize("items", [[1, 2], ["a"], [None]])
-def test_what_are_no_shards_is_refused(items: list[Any]) -> None:
-    """Anything but shards is the caller's mistake."""
-    with pytest.raises(InputError, match="no shards"):
-        lf.foreach(items, lambda rows: rows)
+def square(item: int, offset: int = 0) -> int:
+    """A function of an item."""
+    return item * item + offset
+
+
+def test_items_are_handed_over_as_they_are() -> None:
+    """A list of anything is an input: values come back in its order."""
+    run = lf.foreach([3, 1, 2], square, params={"offset": 1}, engine="serial")
+
+    assert run.results == [10, 2, 5]
+    assert (run.shards, run.ran, run.publication) == (3, 3, None)
+
+
+def test_rows_made_of_items_are_written_once(pair: Any) -> None:
+    """Items that make rows are a run like any other: one snapshot, and a no-op under its id."""
+    starts = [0, 10, {"start": 20}]
+
+    def rows(item: Any) -> pa.Table:
+        first = item["start"] if isinstance(item, dict) else item
+        ids = list(range(first, first + 10))
+        return pa.table({"id": ids, "text": [str(each) for each in ids], "half": [each / 2 for each in ids]})
+
+    first, second = (lf.foreach(starts, rows, into=pair.into, run_id="items", engine="serial") for _ in range(2))
+
+    assert list(range(30)) == pair.written
+    assert (first.snapshot_id, 3, 0) == (second.snapshot_id, first.ran, second.ran)
+
+
+def test_shards_and_other_items_are_two_runs(pair: Any) -> None:
+    """What mixes them is the caller's mistake."""
+    with pytest.raises(InputError, match="shards and other items"):
+        lf.foreach([*pair.source.scan().shards(n=2), 1], lambda rows: rows)

@@ -171,9 +171,9 @@ def test_an_error_of_ours_passes_as_it_is(pair: Any) -> None:
 
 def test_a_store_that_recovers_is_retried(pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A StoreError may pass: the attempt is made again, and the run succeeds."""
-    from lakeflow.runs import schedule
+    from lakeflow.runs import ladder
 
-    monkeypatch.setattr(schedule, "_BACKOFF_BASE_SECONDS", 0.0)
+    monkeypatch.setattr(ladder, "_BACKOFF_BASE_SECONDS", 0.0)
     marker = pair.into.location.removeprefix("file://") + "-up"
 
     def flaky(rows: pa.Table) -> pa.Table:
@@ -190,9 +190,9 @@ def test_a_store_that_recovers_is_retried(pair: Any, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("retries", [0, 2])
 def test_a_store_that_stays_down_ends_the_run(pair: Any, retries: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """After its retries a shard's failure is the run's."""
-    from lakeflow.runs import schedule
+    from lakeflow.runs import ladder
 
-    monkeypatch.setattr(schedule, "_BACKOFF_BASE_SECONDS", 0.0)
+    monkeypatch.setattr(ladder, "_BACKOFF_BASE_SECONDS", 0.0)
 
     def down(rows: pa.Table) -> pa.Table:
         raise StoreError(f"The store is down for {rows.num_rows}.")

@@ -112,7 +112,7 @@ def test_another_input_under_one_id_is_refused(pair: Any, numbers: Callable[...,
     first = run(pair)
     pair.source.append(numbers(10, 100))
 
-    with pytest.raises(PlanChangedError, match="source: "):
+    with pytest.raises(PlanChangedError, match="inputs: "):
         run(pair)
 
     assert first.snapshot_id == run(pair, snapshot=before).snapshot_id
@@ -149,12 +149,16 @@ def test_state_lies_where_the_journal_says(any_pair: Any) -> None:
     folder = f"{any_pair.into.location}/_lakeflow/runs/once"
     read = {name: json.loads(bytes(transport.get(f"{folder}/{name}"))) for name in names}
 
-    assert ["committed.json", *(f"done/shard-{n:05d}.json" for n in range(4)), "plan.json"] == names
-    assert (1, made.publication.plan_digest) == (read["plan.json"]["format"], read["plan.json"]["digest"])
-    assert str(made.snapshot_id) == read["committed.json"]["publication"]
+    done = [f"done/shard-{n:05d}.json" for n in range(4)]
+    assert ["committed/output.json", *done, "plan.json", "seal.json", "status.json"] == names
+    assert (2, made.publication.plan_digest) == (read["plan.json"]["format"], read["plan.json"]["digest"])
+    assert str(made.snapshot_id) == read["committed/output.json"]["publication"]
+    assert tuple(read["seal.json"][name] for name in ("state", "split", "quarantined")) == ("publish", {}, [])
     marker = read["done/shard-00000.json"]
-    assert (10, 10, os.getpid()) == (marker["rows_in"], marker["rows"], marker["pid"])
-    assert {file["path"] for n in range(4) for file in read[f"done/shard-{n:05d}.json"]["files"]} == set(any_pair.files)
+    assert (10, 10, os.getpid()) == (marker["rows_in"], marker["rows"], marker["worker"]["pid"])
+    assert {file["path"] for n in range(4) for file in read[f"done/shard-{n:05d}.json"]["files"]["output"]} == set(
+        any_pair.files
+    )
 
 
 @pytest.mark.parametrize("raised", [CommitStateUnknownException("502"), CommitFailedException("409"), OSError("reset")])
@@ -199,15 +203,15 @@ def test_a_commit_that_failed_is_made_by_the_next_call(pair: Any, monkeypatch: p
 def test_of_two_drivers_one_commits(pair: Any, embedded: lf.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """A twin commits the same run just before this driver does: both return the one snapshot."""
     twin: list[lf.Run] = []
-    original = table_sink.commit_change
+    original = table_sink.commit_run
 
-    def after_the_twin(*arguments: Any) -> Any:
+    def after_the_twin(*arguments: Any, **options: Any) -> Any:
         monkeypatch.undo()
         into = embedded.table(pair.into.name)
         twin.append(lf.foreach(pair.source.scan().shards(n=4), same, into=into, run_id="once", engine="serial"))
-        return original(*arguments)
+        return original(*arguments, **options)
 
-    monkeypatch.setattr(table_sink, "commit_change", after_the_twin)
+    monkeypatch.setattr(table_sink, "commit_run", after_the_twin)
 
     made = run(pair)
 
@@ -261,8 +265,8 @@ print(run.ran)
 @pytest.mark.parametrize(
     ("module", "name", "after", "ran"),
     [
-        ("table_sink", "commit_change", "False", 0),
-        ("table_sink", "commit_change", "True", 0),
+        ("table_sink", "commit_run", "False", 0),
+        ("table_sink", "commit_run", "True", 0),
         ("protocol", "run_all", "False", 4),
         ("attempt.Journal", "mark_done", "True", 3),
         ("attempt.Journal", "mark_done", "False", 4),
@@ -286,4 +290,4 @@ def test_a_driver_that_is_killed_is_finished_by_the_next(
     assert (killed.returncode, finished.returncode, finished.stderr) == (9, 0, "")
     assert list(range(40)) == pair.written
     assert len(pair.into.snapshots()) == 1
-    assert finished.stdout.split() == ([str(ran)] if after == "False" or name != "commit_change" else ["0"])
+    assert finished.stdout.split() == ([str(ran)] if after == "False" or name != "commit_run" else ["0"])

@@ -56,7 +56,7 @@ def test_a_table_stands_for_its_scan(pair: Any) -> None:
 
 @pytest.mark.parametrize(
     "shards",
-    [None, 5, "kg.source", object(), {"a": 1}, [None], [1], b"x", lambda: 1],
+    [None, 5, "kg.source", object(), {"a": 1}, b"x", lambda: 1],
     ids=lambda value: repr(value).partition(" at 0x")[0],
 )
 def test_what_is_no_input_is_refused(pair: Any, shards: Any) -> None:

@@ -1,53 +1,143 @@
-"""A Dask worker that dies takes its call down, and says so."""
+"""Dask workers that die, are ended or are stuck: each is told for what it is, and the others go on."""
 
 from __future__ import annotations
 
-import logging
 import os
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lakeflow_engines.executors import open_executor
-from lakeflow_io.errors import WorkerLostError
+from lakeflow_engines.executors import local_cluster, open_executor
+from lakeflow_io.errors import OutOfMemoryError, WorkerLostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+_WORKER_BYTES = 700 * 2**20
+
+
+@pytest.fixture(scope="module")
+def fragile() -> Iterator[Any]:
+    """A cluster of our own, as `engine="dask"` starts it: its workers are killed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local_cluster, "memory_limit", lambda: 2 * _WORKER_BYTES)
+        with local_cluster.local_cluster(2) as client:
+            yield client
 
 
 @pytest.fixture
-def fragile() -> Iterator[Any]:
-    """A cluster of its own: its workers are killed."""
-    import distributed
-    from dask import config
-
-    with (
-        config.set({"distributed.scheduler.allowed-failures": 0}),
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):  # fmt: skip
-        yield client
+def executor(fragile: Any) -> Iterator[Any]:
+    """An executor on it, with all of its workers."""
+    fragile.wait_for_workers(2)
+    with closing(open_executor(fragile)) as opened:
+        yield opened
 
 
-@pytest.mark.timeout(60)
-def test_a_killed_worker_is_a_worker_lost_error(fragile: Any) -> None:
-    """The call that ran when the process died ends with WorkerLostError; the next one runs elsewhere."""
+def wait_for(executor: Any, count: int) -> list[Any]:
+    """So many completions: a wait may end early where workers have come or gone."""
+    ended = []
+    while len(ended) < count:
+        completion = executor.next()
+        ended += [completion] if completion is not None else []
+    return ended
 
-    def die(x: int) -> int:
-        if x == 0:
-            os._exit(1)
-        return x
 
+def die(x: int) -> int:
+    """Take the process down, as a crash in C code does."""
+    if x == 0:
+        os._exit(1)
+    return x
+
+
+@pytest.mark.timeout(120)
+def test_a_killed_worker_is_a_worker_lost_error(executor: Any) -> None:
+    """What ran when the process died ends so, once; what ran beside it and what comes later ends well."""
+    for number in range(2):
+        executor.submit(f"die-{number}", by_value(die), number)
+    ended = {each.key: each for each in wait_for(executor, 2)}
+    for number in range(2, 6):
+        executor.submit(f"die-{number}", by_value(die), number)
+    later = wait_for(executor, 4)
+
+    assert isinstance(ended["die-0"].error, WorkerLostError)
+    assert "die-0" in ended["die-0"].error.message
+    assert [ended["die-1"].value, *sorted(each.value for each in later)] == [1, 2, 3, 4, 5]
+
+
+def leak(_: int) -> None:
+    """Take memory until somebody ends this."""
+    held = []
+    while True:
+        held.append(os.urandom(2**20) * 16)
+        time.sleep(0.01)
+
+
+@pytest.mark.timeout(120)
+def test_a_leaking_worker_is_an_out_of_memory_error(executor: Any) -> None:
+    """A nanny ends the worker at its limit: the message says that it was memory, and of which call."""
+    executor.submit("leak-0", by_value(leak), 0)
+
+    [ended] = wait_for(executor, 1)
+
+    assert isinstance(ended.error, OutOfMemoryError)
+    assert "leak-0" in ended.error.message
+
+
+def stuck(path: str) -> int:
+    """Wait in C code for a very long time, the first time."""
+    from pathlib import Path
+
+    if not Path(path).exists():
+        Path(path).touch()
+        time.sleep(1000)
+    return 7
+
+
+@pytest.mark.timeout(120)
+def test_a_stuck_call_is_killed_with_its_worker(executor: Any, tmp_path: Path) -> None:
+    """It isn't heard of again, and isn't run again; the worker comes back, and the next call runs."""
+    path = tmp_path / "begun"
+    executor.submit("stuck-0", by_value(stuck), str(path))
+    while not path.exists():
+        executor.next(0.05)
+    before = path.stat().st_mtime
+
+    killed = executor.kill("stuck-0")
+    for number in range(4):
+        executor.submit(f"after-{number}", abs, -number)
+    ended = [(each.key, each.value) for each in wait_for(executor, 4)]
+
+    assert killed
+    assert sorted(ended) == [(f"after-{number}", number) for number in range(4)]
+    assert path.stat().st_mtime == before
+
+
+def by_value(function: Any) -> Any:
+    """A copy that workers needn't import this file for."""
+    import sys
+
+    import cloudpickle
+
+    module = sys.modules[function.__module__]
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        return cloudpickle.loads(cloudpickle.dumps(function))
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+@pytest.mark.timeout(120)
+def test_slots_follow_workers(fragile: Any) -> None:
+    """One worker is retired and another one comes: a wait ends early, and the slots have changed."""
+    fragile.wait_for_workers(2)
     with closing(open_executor(fragile)) as executor:
-        executor.submit("die-0", die, 0)
-        lost = executor.next()
-        executor.submit("die-1", die, 1)
-        fine = executor.next()
-
-    assert isinstance(lost.error, WorkerLostError)
-    assert "die-0" in lost.error.message
-    assert fine.value == 1
+        assert executor.slots == 2
+        fragile.cluster.scale(3)
+        while executor.slots != 3:
+            assert executor.next(60.0) is None
+        fragile.cluster.scale(2)
+        while executor.slots != 2:
+            assert executor.next(60.0) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,31 @@ def test_an_error_of_any_kind_is_an_outcome(executor: Any) -> None:
     assert isinstance(executor.next().error, ZeroDivisionError)
 
 
+def test_a_wait_has_an_end(executor: Any) -> None:
+    """With nothing to wait for, a timeout is a pause."""
+    assert executor.next(0.01) is None
+
+
+def test_what_is_cancelled_is_not_heard_of(executor: Any) -> None:
+    """Whether it has begun or not: only the others are reported, and those that come later run."""
+    for number in range(6):
+        executor.submit(f"cancel-{id(executor)}-{number}", abs, number)
+    for number in (0, 3, 5):
+        executor.cancel(f"cancel-{id(executor)}-{number}")
+    executor.cancel("no such call")
+    executor.submit(f"cancel-{id(executor)}-6", abs, 6)
+
+    ended = [executor.next() for _ in range(4)]
+
+    assert sorted(each.value for each in ended) == [1, 2, 4, 6]
+    assert executor.next(0.05) is None
+
+
+def test_memory_is_known(executor: Any) -> None:
+    """What all calls may use together."""
+    assert executor.memory > 2**28
+
+
 def test_slots_are_known(executor: Any) -> None:
     """A scheduler learns how many calls run at one time."""
     assert executor.slots == (1 if executor.name == "serial" else 2)
@@ -111,6 +137,29 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_thread_whose_call_never_ends_is_left_behind() -> None:
+    """It can't be stopped, so its place is taken by another one, and closing doesn't wait for it."""
+    begun, released, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def stuck(_: int) -> None:
+        begun.set()
+        released.wait()
+        ended.set()
+
+    executor = open_executor("threads", slots=1)
+    executor.submit("stuck", stuck, 0)
+    begun.wait()
+    killed = executor.kill("stuck")
+    executor.cancel("stuck")
+    executor.submit("next", abs, -3)
+    completion = executor.next()
+    executor.close()
+    still = not ended.is_set()
+    released.set()
+
+    assert (killed, completion.value, still) == (False, 3, True)
 
 
 def test_a_client_that_was_given_stays_open(dask_client: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import duckdb
@@ -24,6 +25,7 @@ DATA = pa.table(
 )
 CLASSES: dict[str, type] = {
     "arrow": pa.Table,
+    "batches": Iterator,
     "duckdb": duckdb.DuckDBPyRelation,
     "pandas": pd.DataFrame,
     "polars": pl.DataFrame,

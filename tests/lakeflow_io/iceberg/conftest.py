@@ -67,7 +67,7 @@ class FilteredFile:
         size = len(self.encoded)
         piece = Piece("f", size, 0, size, 1, "", "", (), tuple(self.constants.items()))
         footer = Footer("f", size, self.metadata, b"", None)
-        return FileProjection.of(self.spec, piece, file_layout(footer), shape.read_schema)
+        return FileProjection.of(self.spec, piece, file_layout(footer).schema, shape.read_schema)
 
     def check(self) -> list[Match]:
         """Hold the promise: what is certain is true."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from lakeflow_io.budget import available_cpus
+from lakeflow_io.parquet.decode import decode_columns
 from lakeflow_io.reader import Counters, read_batches, work
 
 if TYPE_CHECKING:
@@ -21,14 +22,13 @@ NUMBERS = pa.schema([("id", pa.int64()), ("a", pa.float64()), ("b", pa.int64()),
 @pytest.fixture
 def peak_of(watched: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, int, Counters]]:
     """Read all; returns rows, the most bytes that were alive at once, and the counters."""
-    decode = work.decode_columns
 
     def looked(*arguments: Any) -> Any:
-        found = decode(*arguments)
+        found = decode_columns(*arguments)
         watched.look()
         return found
 
-    monkeypatch.setattr(work, "decode_columns", looked)
+    monkeypatch.setattr("lakeflow_io.reader.files.decode_columns", looked)
 
     def run(files: Any, memory: int, columns: list[str] | None = None, where: str | None = None) -> Any:
         watched.objects = files.transport.objects

@@ -16,8 +16,9 @@ import pyarrow as pa
 import pytest
 
 from lakeflow_io.errors import CorruptFileError, StoreError
+from lakeflow_io.parquet.decode import decode_columns
 from lakeflow_io.parquet.ranges import column_chunks
-from lakeflow_io.reader import fetch, pipeline, read_batches, work
+from lakeflow_io.reader import fetch, pipeline, read_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -154,15 +155,14 @@ def test_a_cycle_that_a_decoder_collects(
 ) -> None:
     """The garbage collector runs wherever memory is allocated: a decoder, which can't wait for itself, doesn't."""
     dropped = threading.Event()
-    decode = work.decode_columns
 
     def decoding(footer: Any, layout: Any, group: int, *rest: Any) -> Any:
         if group:
             dropped.wait(HANG_SECONDS)
             gc.collect()
-        return decode(footer, layout, group, *rest)
+        return decode_columns(footer, layout, group, *rest)
 
-    monkeypatch.setattr(work, "decode_columns", decoding)
+    monkeypatch.setattr("lakeflow_io.reader.files.decode_columns", decoding)
 
     with no_collector():
         # A unit is a sixteenth of the budget: a row group, of which the first one alone is decoded.

@@ -250,3 +250,15 @@ def test_a_local_name_is_the_name_on_disk(tmp_path: Path, name: str) -> None:
     ObjectStoreTransport({}).put(f"file://{tmp_path}/{name}", b"x")
 
     assert [name] == [each.name for each in tmp_path.iterdir()]
+
+
+def test_folders_are_told_without_what_is_in_them(store: tuple[Transport, str]) -> None:
+    """The names directly in a folder that have something in them, whatever they are like; objects are none."""
+    transport, base = store
+    for name in WEIRD:
+        transport.put(join(base, "runs", name, "deep/object"), b"x")
+    transport.put(join(base, "runs/object"), b"x")
+    transport.put(join(base, "runs-else/other/object"), b"x")
+
+    assert sorted(transport.folders(join(base, "runs"))) == sorted(WEIRD)
+    assert list(transport.folders(join(base, "nothing"))) == []

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from lakeflow_io.iceberg.deletes.contents import contents_of, damaged
 from lakeflow_io.iceberg.deletes.key import leaf
-from lakeflow_io.iceberg.deletes.parquet import damaged, footer_of, row_groups
 from lakeflow_io.iceberg.internals import arrow_schema
 from lakeflow_io.iceberg.plan import Piece
 from lakeflow_io.iceberg.projection import FileProjection
-from lakeflow_io.parquet.layout import file_layout
 
 if TYPE_CHECKING:
     from lakeflow_io.iceberg.deletes.file import DeleteFile
@@ -35,19 +34,20 @@ def key_columns(delete: DeleteFile, key: Key, data: FetchedRanges, spec: ReadSpe
     Raises:
         CorruptFileError: it doesn't decode, or lacks a column that it compares.
     """
-    footer = footer_of(delete, data)
-    layout = file_layout(footer)
+    contents = contents_of(delete, data)
     target = arrow_schema(key.schema)
     own = replace(spec, filter_columns=key.schema, match="id")
     as_piece = Piece(delete.path, delete.size, 0, delete.size, delete.rows, "", "")
-    projection = FileProjection.of(own, as_piece, layout, target)
+    projection = FileProjection.of(own, as_piece, contents.schema, target)
+    if delete.format != "PARQUET":
+        projection.refuse_other_zones(delete.path)
     for field_id in key.ids:
         if field_id not in projection.present.field_ids:
             raise damaged(delete.path, f"lacks the column with id {field_id}, whose values it compares.")
     names = tuple(target.names)
     tops = {field.field_id: field.name for field in key.schema.fields}
     parts: list[list[pa.Array]] = [[] for _ in key.leaves]
-    for group in row_groups(footer, data, projection.fetched(names)):
+    for group in contents.tables(projection.fetched(names), ()):
         decoded = dict(zip(group.column_names, group.columns, strict=True))
         columns = projection.shape(delete.path, names, decoded, group.num_rows, {})
         for part, (top, path) in zip(parts, key.leaves, strict=True):

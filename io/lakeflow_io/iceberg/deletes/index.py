@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
+from lakeflow_io.formats import READABLE
 from lakeflow_io.iceberg.deletes.paths import between, same_object
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DeleteIndex"]
 
-_READABLE = {"position": "PARQUET", "equality": "PARQUET", "vector": "PUFFIN"}
+_READABLE = {"position": READABLE, "equality": READABLE, "vector": ("PUFFIN",)}
 
 
 @dataclass(slots=True)
@@ -129,10 +130,10 @@ class DeleteIndex:
         if self._vectors or self._named or where in self._positions:
             found += self._by_position(same_object(path), where, sequence)
         for delete in found:
-            if delete.format != _READABLE[delete.kind]:
+            if delete.format not in _READABLE[delete.kind]:
                 raise UnsupportedError(
                     f"{self._source}: {path} has row-level deletes in {delete.path}, "
-                    f"{delete.kind} deletes as {delete.format}, not {_READABLE[delete.kind]}.",
+                    f"{delete.kind} deletes as {delete.format}, not {' or '.join(_READABLE[delete.kind])}.",
                     "compact the table with the engine that wrote it (rewrite_data_files), then scan again.",
                 )
         return tuple(sorted(found, key=lambda each: (each.sequence, each.name)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lakeflow_io.iceberg.deletes.file import DeleteFile
 from lakeflow_io.iceberg.deletes.index import DeleteIndex
@@ -65,14 +65,18 @@ def index_of(entries: Sequence[DeleteEntry], metadata: TableMetadata, source: st
 
 
 def counted(pieces: Sequence[Piece]) -> list[Piece]:
-    """Pieces of all files of a snapshot, whose delete files know to how many of them they apply."""
+    """Pieces of all files of a snapshot, whose delete files know to how many of them they apply.
+
+    Files with the same deletes share one tuple of them, as in `pieces`.
+    """
     files = Counter(delete.name for piece in pieces for delete in piece.deletes)
-    made: dict[tuple[str, int], Any] = {}
+    made: dict[tuple[str, int], DeleteFile] = {}
+    shared: dict[int, tuple[DeleteFile, ...]] = {}
     for piece in pieces:
+        if id(piece.deletes) in shared:
+            continue
         for delete in piece.deletes:
             if delete.name not in made:
                 made[delete.name] = replace(delete, files=files[delete.name])
-    return [
-        replace(piece, deletes=tuple(made[delete.name] for delete in piece.deletes)) if piece.deletes else piece
-        for piece in pieces
-    ]
+        shared[id(piece.deletes)] = tuple(made[delete.name] for delete in piece.deletes)
+    return [replace(piece, deletes=shared[id(piece.deletes)]) if piece.deletes else piece for piece in pieces]

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.types as kinds
 
-from lakeflow_io.iceberg.deletes.parquet import damaged, footer_of, row_groups
+from lakeflow_io.iceberg.deletes.contents import contents_of, damaged
 from lakeflow_io.iceberg.deletes.paths import same_object
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lakeflow_io.iceberg.deletes.file import DeleteFile
     from lakeflow_io.parquet.ranges import FetchedRanges
 
-__all__ = ["DeletedPositions", "merged"]
+__all__ = ["DeletedPositions", "deleted_from", "merged"]
 
 # Reserved field ids: https://iceberg.apache.org/spec/#reserved-field-ids
 _COLUMNS = {"file_path": b"2147483546", "pos": b"2147483545"}
@@ -53,16 +53,30 @@ class DeletedPositions:
         Raises:
             CorruptFileError: it doesn't decode, or lacks a path or a position.
         """
-        footer = footer_of(delete, data)
-        path, position = _names(footer.metadata.schema.to_arrow_schema(), delete.path)
+        contents = contents_of(delete, data)
+        path, position = _names(contents.schema, delete.path)
         found: dict[str, list[NDArray[np.uint64]]] = {}
         total = kept = 0
-        for group in row_groups(footer, data, [path, position], [path]):
+        for group in contents.tables([path, position], [path]):
             total += group.num_rows
             kept += _collect(group.column(path), group.column(position), delete.path, wanted, found)
         if total < delete.rows:
             raise damaged(delete.path, f"has {total} deletes, not {delete.rows} as its manifest says.")
         return cls({name: _ascending(parts) for name, parts in found.items()}, total - kept)
+
+
+def deleted_from(delete: DeleteFile, data: FetchedRanges) -> set[str]:
+    """The data files that a position delete file is about, from `same_object`.
+
+    Raises:
+        CorruptFileError: it doesn't decode, or has no paths.
+    """
+    contents = contents_of(delete, data)
+    path, _ = _names(contents.schema, delete.path)
+    found: set[str] = set()
+    for group in contents.tables([path], [path]):
+        found.update(group[path].unique().to_pylist())
+    return {same_object(each) for each in found}
 
 
 def merged(parts: list[NDArray[np.uint64]]) -> NDArray[np.uint64] | None:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from lakeflow_io.avro.container import damaged, open_container
 from lakeflow_io.iceberg.manifests.binding import CODECS, Decoded, avro_library
-from lakeflow_io.iceberg.manifests.container import damaged, open_container
 from lakeflow_io.iceberg.manifests.interpret import interpreted
 from lakeflow_io.iceberg.manifests.program import LISTS, NUMBERS, SchemaFault, compiled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lakeflow_io.iceberg.manifests.container import Container
+    from lakeflow_io.avro.container import Container
     from lakeflow_io.iceberg.manifests.program import Program, Slot
     from lakeflow_io.iceberg.manifests.wanted import Fields
 

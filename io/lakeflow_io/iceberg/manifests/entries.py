@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from lakeflow_io.avro.container import damaged
 from lakeflow_io.iceberg.manifests.columns import decode_avro
-from lakeflow_io.iceberg.manifests.container import damaged
 from lakeflow_io.iceberg.manifests.listing import DELETES
 from lakeflow_io.iceberg.manifests.wanted import ByKey, Fields, List, Number, Sizes, Text
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
+from lakeflow_io.avro.container import long_at
 from lakeflow_io.iceberg.manifests import program as p
-from lakeflow_io.iceberg.manifests.container import long_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

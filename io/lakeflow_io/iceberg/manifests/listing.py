@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lakeflow_io.avro.container import damaged
 from lakeflow_io.iceberg.manifests.columns import decode_avro
-from lakeflow_io.iceberg.manifests.container import damaged
 from lakeflow_io.iceberg.manifests.wanted import Elements, Fields, Number, Text
 
 if TYPE_CHECKING:

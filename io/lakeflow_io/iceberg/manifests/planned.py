@@ -77,6 +77,9 @@ class PlannedPieces(Sequence[Piece]):
         kinds |= {f"{what}:{each}": pa.binary() for what in _KNOWN[2:] for each in self._bounds}
         kinds |= dict.fromkeys(("size", "rows", "sequence", *(numbers if extras.order else ())), pa.int64())
         self._columns = {name: _joined(parts, name, kind) for name, kind in kinds.items()}
+        formats = [pc.call_function("ascii_upper", [part.arrays["format"].cast(pa.string())]) for part in parts]
+        if any(pc.call_function("any", [pc.call_function("not_equal", [each, "PARQUET"])]).as_py() for each in formats):
+            self._columns["format"] = pa.concat_arrays(formats)
         self._order = _sorted(self._columns["path"])
 
     def __len__(self) -> int:
@@ -150,16 +153,18 @@ class PlannedPieces(Sequence[Piece]):
 
     def _made(self, rows: NDArray[np.int64]) -> list[Piece]:
         columns = (self._take(name, rows) for name in ("path", "size", "rows", "splits"))
+        formats = self._take("format", rows) if "format" in self._columns else ["PARQUET"] * len(rows)
         pieces = []
-        for partition, path, size, count, splits, chunks in zip(
-            self._named_rows(rows), *columns, self._guesses(rows), strict=True
+        for partition, path, size, count, splits, kind, chunks in zip(
+            self._named_rows(rows), *columns, formats, self._guesses(rows), strict=True
         ):
-            known = tuple(sorted(splits or ()))
+            # Positions of rows in an Avro file are known only once all before them have been fetched.
+            known = tuple(sorted(splits or ())) if kind != "AVRO" else ()
             pieces.append(
                 Piece(
                     path=path, file_size=size, start=0, end=size, rows=count, partition=partition.name, splits=known,
-                    partition_key=partition.key, constants=partition.constants,
-                    chunks=_placed(known, size, *chunks) if chunks else (),
+                    partition_key=partition.key, constants=partition.constants, format=kind,
+                    chunks=_placed(known, size, *chunks) if chunks and kind == "PARQUET" else (),
                 )
             )  # fmt: skip
         return pieces

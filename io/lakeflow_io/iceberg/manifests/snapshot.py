@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakeflow_io.avro.container import damaged
 from lakeflow_io.errors import UnsupportedError
-from lakeflow_io.iceberg.manifests.container import damaged
+from lakeflow_io.formats import READABLE
 from lakeflow_io.iceberg.manifests.entries import ADDED, POSITION_PATH, Extras
 from lakeflow_io.iceberg.manifests.fetch import MetadataFiles
 from lakeflow_io.iceberg.manifests.listing import read_manifest_list
@@ -93,7 +94,7 @@ def plan_snapshot(
 
     Raises:
         CorruptFileError: a manifest is damaged; names it.
-        UnsupportedError: a data file isn't Parquet; names it.
+        UnsupportedError: a data file is in a format that isn't read; names it.
         StoreError: a manifest isn't there, or the store can't be reached.
     """
     files = MetadataFiles(store)
@@ -136,12 +137,12 @@ def plan_snapshot(
 
 def _refuse_other_formats(entries: Entries, source: str) -> None:
     formats = pc.call_function("ascii_upper", [entries.arrays["format"].cast("string")])
-    others = pc.call_function("not_equal", [formats, "PARQUET"])
-    first = pc.call_function("index", [others], pc.IndexOptions(pa.scalar(True))).as_py()  # noqa: FBT003  (a scalar)
+    known = pc.call_function("is_in", [formats], pc.SetLookupOptions(pa.array(READABLE)))
+    first = pc.call_function("index", [known], pc.IndexOptions(pa.scalar(False))).as_py()  # noqa: FBT003  (a scalar)
     if first < 0:
         return
     raise UnsupportedError(
-        f"{source}: {entries.arrays['path'][first]} is {formats[first]}, not Parquet.",
+        f"{source}: {entries.arrays['path'][first]} is {formats[first]}; Parquet, ORC and Avro are read.",
         "rewrite the table's data files as Parquet.",
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from lakeflow_io.iceberg.static.find import is_metadata_file
 from lakeflow_io.iceberg.static.read_only import refuse_read_only
 from lakeflow_io.iceberg.static.table import open_static
 
-__all__ = ["open_static", "refuse_read_only"]
+__all__ = ["is_metadata_file", "open_static", "refuse_read_only"]

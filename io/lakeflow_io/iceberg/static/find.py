@@ -16,12 +16,17 @@ from lakeflow_io.storage.location import WEB, join
 if TYPE_CHECKING:
     from lakeflow_io.storage import Transport
 
-__all__ = ["SUFFIXES", "find_metadata", "table_folder"]
+__all__ = ["SUFFIXES", "find_metadata", "is_metadata_file", "table_folder"]
 
 SUFFIXES = (".gz.metadata.json", ".metadata.json.gz", ".metadata.json")
 _NAME = re.compile(r"(?:v(?P<hadoop>\d+)|(?P<number>\d+)-[^/]+?)(?:\.gz\.metadata\.json|\.metadata\.json(?:\.gz)?)")
 _FOLDER, _HINT = "metadata", "version-hint.text"
 _HADOOP_NAMES = ("v{}.metadata.json", "v{}.gz.metadata.json", "v{}.metadata.json.gz")
+
+
+def is_metadata_file(path: str) -> bool:
+    """Tell a metadata file from a folder, by its name."""
+    return path.endswith(SUFFIXES)
 
 
 def table_folder(metadata_file: str) -> str:
@@ -40,7 +45,7 @@ def find_metadata(transport: Transport, path: str) -> list[str]:
     Raises:
         NotFoundError: there is none.
     """
-    if path.endswith(SUFFIXES):
+    if is_metadata_file(path):
         return [path]
     base = path.rstrip("/")
     for folder in (join(base, _FOLDER), base):

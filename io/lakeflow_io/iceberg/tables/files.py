@@ -19,7 +19,25 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-__all__ = ["files_table"]
+__all__ = ["FILES", "files_table", "with_statistics"]
+
+FILES = pa.schema(
+    [
+        ("content", pa.string()),
+        ("path", pa.string()),
+        ("format", pa.string()),
+        ("spec_id", pa.int32()),
+        ("partition", pa.string()),
+        ("rows", pa.int64()),
+        ("bytes", pa.int64()),
+        ("sequence_number", pa.int64()),
+        ("snapshot_id", pa.int64()),
+        ("sort_order_id", pa.int32()),
+        ("split_offsets", pa.list_(pa.int64())),
+        ("equality_ids", pa.list_(pa.int32())),
+    ]
+)
+"""What is told of a file, besides statistics."""
 
 _COUNTS = ("column_sizes", "value_counts", "null_value_counts", "nan_value_counts")
 _BOUNDS = ("lower_bounds", "upper_bounds")
@@ -38,26 +56,34 @@ def files_table(table: Table, snapshot: Snapshot | None, schema: Schema) -> pa.T
     """
     entries = live_entries(table, snapshot)
     files = [entry.data_file for entry in entries]
+    rows = [
+        {
+            "content": CONTENT[file.content],
+            "path": file.file_path,
+            "format": file.file_format.value,
+            "spec_id": file.spec_id,
+            "partition": partition_text(table, file),
+            "rows": file.record_count,
+            "bytes": file.file_size_in_bytes,
+            "sequence_number": entry.sequence_number,
+            "snapshot_id": entry.snapshot_id,
+            "sort_order_id": file.sort_order_id,
+            "split_offsets": file.split_offsets,
+            "equality_ids": file.equality_ids,
+        }
+        for entry, file in zip(entries, files, strict=True)
+    ]
+    return with_statistics(pa.Table.from_pylist(rows, FILES), files, schema)
+
+
+def with_statistics(rows: pa.Table, files: Sequence[DataFile | None], schema: Schema) -> pa.Table:
+    """`rows`, one a file, and the files' counts and bounds by column; null where there is no file to tell them."""
     leaves = _leaves(schema)
-    columns: dict[str, pa.Array] = {
-        "content": pa.array([CONTENT[file.content] for file in files], pa.string()),
-        "path": pa.array([file.file_path for file in files], pa.string()),
-        "format": pa.array([file.file_format.value for file in files], pa.string()),
-        "spec_id": pa.array([file.spec_id for file in files], pa.int32()),
-        "partition": pa.array([partition_text(table, file) for file in files], pa.string()),
-        "rows": pa.array([file.record_count for file in files], pa.int64()),
-        "bytes": pa.array([file.file_size_in_bytes for file in files], pa.int64()),
-        "sequence_number": pa.array([entry.sequence_number for entry in entries], pa.int64()),
-        "snapshot_id": pa.array([entry.snapshot_id for entry in entries], pa.int64()),
-        "sort_order_id": pa.array([file.sort_order_id for file in files], pa.int32()),
-        "split_offsets": pa.array([file.split_offsets for file in files], pa.list_(pa.int64())),
-        "equality_ids": pa.array([file.equality_ids for file in files], pa.list_(pa.int32())),
-    }
     for name in _COUNTS:
-        columns[name] = _struct(leaves, _counts(files, name, leaves), len(files))
+        rows = rows.append_column(name, _struct(leaves, _counts(files, name, leaves), len(files)))
     for name in _BOUNDS:
-        columns[name] = _struct(leaves, _bounds(files, name, leaves), len(files))
-    return pa.table(columns)
+        rows = rows.append_column(name, _struct(leaves, _bounds(files, name, leaves), len(files)))
+    return rows
 
 
 def _leaves(schema: Schema) -> list[tuple[int, str, Any, pa.DataType]]:
@@ -78,14 +104,14 @@ def _struct(leaves: Sequence[Any], children: Iterator[pa.Array], rows: int) -> p
     return pa.StructArray.from_arrays(list(children), names=[name for _, name, _, _ in leaves])
 
 
-def _counts(files: Sequence[DataFile], name: str, leaves: Sequence[Any]) -> Iterator[pa.Array]:
-    found: list[Mapping[int, int]] = [getattr(file, name) or {} for file in files]
+def _counts(files: Sequence[DataFile | None], name: str, leaves: Sequence[Any]) -> Iterator[pa.Array]:
+    found: list[Mapping[int, int]] = [getattr(file, name, None) or {} for file in files]
     for field_id, _, _, _ in leaves:
         yield pa.array([each.get(field_id) for each in found], pa.int64())
 
 
-def _bounds(files: Sequence[DataFile], name: str, leaves: Sequence[Any]) -> Iterator[pa.Array]:
-    found: list[Mapping[int, bytes]] = [getattr(file, name) or {} for file in files]
+def _bounds(files: Sequence[DataFile | None], name: str, leaves: Sequence[Any]) -> Iterator[pa.Array]:
+    found: list[Mapping[int, bytes]] = [getattr(file, name, None) or {} for file in files]
     for field_id, _, kind, arrow in leaves:
         storage = arrow.storage_type if isinstance(arrow, pa.BaseExtensionType) else arrow
         values = pa.array([_decoded(kind, each.get(field_id)) for each in found], storage)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-__all__ = ["partitions_table"]
+__all__ = ["PARTITIONS", "partitions_table"]
 
 _COUNTED = (
     ("rows", "files"),
@@ -21,7 +21,7 @@ _COUNTED = (
     ("equality_deletes", "equality_delete_files"),
 )
 """Rows and files, by what a file holds."""
-_SCHEMA = pa.schema(
+PARTITIONS = pa.schema(
     [
         ("partition", pa.string()),
         ("spec_id", pa.int32()),
@@ -31,6 +31,7 @@ _SCHEMA = pa.schema(
         ("last_snapshot_id", pa.int64()),
     ]
 )
+"""What is told of a partition."""
 
 
 def partitions_table(table: Table, snapshot: Snapshot | None) -> pa.Table:
@@ -55,4 +56,4 @@ def partitions_table(table: Table, snapshot: Snapshot | None) -> pa.Table:
         changed = None if entry.snapshot_id is None else table.metadata.snapshot_by_id(entry.snapshot_id)
         if changed is not None and changed.timestamp_ms >= row.get("last_changed", 0):
             row |= {"last_changed": changed.timestamp_ms, "last_snapshot_id": changed.snapshot_id}
-    return pa.Table.from_pylist([found[key] for key in sorted(found)], schema=_SCHEMA)
+    return pa.Table.from_pylist([found[key] for key in sorted(found)], schema=PARTITIONS)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyroaring
 import pytest
+from encoded import POSITION_DELETES, encoded
 from pyiceberg.avro.file import AvroOutputFile
 from pyiceberg.manifest import (
     DataFile,
@@ -38,6 +39,8 @@ from lakeflow_io.parquet.encode import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from pyiceberg.schema import Schema
 
     import lakeflow as lf
 
@@ -113,6 +116,38 @@ class DeletedTable:
         del statistics["record_count"]
         path = self.put("rows.parquet", encoded)
         return self.file(DataFileContent.DATA, path, len(encoded), rows.num_rows, partition, spec_id, **statistics)
+
+    def encoded(
+        self,
+        kind: str,
+        content: DataFileContent,
+        rows: pa.Table,
+        schema: Schema,
+        partition: Sequence[Any] = (),
+        **described: Any,
+    ) -> DataFile:
+        """A data or delete file of any format, with a few rows in each of its row groups."""
+        data = encoded(kind, rows, schema, group=self.row_group)
+        path = self.put(f"file.{kind.lower()}", data)
+        return self.file(
+            content, path, len(data), rows.num_rows, partition, None, file_format=FileFormat[kind], **described
+        )
+
+    def data_as(self, kind: str, rows: pa.Table, **options: Any) -> DataFile:
+        """A data file of any format with the table's current columns."""
+        return self.encoded(kind, DataFileContent.DATA, rows, self.iceberg.schema(), **options)
+
+    def positions_as(self, kind: str, deletes: Sequence[tuple[str, int]], **options: Any) -> DataFile:
+        """A position delete file of any format."""
+        rows = pa.table({"file_path": [path for path, _ in deletes], "pos": [pos for _, pos in deletes]})
+        return self.encoded(kind, DataFileContent.POSITION_DELETES, rows, POSITION_DELETES, **options)
+
+    def keys_as(self, kind: str, columns: Mapping[str, Sequence[Any]], **options: Any) -> DataFile:
+        """An equality delete file of any format, that compares these columns of the table."""
+        schema = self.iceberg.schema().select(*columns)
+        rows = pa.table(dict(columns), schema=arrow_schema(schema))
+        ids = [schema.find_field(name).field_id for name in columns]
+        return self.encoded(kind, DataFileContent.EQUALITY_DELETES, rows, schema, equality_ids=ids, **options)
 
     def positions(
         self,

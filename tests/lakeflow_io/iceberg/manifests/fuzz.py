@@ -36,9 +36,9 @@ from pyiceberg.transforms import IdentityTransform
 from pyiceberg.typedef import Record
 from pyiceberg.types import DecimalType, DoubleType, LongType, NestedField, StringType
 
+from lakeflow_io.avro.container import open_container
 from lakeflow_io.iceberg.file_io import TransportFileIO
 from lakeflow_io.iceberg.manifests.binding import CODECS
-from lakeflow_io.iceberg.manifests.container import open_container
 from lakeflow_io.iceberg.manifests.entries import Extras, wanted_of_entries
 from lakeflow_io.iceberg.manifests.listing import wanted_of_manifests
 from lakeflow_io.iceberg.manifests.program import compiled

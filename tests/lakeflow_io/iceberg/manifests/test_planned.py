@@ -199,12 +199,12 @@ def test_another_format_is_refused_by_name(made_table: Any) -> None:
     """The file and its format are told."""
     made = made_table({0: PartitionSpec()})
     file = DataFile.from_args(
-        content=DataFileContent.DATA, file_path="s3://b/x.orc", file_format=FileFormat.ORC, partition=Record(),
+        content=DataFileContent.DATA, file_path="s3://b/x.puffin", file_format=FileFormat.PUFFIN, partition=Record(),
         record_count=7, file_size_in_bytes=9,
     )  # fmt: skip
     made.add_entry(0, file)
 
-    with pytest.raises(UnsupportedError, match=r"t@5: s3://b/x\.orc is ORC"):
+    with pytest.raises(UnsupportedError, match=r"t@5: s3://b/x\.puffin is PUFFIN"):
         made.plan()
 
 

@@ -15,7 +15,16 @@ from lakeflow_io.errors import CorruptFileError, UnsupportedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Container", "damaged", "long_at", "open_container"]
+__all__ = [
+    "SYNC_BYTES",
+    "Container",
+    "damaged",
+    "decompressed",
+    "encoded_long",
+    "long_at",
+    "open_container",
+    "open_header",
+]
 
 _MAGIC = b"Obj\x01"
 SYNC_BYTES = 16
@@ -60,23 +69,49 @@ class Container:
             end = at + size
             if count < 0 or size < 0 or bytes(body[end : end + SYNC_BYTES]) != self.sync:
                 raise damaged(self.uri, "a block does not end where it says")
-            try:
-                records = _CODECS[self.codec](body[at:end])
-            except (ValueError, EOFError, OSError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
-                raise damaged(self.uri, f"a block does not decompress ({error})") from error
-            yield count, records
+            yield count, decompressed(self.uri, self.codec, body[at:end])
             at = end + SYNC_BYTES
 
     def decompressed(self) -> Container:
         """The same file without compression."""
         parts = []
         for count, records in self.blocks():
-            parts += [_long(count), _long(len(records)), records, self.sync]
+            parts += [encoded_long(count), encoded_long(len(records)), records, self.sync]
         return replace(self, codec="null", body=memoryview(b"".join(parts)))
 
 
+def decompressed(uri: str, codec: str, block: memoryview) -> bytes:
+    """A block's records.
+
+    Args:
+        uri: The file, for errors.
+        codec: One that `open_header` has let pass.
+        block: What lies between its size and the sync marker.
+
+    Raises:
+        CorruptFileError: it doesn't decompress; names the file.
+    """
+    try:
+        return _CODECS[codec](block)
+    except (ValueError, EOFError, OSError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
+        raise damaged(uri, f"a block does not decompress ({error})") from error
+
+
 def open_container(uri: str, data: memoryview) -> Container:
-    """Read a file's header.
+    """Read a whole file's header.
+
+    Raises:
+        CorruptFileError: it isn't an Avro file, or a cut one; names it.
+        UnsupportedError: it has a codec that Avro doesn't list.
+    """
+    found = open_header(uri, data)
+    if len(found.body) and bytes(found.body[-SYNC_BYTES:]) != found.sync:
+        raise damaged(uri, "its end is missing")
+    return found
+
+
+def open_header(uri: str, data: memoryview) -> Container:
+    """Read the header of a file of which the beginning is there; the body is what is there behind it.
 
     Raises:
         CorruptFileError: it isn't an Avro file, or a cut one; names it.
@@ -89,13 +124,13 @@ def open_container(uri: str, data: memoryview) -> Container:
     except (IndexError, ValueError):
         raise damaged(uri, "its header is cut") from None
     sync, body = bytes(data[at : at + SYNC_BYTES]), data[at + SYNC_BYTES :]
-    if len(sync) < SYNC_BYTES or (len(body) and bytes(body[-SYNC_BYTES:]) != sync):
+    if len(sync) < SYNC_BYTES:
         raise damaged(uri, "its end is missing")
     codec = told.get("avro.codec", b"null").decode(errors="replace")
     if codec not in _CODECS:
         raise UnsupportedError(
             f"{uri} is compressed with {codec!r}, which is no codec of Avro.",
-            "write the table's metadata anew, with the property write.avro.compression-codec=gzip.",
+            "write the file anew, with the table property write.avro.compression-codec=gzip.",
         )
     if "avro.schema" not in told:
         raise damaged(uri, "its header has no schema")
@@ -140,7 +175,8 @@ def long_at(data: memoryview | bytes, at: int) -> tuple[int, int]:
             raise IndexError(at)
 
 
-def _long(value: int) -> bytes:
+def encoded_long(value: int) -> bytes:
+    """A number that isn't negative, as a zigzag variable-length integer."""
     rest, found = value << 1, bytearray()
     while rest > 0x7F:  # noqa: PLR2004  (seven bits a byte)
         found.append(rest & 0x7F | 0x80)

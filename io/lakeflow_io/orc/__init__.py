@@ -1,0 +1,1 @@
+"""ORC files: the tail, decoded here; stripes, decoded by pyarrow."""

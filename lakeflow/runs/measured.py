@@ -1,0 +1,93 @@
+"""What an attempt took: seconds by phase, memory of its process."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["Memory", "Stopwatch"]
+
+_STATM, _STATUS, _CLEAR_REFS = (Path("/proc/self") / name for name in ("statm", "status", "clear_refs"))
+# "5" sets the peak back to what is used now: https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html
+_RESET_PEAK = "5"
+
+
+class Stopwatch:
+    """Seconds by phase; a phase within another one counts for itself alone."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {"read": 0.0, "function": 0.0, "write": 0.0}
+        self._phase: str | None = None
+        self._since = 0.0
+
+    @contextmanager
+    def timed(self, phase: str) -> Generator[None]:
+        """Count the block for `phase`."""
+        before = self._switch(phase)
+        try:
+            yield
+        finally:
+            self._switch(before)
+
+    def _switch(self, phase: str | None) -> str | None:
+        now = time.perf_counter()
+        if self._phase is not None:
+            self.seconds[self._phase] += now - self._since
+        before, self._phase, self._since = self._phase, phase, now
+        return before
+
+    def rounded(self) -> dict[str, float]:
+        """To a tenth of a millisecond, as markers have them."""
+        return {phase: round(seconds, 4) for phase, seconds in self.seconds.items()}
+
+
+class Memory:
+    """The resident memory of this process, from the beginning of an attempt to its end.
+
+    Attempts that run in one process at the same time can't be told apart: `sharing` says how many
+    there were at most.
+    """
+
+    _lock = Lock()
+    _attempts: set[Memory] = set()  # noqa: RUF012  (of the process)
+
+    def __init__(self) -> None:
+        self.sharing = 0
+        self.start_bytes = _resident_bytes()
+
+    def __enter__(self) -> Self:
+        with self._lock:
+            if not self._attempts:
+                with suppress(OSError):  # a container may forbid it; then the peak is that of the process's life
+                    _CLEAR_REFS.write_text(_RESET_PEAK)
+            self._attempts.add(self)
+            for each in self._attempts:
+                each.sharing = max(each.sharing, len(self._attempts))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._attempts.discard(self)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most so far."""
+        with suppress(OSError, ValueError):
+            for line in _STATUS.read_text(encoding="ascii").splitlines():
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _resident_bytes() -> int:
+    with suppress(OSError, ValueError):
+        return int(_STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
