@@ -16,7 +16,7 @@ import pytest
 from pyiceberg.manifest import write_manifest_list
 
 import lakeflow as lf
-from lakeflow.runs.plan import shards_digest
+from lakeflow.runs.plan import described_works
 from lakeflow.scan import read_shard
 from lakeflow_io.errors import InputError
 from lakeflow_io.iceberg import splits
@@ -24,13 +24,16 @@ from lakeflow_io.iceberg import splits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lakeflow_io.iceberg.shards import Shard
+
 PLAN = """
 import sys
 import lakeflow as lf
-from lakeflow.runs.plan import shards_digest
+from lakeflow.runs.plan import described_works
 table = lf.connect().table(sys.argv[1])
 for by in ("bytes", "rows", "partition"):
-    print(shards_digest(table.scan(where="id >= 5").shards(None if by == "partition" else 9, by=by)))
+    cut = table.scan(where="id >= 5").shards(None if by == "partition" else 9, by=by)
+    print(described_works(cut)["shards_digest"])
 """
 
 
@@ -104,11 +107,17 @@ def test_what_can_not_be(table: lf.Table, arguments: Any) -> None:
         table.scan().shards(**arguments)
 
 
+def digest(shards: list[Shard]) -> str:
+    """What a run's plan says of them."""
+    found: str = described_works(shards)["shards_digest"]
+    return found
+
+
 def test_every_process_plans_the_same_shards(table: lf.Table) -> None:
     """Whatever the seed of its hashes is."""
     scan = table.scan(where="id >= 5")
-    expected = [shards_digest(scan.shards(9)), shards_digest(scan.shards(9, by="rows"))]
-    expected.append(shards_digest(scan.shards(by="partition")))
+    expected = [digest(scan.shards(9)), digest(scan.shards(9, by="rows"))]
+    expected.append(digest(scan.shards(by="partition")))
 
     for seed in ("0", "77"):
         done = subprocess.run(

@@ -15,7 +15,17 @@ from lakeflow_engines.executors import Fate
 from lakeflow_io.errors import FunctionError, RunInterruptedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lakeflow.runs.attempt import Attempt
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_shell() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt; where tests run in the background it may be ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def presses(times: int) -> Any:
