@@ -16,7 +16,7 @@ from benchmarks.chaos import run_chaos
 from benchmarks.chaos.check import Found, check_rows
 from benchmarks.chaos.job import expected
 
-KILLS = int(os.environ.get("LAKEFLOW_CHAOS_KILLS", "10"))
+KILLS = int(os.environ.get("LAKEFLOW_CHAOS_KILLS", "4"))
 # So many meet all kinds of disturbances.
 ALL_KINDS = 50
 

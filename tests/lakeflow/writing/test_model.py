@@ -140,4 +140,4 @@ def test_sequences_of_changes_read_right(version: str, monkeypatch: pytest.Monke
     """Append, overwrite, delete, upsert and merge, ten in a row, on any layout."""
     monkeypatch.setattr(Sequences, "version", version)
 
-    run_state_machine_as_test(Sequences, settings=settings(max_examples=25, stateful_step_count=10))
+    run_state_machine_as_test(Sequences, settings=settings(max_examples=14, stateful_step_count=10))

@@ -145,7 +145,7 @@ def ordered(rows: list[dict[str, Any]], columns: list[str]) -> list[tuple[Any, .
     return sorted((tuple(row[name] for name in columns) for row in rows), key=repr)
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(contents(), st.sampled_from(FILTERS), st.lists(st.sampled_from(NAMES), min_size=1, unique=True), st.data())
 def test_a_scan_finds_what_a_model_keeps(
     deleted_table: Callable[..., Any], made: Any, chosen: Any, columns: list[str], data: st.DataObject
