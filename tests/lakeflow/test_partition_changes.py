@@ -123,6 +123,23 @@ def test_partitions_are_dropped_by_either_name(embedded: lf.Lake, namespace: str
     assert table.partition_by == []
 
 
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_partition_by_a_required_column_can_be_dropped(embedded: lf.Lake, namespace: str, version: str) -> None:
+    """Format version 1 keeps it as one that is always null: appends, changes, branches and other readers go on."""
+    schema = pa.schema([pa.field("id", pa.int64(), nullable=False)])
+    table = embedded.create_table(f"{namespace}.t", schema, partition_by=["id"], properties={"format-version": version})
+    table.append({"id": [1, 2]})
+    table.update_partitions(drop=["id"])
+    table.append({"id": [3]})
+    branch = table.branch("audit")
+    branch.append({"id": [4]})
+    table.overwrite({"id": [5]}, where="id = 3")
+    branch.publish()
+
+    assert ids(table.refresh().scan()) == [1, 2, 4, 5]
+    assert sorted(table.iceberg.scan().to_arrow()["id"].to_pylist()) == [1, 2, 4, 5]
+
+
 def test_files_staged_for_another_partitioning_keep_theirs(embedded: lf.Lake, namespace: str) -> None:
     """They stand in a manifest of their own spec, on main and on a branch."""
     table = embedded.create_table(f"{namespace}.t", SCHEMA, partition_by=["c"])

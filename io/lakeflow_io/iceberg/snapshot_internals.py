@@ -25,9 +25,10 @@ from pyiceberg.manifest import (
     construct_partition_summaries,
     write_manifest,
 )
+from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.table.snapshots import Operation, SnapshotSummaryCollector, Summary, update_snapshot_summaries
 from pyiceberg.table.update.snapshot import _SnapshotProducer
-from pyiceberg.types import DoubleType
+from pyiceberg.types import DoubleType, StructType
 
 from lakeflow_io.iceberg.refs import MAIN
 from lakeflow_io.iceberg.update import Update
@@ -35,11 +36,11 @@ from lakeflow_io.iceberg.update import Update
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
+    from typing import Self
 
     from pyiceberg.avro.codecs import AvroCompressionCodec
     from pyiceberg.io import FileIO, OutputFile
     from pyiceberg.manifest import ManifestFile, ManifestWriter, PartitionFieldSummary
-    from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table, Transaction
     from pyiceberg.table.metadata import TableMetadata
@@ -192,7 +193,7 @@ class _Producer(_SnapshotProducer["_Producer"]):
 
     def _writer(self, spec_id: int, *, deletes: bool) -> ManifestWriter:
         metadata = self._transaction.table_metadata
-        spec = metadata.specs()[spec_id]
+        spec = _NullablePartitions.of(metadata.specs()[spec_id])
         schema = spec_schema(metadata, spec)
         if deletes:
             return _DeletesWriter(spec, schema, self.new_manifest_output(), self._snapshot_id, self._compression)
@@ -227,6 +228,21 @@ class _Producer(_SnapshotProducer["_Producer"]):
         raise NotImplementedError
 
 
+class _NullablePartitions(PartitionSpec):
+    """A spec as Iceberg has it: a partition may be null though its column may not, as a void one is.
+
+    pyiceberg would write no manifest with such a null.
+    """
+
+    @classmethod
+    def of(cls, spec: PartitionSpec) -> Self:
+        return cls.model_validate({"spec-id": spec.spec_id, "fields": spec.fields})
+
+    def partition_type(self, schema: Schema) -> StructType:
+        fields = super().partition_type(schema).fields
+        return StructType(*(field.model_copy(update={"required": False}) for field in fields))
+
+
 class PackedWriter(ManifestWriterV2):
     """Writes a manifest of added data files for a snapshot that isn't known yet: who reads it inherits its id.
 
@@ -236,7 +252,7 @@ class PackedWriter(ManifestWriterV2):
     def __init__(
         self, spec: PartitionSpec, schema: Schema, file: OutputFile, compression: AvroCompressionCodec
     ) -> None:
-        super().__init__(spec, schema, file, 0, compression)
+        super().__init__(_NullablePartitions.of(spec), schema, file, 0, compression)
         self._waiting: list[ManifestEntry] = []
         self._bytes = 0
 

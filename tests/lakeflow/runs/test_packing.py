@@ -191,6 +191,21 @@ def test_tables_of_version_1_are_committed_by_the_driver(embedded: lf.Lake, name
     assert table.scan().read().to_arrow().num_rows == 16
 
 
+def test_a_partition_that_version_1_has_dropped_is_null(embedded: lf.Lake, namespace: str) -> None:
+    """By a required column, too; a table that is of version 2 by now still has it."""
+    schema = pa.schema([pa.field("id", pa.int64(), nullable=False)])
+    table = embedded.create_table(f"{namespace}.t", schema, partition_by="id", properties={"format-version": "1"})
+    table.update_partitions(drop="id")
+    with table.iceberg.transaction() as change:
+        change.upgrade_table_version(2)
+
+    lf.foreach(list(range(4)), lambda n: pa.table({"id": [n]}, schema), into=table, run_id="r", engine="serial")
+
+    assert table.refresh().partition_by == ["void(id)"]
+    assert sorted(table.scan().read().to_arrow()["id"].to_pylist()) == [0, 1, 2, 3]
+    assert sorted(table.iceberg.scan().to_arrow()["id"].to_pylist()) == [0, 1, 2, 3]
+
+
 def test_a_manifest_has_a_size(embedded: lf.Lake, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One task writes several where its files would make too large a one, and loses none between two."""
     monkeypatch.setattr(pack, "_TARGET_BYTES", 1)
