@@ -83,6 +83,12 @@ class Join:
         """All files that go."""
         return {**self.whole, **self.parts}
 
+    @property
+    def updated(self) -> list[str]:
+        """Columns that rows of the table get from `rows`: none where these have nothing but the key."""
+        names = self.rows.column_names if self.clauses.matched == "update" else []
+        return [name for name in names if name not in self.keys.names]
+
     def may_concern(self, file: FileFacts) -> bool:
         """Whether a data file may hold rows that go or change."""
         return self.clauses.not_matched_by_source == "delete" or self.keys.may_be_in(file, self.table.specs())
@@ -105,7 +111,7 @@ def join_files(join: Join, memory: int) -> None:
             join.matched_rows += matching
             if going == piece.rows:
                 join.whole[piece.path] = files[piece.path]
-            elif going or (matching and join.clauses.matched == "update"):
+            elif going or (matching and join.updated):
                 join.parts[piece.path] = files[piece.path]
                 join.pieces.append(piece)
 
@@ -157,12 +163,12 @@ def write_joined(join: Join, writer: Writer, memory: int) -> None:
         writer: Where they go.
         memory: Bytes in flight.
     """
-    updated = [name for name in join.rows.column_names if name not in join.keys.names]
+    updated = join.updated
 
     def change(rows: pa.Table) -> pa.Table:
         found = join.keys.rows_of(rows)
         matched = found.is_valid().to_numpy(zero_copy_only=False)
-        if join.clauses.matched == "update" and matched.any():
+        if updated and matched.any():
             rows = _updated(rows, join.rows.select(updated).take(found.drop_null()), matched)
         return rows.filter(pa.array(~join.clauses.going(matched)))
 

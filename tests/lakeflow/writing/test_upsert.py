@@ -183,6 +183,18 @@ def test_matched_rows_are_updated_in_some_columns(changed: Any) -> None:
     changed.check()
 
 
+def test_keys_alone_update_nothing(small: Any) -> None:
+    """Rows that are there stay as they are, in their files; others may come."""
+    before = small.table.snapshot
+
+    assert small.table.merge([{"id": 3}, {"id": 900}], key="id", not_matched="ignore") == before
+
+    small.table.merge([{"id": 3}, {"id": 900}], key="id")
+    small.keep(lambda _: True, dict.fromkeys(small.table.schema.names) | {"id": 900})
+    small.check()
+    assert small.table.snapshot.operation == "append"
+
+
 def test_matched_rows_go(changed: Any) -> None:
     """A list of keys is enough; others are ignored."""
     changed.table.merge({"id": [3, 8, 100]}, key="id", matched="delete", not_matched="ignore")
