@@ -124,6 +124,22 @@ def test_partitions_are_dropped_by_either_name(embedded: lf.Lake, namespace: str
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
+def test_what_is_dropped_and_added_at_once_stays(embedded: lf.Lake, namespace: str, version: str) -> None:
+    """It is neither; other terms of the same call come and go."""
+    properties = {"format-version": version}
+    table = embedded.create_table(
+        f"{namespace}.t", SCHEMA, partition_by=["truncate(2, id)", "c"], properties=properties
+    )
+    before = table.iceberg.spec()
+
+    table.update_partitions(add=["truncate(2, id)"], drop=["truncate(2, id)"])
+    assert before == table.iceberg.spec()
+    table.update_partitions(add=["day(ts)", "truncate(2, id)"], drop=["truncate(2, id)", "c"])
+
+    assert [term for term in table.partition_by if "void" not in term] == ["truncate(2, id)", "day(ts)"]
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
 def test_a_partition_by_a_required_column_can_be_dropped(embedded: lf.Lake, namespace: str, version: str) -> None:
     """Format version 1 keeps it as one that is always null: appends, changes, branches and other readers go on."""
     schema = pa.schema([pa.field("id", pa.int64(), nullable=False)])

@@ -13,7 +13,7 @@ from lakeflow_io.iceberg.mapping import mapping_updates
 from lakeflow_io.iceberg.update import Update, change_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
@@ -116,7 +116,7 @@ def change_partitions(table: Table, name: str, add: Sequence[str], drop: Sequenc
         table: Refreshed.
         name: Its name, for messages.
         add: Columns and transforms, as `create_table` takes them.
-        drop: Those that are there, in the same words, or by the names that partitions have.
+        drop: Those that are there, in the same words, or by the names that partitions have. What is added, too, stays.
 
     Raises:
         NotFoundError: a column, or a partition to drop, isn't there.
@@ -125,7 +125,10 @@ def change_partitions(table: Table, name: str, add: Sequence[str], drop: Sequenc
     """
 
     def make(seen: Table) -> Update | None:
-        steps = [*_dropped(seen, name, drop), *_added(seen, name, add, drop)]
+        gone = dict.fromkeys(_named(seen, name, term) for term in drop)
+        added = dict(_added(seen, name, add, gone))
+        steps = [methodcaller("remove_field", part) for part in gone if part not in added]
+        steps += [step for part, step in added.items() if part not in gone]
         spec, updates, requirements = spec_change(seen, steps)
         if not updates:
             return None
@@ -134,26 +137,22 @@ def change_partitions(table: Table, name: str, add: Sequence[str], drop: Sequenc
     change_table(table, f"change the partitioning of {name}", make)
 
 
-def _dropped(table: Table, name: str, terms: Sequence[str]) -> Iterator[Callable[[Any], object]]:
-    fields = [part for part in table.spec().fields if str(part.transform) != "void"]
-    for part_name in dict.fromkeys(_named(table, name, fields, term) for term in terms):
-        yield methodcaller("remove_field", part_name)
-
-
-def _named(table: Table, name: str, fields: Sequence[Any], term: str) -> str:
+def _named(table: Table, name: str, term: str) -> str:
     plain = "".join(str(term).lower().split())
+    fields = [part for part in table.spec().fields if str(part.transform) != "void"]
     for part in fields:
         if term == part.name or plain == "".join(term_of(table.schema(), part).lower().split()):
             return str(part.name)
     raise NotFoundError.among("partition", term, name, [term_of(table.schema(), part) for part in fields])
 
 
-def _added(table: Table, name: str, terms: Sequence[str], drop: Sequence[str]) -> Iterator[Callable[[Any], object]]:
+def _added(
+    table: Table, name: str, terms: Sequence[str], gone: Container[str]
+) -> Iterator[tuple[str, Callable[[Any], object]]]:
     schema, taken = table.schema(), set(table.schema().column_names)
     for each in table.metadata.specs().values():
         taken |= {part.name for part in each.fields}
     known = {(p.source_id, str(p.transform)): p.name for s in table.metadata.specs().values() for p in s.fields}
-    gone = {_named(table, name, table.spec().fields, term) for term in drop}
     now = {(part.source_id, str(part.transform)) for part in table.spec().fields if part.name not in gone}
     for term in terms:
         transform, source, column, kind = parse_term(term, schema, "partition")
@@ -163,7 +162,7 @@ def _added(table: Table, name: str, terms: Sequence[str], drop: Sequence[str]) -
         # One that was there before gets its old name, and with that its old id, back.
         part_name = known.get((source, str(transform))) or _free(partition_name(column, kind), column, taken)
         taken.add(part_name)
-        yield methodcaller("add_field", column, transform, part_name)
+        yield part_name, methodcaller("add_field", column, transform, part_name)
 
 
 def _free(wanted: str, column: str, taken: set[str]) -> str:
