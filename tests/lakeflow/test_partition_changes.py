@@ -156,6 +156,24 @@ def test_a_partition_by_a_required_column_can_be_dropped(embedded: lf.Lake, name
     assert sorted(table.iceberg.scan().to_arrow()["id"].to_pylist()) == [1, 2, 4, 5]
 
 
+def test_a_void_partition_whose_column_is_gone_is_in_nobodys_way(embedded: lf.Lake, namespace: str) -> None:
+    """Another engine has dropped it: other columns can still be changed, and partitions replaced."""
+    table = embedded.create_table(
+        f"{namespace}.t", SCHEMA, partition_by=["c", "id"], properties={"format-version": "1"}
+    )
+    table.append(rows(range(3)))
+    table.update_partitions(drop=["c"])
+    with table.iceberg.update_schema() as theirs:
+        theirs.delete_column("c")
+
+    with table.update_schema() as change:
+        change.add("n", pa.int32())
+    table.overwrite_partitions({"id": [1, 3], "n": pa.array([7, 7], pa.int32())})
+
+    found = table.scan(["id", "n"]).read().to_pylist()
+    assert sorted((row["id"], row["n"]) for row in found) == [(0, None), (1, 7), (2, None), (3, 7)]
+
+
 def test_files_staged_for_another_partitioning_keep_theirs(embedded: lf.Lake, namespace: str) -> None:
     """They stand in a manifest of their own spec, on main and on a branch."""
     table = embedded.create_table(f"{namespace}.t", SCHEMA, partition_by=["c"])

@@ -96,10 +96,10 @@ def _refuse_drops(table: Table, name: str, before: Schema, schema: Schema) -> No
     """A column that files are laid out by stays, for readers look for it."""
     from pyiceberg.schema import index_by_id
 
-    kept = index_by_id(schema)
+    dropped = index_by_id(before).keys() - index_by_id(schema).keys()
     for what, fields in (("partitioned", table.spec().fields), ("sorted", table.sort_order().fields)):
         for part in fields:
-            if part.source_id in kept:
+            if part.source_id not in dropped:
                 continue
             # Format version 1 keeps what was dropped of the partitioning in the spec, as void.
             how = "was once" if str(part.transform) == "void" else "is"

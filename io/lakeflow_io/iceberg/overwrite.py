@@ -70,7 +70,9 @@ def find_partitions(
             return None
         return tuple(binary_value(kind, file.partition[n]) for n, kind in enumerate(kinds)) in partitions
 
-    columns = list(dict.fromkeys(schema.find_field(part.source_id).name for part in spec.fields))
+    # A void one looks at no column; its own may be gone.
+    looked_at = [schema.find_field(part.source_id).name for part in spec.fields if str(part.transform) != "void"]
+    columns = list(dict.fromkeys(looked_at)) or [schema.fields[0].name]
     removal = Removal(table, name, snapshot_id, columns, passes)
     live = live_files(table, full_spec(table, name, snapshot_id))
     judged = {path: concerns(each) for path, each in live.items()}
