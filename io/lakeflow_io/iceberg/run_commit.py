@@ -163,9 +163,13 @@ def commit_run(
         removals = sorted(unneeded & seen.properties.keys())
         if removals:
             updates = (*updates, RemovePropertiesUpdate(removals=removals))
-        # Even where somebody has expired the snapshot at once.
         said = found[0].text
-        return replace(update, updates=updates, landed=lambda now: now.properties.get(record.name) == said)
+
+        def landed(now: Table) -> bool:
+            # By then somebody may have expired the snapshot, or, after a twin recorded the run, dropped the property.
+            return now.properties.get(record.name) == said or update.landed(now)
+
+        return replace(update, updates=updates, landed=landed)
 
     ours = change_table(table, f"commit to {name}", make, abandon) is not None
     return found[0], ours

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyiceberg.exceptions import CommitFailedException
 
 import lakeflow as lf
 from lakeflow.runs.journal import Journal
@@ -82,6 +83,27 @@ def test_a_later_run_drops_it_once_there_is_other_evidence(pair: Any, monkeypatc
     assert recorded(pair.into).keys() == {"lakeflow.run.unrecorded", "lakeflow.run.newest"}
     assert [run(pair, name).ran for name in ("recorded", "unrecorded", "newest")] == [0, 0, 0]
     assert len(pair.written) == 3 * 40
+
+
+def test_a_commit_shows_where_the_property_has_been_dropped(pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer was lost, a twin recorded the run and a later one dropped the property: its manifests stay."""
+    catalog, lost = pair.into.iceberg.catalog, list[Any]()
+    commit = catalog.commit_table
+
+    def loses(*arguments: Any) -> Any:
+        answer = commit(*arguments)
+        if lost:
+            return answer
+        lost.append(answer)
+        with catalog.load_table(pair.into.iceberg.name()).transaction() as change:
+            change.remove_properties("lakeflow.run.first")
+        raise CommitFailedException("tried again by a proxy")
+
+    monkeypatch.setattr(catalog, "commit_table", loses)
+    run(pair)
+
+    assert recorded(pair.into) == {}
+    assert list(range(40)) == pair.written
 
 
 def test_what_is_no_record_is_nobodys(pair: Any) -> None:
