@@ -13,9 +13,13 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.schema import Schema
     from pyiceberg.types import DecimalType, IcebergType
+
+    _Exact = Callable[[Any, IcebergType], Any]
 
 __all__ = ["exact_decimals", "exact_literals"]
 
@@ -29,15 +33,7 @@ def exact_literals(expression: BooleanExpression, schema: Schema) -> BooleanExpr
         expression: Unbound, without `not` around other predicates.
         schema: Has all columns that it names.
     """
-    from pyiceberg.expressions import And, In, LiteralPredicate, NotIn, Or
-
-    if isinstance(expression, And | Or):
-        return type(expression)(exact_literals(expression.left, schema), exact_literals(expression.right, schema))
-    if not isinstance(expression, In | NotIn | LiteralPredicate):
-        return expression
-    kind = schema.find_type(str(cast("Any", expression.term).name))
-    found = _compared(expression, kind) if isinstance(expression, LiteralPredicate) else _listed(expression, kind)
-    return cast("BooleanExpression", found)
+    return _each(expression, schema, _compared, _listed)
 
 
 def exact_decimals(expression: BooleanExpression, schema: Schema) -> BooleanExpression:
@@ -50,26 +46,28 @@ def exact_decimals(expression: BooleanExpression, schema: Schema) -> BooleanExpr
         expression: Unbound, without `not` around other predicates.
         schema: Has all columns that it names.
     """
+    return _each(expression, schema, _rounded, _representable)
+
+
+def _each(expression: BooleanExpression, schema: Schema, one: _Exact, some: _Exact) -> BooleanExpression:
+    """A predicate in which `one` has changed each comparison with a value, and `some` each with a list."""
     from pyiceberg.expressions import And, In, LiteralPredicate, NotIn, Or
-    from pyiceberg.types import DecimalType
 
     if isinstance(expression, And | Or):
-        return type(expression)(exact_decimals(expression.left, schema), exact_decimals(expression.right, schema))
+        return type(expression)(*(_each(side, schema, one, some) for side in (expression.left, expression.right)))
     if not isinstance(expression, In | NotIn | LiteralPredicate):
         return expression
-    kind = schema.find_type(str(cast("Any", expression.term).name))
-    if not isinstance(kind, DecimalType):
-        return expression
-    found = _rounded(expression, kind) if isinstance(expression, LiteralPredicate) else _representable(expression, kind)
-    return cast("BooleanExpression", found)
+    exact = one if isinstance(expression, LiteralPredicate) else some
+    return cast("BooleanExpression", exact(expression, schema.find_type(str(cast("Any", expression.term).name))))
 
 
-def _rounded(expression: Any, kind: DecimalType) -> Any:
+def _rounded(expression: Any, kind: IcebergType) -> Any:
     from pyiceberg import expressions
+    from pyiceberg.types import DecimalType
 
     ice: Any = expressions
     value = _decimal(expression.literal.value)
-    if value is None:
+    if value is None or not isinstance(kind, DecimalType):
         return expression
     term, (below, exact) = expression.term, _floor(value, kind)
     if exact:
@@ -82,13 +80,14 @@ def _rounded(expression: Any, kind: DecimalType) -> Any:
     return (ice.LessThanOrEqual if less else ice.GreaterThan)(term, below)
 
 
-def _representable(expression: Any, kind: DecimalType) -> Any:
+def _representable(expression: Any, kind: IcebergType) -> Any:
     """`in` and `not in` without values that no row can have."""
     from pyiceberg import expressions
+    from pyiceberg.types import DecimalType
 
     ice: Any = expressions
     values = [_decimal(literal.value) for literal in expression.literals]
-    if None in values:
+    if None in values or not isinstance(kind, DecimalType):
         return expression
     found = [below for below, exact in (_floor(value, kind) for value in values if value is not None) if exact]
     if isinstance(expression, ice.In):
