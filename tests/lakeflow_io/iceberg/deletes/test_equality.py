@@ -41,7 +41,7 @@ KINDS: dict[str, tuple[pa.DataType, list[Any]]] = {
 
 
 def same(value: Any) -> Any:
-    """What Java's comparators take for one value has one of these."""
+    """Equal for two values that Java's comparators, by which Iceberg compares, take for one."""
     if isinstance(value, float):
         return "nan" if math.isnan(value) else struct.pack("<d", value)
     return value
@@ -60,7 +60,7 @@ def keyed(draw: st.DrawFn) -> tuple[list[str], list[list[Any]], list[int], list[
 
 @given(keyed(), st.booleans(), st.data())
 def test_a_row_is_deleted_if_its_key_is_and_late_enough(made: Any, some: bool, data: Any) -> None:  # noqa: FBT001
-    """As a set of tuples would have it: null is null, NaN is NaN, 0.0 is not -0.0, whatever the types."""
+    """As a set of tuples would have it, whatever the types: null is null, any NaN is any other, 0.0 is not -0.0."""
     kinds, deleted, sequences, rows, least = made
 
     def columns(of: list[list[Any]]) -> list[pa.Array]:
@@ -139,7 +139,7 @@ def test_a_dropped_column_is_still_compared(deleted_table: Callable[..., Any]) -
 
 
 def test_an_added_column_is_null_in_older_files(deleted_table: Callable[..., Any]) -> None:
-    """A delete by a column that a file doesn't have compares null, or the value of its partition."""
+    """A delete by a column that a file doesn't have compares null."""
     table = deleted_table(pa.schema([("id", pa.int64())]))
     table.commit(table.data(pa.table({"id": [1, 2]})))
     with table.iceberg.update_schema() as update:
@@ -203,8 +203,8 @@ def test_unknown_columns_are_damage(deleted_table: Callable[..., Any], ids: list
         table.rows()
 
 
-def test_many_small_commits_share_one_set(deleted_table: Callable[..., Any]) -> None:
-    """Each commit upserts one row; every delete file is read once, however many data files it applies to."""
+def test_many_small_commits_read_each_delete_file_once(deleted_table: Callable[..., Any]) -> None:
+    """Each commit upserts a row: however many older files a delete applies to, it is read once, the first never."""
     table = deleted_table(pa.schema([("id", pa.int64()), ("v", pa.int64())]))
     for commit in range(12):
         rows = pa.table({"id": [commit % 5, 100 + commit], "v": [commit, commit]})

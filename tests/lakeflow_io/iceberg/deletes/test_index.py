@@ -61,7 +61,7 @@ def spelled(draw: st.DrawFn, segments: list[str]) -> str:
 
 @given(st.lists(SEGMENTS, min_size=1, max_size=5), st.data())
 def test_bounds_never_leave_out_a_path_that_is_there(paths: list[list[str]], data: Any) -> None:
-    """However the paths in a delete file are spelled, and wherever a writer cut its bounds."""
+    """However the paths in a delete file are spelled, and wherever a writer cut the lower bound."""
     names = [data.draw(spelled(each)) for each in paths]
     low, high = min(each.encode() for each in names), max(each.encode() for each in names)
     cut = data.draw(st.integers(1, 20))
@@ -134,7 +134,7 @@ def piece(name: str, *deletes: DeleteFile) -> Piece:
 
 
 def test_families_are_the_longest_suffixes() -> None:
-    """Files that need the newest deletes of a family share it; what only looks like one stays apart."""
+    """Of files whose deletes end alike, each gets all of the longest such row, and from where on they apply to it."""
     a1, b1, g2, g3 = (delete("equality", name, int(name[1]), (1,)) for name in ("a1", "b1", "g2", "g3"))
     tied = delete("equality", "g4", 2, (1,))
     other = delete("equality", "o2", 2, (2,))

@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from pyiceberg.typedef import Record
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 from lakeflow_io.iceberg.expected import leaf_ids
 from lakeflow_io.iceberg.manifests import fetch, remembered
+from lakeflow_io.iceberg.manifests.entries import Extras
 from lakeflow_io.iceberg.manifests.planned import PlannedPieces
 from lakeflow_io.iceberg.plan import Piece, plan_pieces
 from lakeflow_io.storage import MemoryTransport, immutable
@@ -273,14 +275,27 @@ def test_a_local_manifest_that_is_written_anew_is_read_anew(table: lf.Table) -> 
         len(table.scan().pieces)
 
 
-def test_the_decoded_are_kept_within_a_limit(far: tuple[Any, MemoryTransport], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was used first goes first."""
+def test_the_decoded_are_kept_within_a_limit() -> None:
+    """Of what doesn't fit beside the newest, that goes which was used longest ago."""
+    found, extras = remembered.Remembered(limit=100), Extras()
+    first, second, third = (SimpleNamespace(nbytes=size) for size in (40, 60, 50))
+    found.keep(b"first", extras, first)
+    found.keep(b"second", extras, second)
+    assert found.recall(b"first", extras) is first
+
+    found.keep(b"third", extras, third)
+
+    assert [found.recall(key, extras) for key in (b"first", b"second", b"third")] == [first, None, third]
+    assert found._bytes == 90
+
+
+def test_a_plan_needs_no_memory_of_others(far: tuple[Any, MemoryTransport], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing fits within the limit, plans are the same, and nothing is held."""
     made, _ = far
     found = remembered.Remembered(limit=0)
     monkeypatch.setattr(remembered, "decoded", found)
 
-    made.plan()
-
+    assert [piece.path for piece in made.plan().pieces] == ["a", "b"]
     assert found._bytes == len(found._kept) == 0
 
 
