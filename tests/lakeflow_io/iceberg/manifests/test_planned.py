@@ -260,6 +260,16 @@ def test_what_is_damaged_is_not_remembered(far: tuple[Any, MemoryTransport]) -> 
     assert len(made.plan().pieces) == 2
 
 
+def test_a_manifest_that_ends_early_is_damage(far: tuple[Any, MemoryTransport]) -> None:
+    """Behind its header it would be whole, and have no files: the manifest list knows how long it is."""
+    made, transport = far
+    whole = transport.objects["s3://bucket/made/manifest-0.avro"]
+    transport.objects["s3://bucket/made/manifest-0.avro"] = whole[: whole.index(whole[-16:]) + 16]
+
+    with pytest.raises(CorruptFileError, match=f"manifest-0.* bytes rather than {len(whole)}"):
+        made.plan()
+
+
 def test_a_local_manifest_that_is_written_anew_is_read_anew(table: lf.Table) -> None:
     """What is remembered of it goes with its time: damage that comes later shows."""
     assert len(table.scan().pieces) > 0
