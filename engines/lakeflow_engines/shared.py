@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
 
-from lakeflow_io.errors import AccessDeniedError, ObjectNotFoundError, StoreError
+from lakeflow_io.errors import AccessDeniedError, ObjectNotFoundError, StoreError, UnsupportedError
 from lakeflow_io.storage import open_transport
 from lakeflow_io.storage.location import Location, join
 
@@ -64,7 +64,11 @@ def encode_shared(name: str, data: pa.Table, folder: str, store: Mapping[str, st
 
 def put_shared(table: SharedTable, payload: memoryview) -> None:
     """Put a table's bytes, unless an earlier attempt at this run did: equal names have equal bytes."""
-    open_transport(table.store).put_if_absent(table.uri, payload)
+    transport = open_transport(table.store)
+    try:
+        transport.put_if_absent(table.uri, payload)
+    except UnsupportedError:  # a store without conditional writes
+        transport.put(table.uri, payload)
 
 
 def delete_shared(table: SharedTable) -> None:

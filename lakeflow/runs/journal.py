@@ -23,6 +23,7 @@ import json
 import logging
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -84,11 +85,8 @@ class Journal:
         stored = self._find(uri)
         if stored is None:
             stored = plan.to_json()
-            try:
-                if not self.transport.put_if_absent(uri, stored):
-                    return RunPlan.from_json(self.transport.get(uri), uri), True
-            except UnsupportedError:
-                self.transport.put(uri, stored)
+            if not self._put_if_absent(uri, stored):
+                return RunPlan.from_json(self.transport.get(uri), uri), True
         conditional = self.is_conditional(stored)
         if not conditional:
             _log.warning(
@@ -231,7 +229,8 @@ class Journal:
 
     def _put_if_absent(self, uri: str, data: bytes) -> bool:
         if self.conditional:
-            return self.transport.put_if_absent(uri, data)
+            with suppress(UnsupportedError):  # whoever only found the run hasn't asked the store
+                return self.transport.put_if_absent(uri, data)
         absent = self._find(uri) is None
         if absent:
             self.transport.put(uri, data)
