@@ -235,14 +235,17 @@ def _tell(run: Run, *, as_json: bool) -> None:
             }
         )
         return
+    from lakeflow.runs.work import whole_id
+
     several = len(outputs) > 1
     where = ", ".join(f"snapshot {each}" + (f" of {name}" if several else "") for name, each in outputs.items())
     shards = number_of(run.shards, "shard")
-    before = run.shards - run.ran - len(run.quarantined)
+    aside = len({whole_id(work_id) for work_id in run.quarantined})
+    before = run.shards - run.ran - aside
     done = f"{shards}, {before:,} of them done before," if before > 0 else shards
     click.echo(f"{run.run_id}: {count_text(run.rows)} rows in {where}; {done} in {seconds_text(run.seconds)}.")
     if run.quarantined:
         named = ", ".join(list(run.quarantined)[:5]) + (", ..." if len(run.quarantined) > 5 else "")  # noqa: PLR2004
-        aside = f"Set aside: {number_of(len(run.quarantined), 'shard')}, whose rows are missing: {named}."
-        click.secho(aside, fg="yellow", err=True)
+        told = f"Set aside: {number_of(aside, 'shard')}, whose rows are missing: {named}."
+        click.secho(told, fg="yellow", err=True)
         click.echo(f"What happened: lakeflow report {run.run_id}", err=True)

@@ -14,6 +14,7 @@ from lakeflow.runs.protocol import Ended, Workers, execute, run_once
 from lakeflow.runs.recipe import works_of
 from lakeflow.runs.run import Run
 from lakeflow.runs.tally import Tally
+from lakeflow.runs.work import whole_id
 from lakeflow_engines.executors import check_engine
 from lakeflow_engines.shared import put_shared
 
@@ -158,5 +159,5 @@ def _collected(works: Sequence[Work], call: Call, workers: Workers, started: flo
 
 def _named(works: Sequence[Work], failures: Mapping[str, Failure]) -> list[Work]:
     """The works that failures are of, or of parts of which."""
-    ids = {work_id.partition(".")[0] for work_id in failures}
+    ids = {whole_id(work_id) for work_id in failures}
     return [work for work in works if work.id in ids] if ids else []

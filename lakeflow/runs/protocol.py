@@ -23,7 +23,7 @@ from lakeflow.runs.schedule import run_all
 from lakeflow.runs.seal import Seal
 from lakeflow.runs.status import StatusFile, settle_status
 from lakeflow.runs.tally import Tally
-from lakeflow.runs.work import largest_first
+from lakeflow.runs.work import largest_first, whole_id
 from lakeflow_engines.executors import open_executor
 from lakeflow_engines.shared import delete_shared, put_shared, sweep_copies
 from lakeflow_io.errors import ObjectNotFoundError
@@ -80,14 +80,14 @@ class Ended:
     shards: int
     """Works."""
     ran: int
-    """Works that were run here."""
+    """Works that were run here, wholly or in part."""
     quarantined: dict[str, Failure]
     """The last failure of each work, or part of one, that was left out."""
 
     @property
     def left_out(self) -> int:
         """Works that were left out, wholly or in part."""
-        return len({work_id.partition(".")[0] for work_id in self.quarantined})
+        return len({whole_id(work_id) for work_id in self.quarantined})
 
     @property
     def rows(self) -> int:
@@ -205,15 +205,18 @@ def _run_rest(
 ) -> tuple[Outcome, int]:
     """Run what isn't done; tell what became of it, and how many works ran here."""
     history = journal.failures(lambda work_id: work_id not in done)
-    ran = 0
+    ran, in_parts = 0, set[str]()
 
     def count(work_id: str, marker: Any) -> None:
         nonlocal ran
-        ran += 1
+        if whole_id(work_id) == work_id:
+            ran += 1
+        else:
+            in_parts.add(whole_id(work_id))
         done.add(work_id, marker["marker_bytes"])
 
     outcome = execute(works, job, workers, count, tally, done=done, history=history, journal=journal)
-    return outcome, ran
+    return outcome, ran + len(in_parts)
 
 
 def ended_as(publisher: Publisher, ran: int) -> Ended:

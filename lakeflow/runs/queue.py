@@ -60,7 +60,7 @@ class Queue:
         self.taken = 0
         """Works that were asked for so far."""
         self.finished = 0
-        """Works and parts that are done."""
+        """Works that were done here; and parts, also those of earlier drivers."""
         self.split: dict[str, int] = {}
         """Into how many parts shards were cut, by id."""
 
@@ -173,6 +173,7 @@ class Queue:
         self.split[work.id] = len(parts)
         for part in parts:
             if part.id in self._done:
+                self.finished += 1
                 continue
             self._parts.add(part.id)
             if part.id in self._history:

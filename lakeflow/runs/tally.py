@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from lakeflow.runs.work import whole_id
+
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
@@ -54,7 +56,8 @@ class Tally:
                 self.works_done += 1
                 self.bytes_done += work.bytes
         for part in parts:
-            self._finish(part)
+            if whole_id(part) not in done:  # else a twin has done the whole
+                self._finish(part)
         self.bytes_before = self.bytes_done
         """Of the bytes that are done, those of earlier drivers."""
 
@@ -114,8 +117,7 @@ class Tally:
         if not numbers:
             self._running.pop(work_id, None)
         if then in ("quarantined", "raised"):
-            part = _PART.fullmatch(work_id)
-            self._given_up[part[1] if part else work_id] = then
+            self._given_up[whole_id(work_id)] = then
         else:
             self.retries += 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lakeflow.runs.work import whole_id
 from lakeflow_io.errors import InputError, RunError, RunInterruptedError
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Verdict:
             )
         self._policy, self._total = policy, total
         self._raised: list[Failure] = []
+        self._aside: set[str] = set()
+        """Works that were set aside, wholly or in part."""
         self.quarantined: dict[str, Failure] = {}
 
     def add(self, failure: Failure, then: Then) -> None:
@@ -45,6 +48,7 @@ class Verdict:
             self._raised.append(failure)
         elif then == "quarantined":
             self.quarantined[failure.shard] = failure
+            self._aside.add(whole_id(failure.shard))
 
     @property
     def stops(self) -> bool:
@@ -70,7 +74,7 @@ class Verdict:
             if others:
                 error.add_note(f"The same run: {_listed(others)}")
             raise error
-        aside = len(self.quarantined)
+        aside = len(self._aside)
         total = queue.taken if self._total is None else self._total
         if self._spent or (aside and not queue.finished and aside >= total):
             allowed = "all of them" if not self._spent else f"more than max_failures={self._policy.max_failures}"
@@ -85,7 +89,7 @@ class Verdict:
     def _spent(self) -> bool:
         if self._policy.max_failures is None:
             return False  # any number less than all, which only the end tells
-        return len(self.quarantined) > self._policy.most_set_aside(self._total or 0)
+        return len(self._aside) > self._policy.most_set_aside(self._total or 0)
 
 
 def _interrupted(queue: Queue, job: Job | None) -> RunInterruptedError:

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
-__all__ = ["Item", "Work", "largest_first"]
+__all__ = ["Item", "Work", "largest_first", "whole_id"]
 
 
 class Work(Protocol):
@@ -66,6 +66,11 @@ class Item:
     def split(self) -> Sequence[Work]:
         """A value can't be cut."""
         return ()
+
+
+def whole_id(work_id: str) -> str:
+    """Of a part, `shard-00007.2of4`, the id of its shard; of any other work its own."""
+    return work_id.partition(".")[0]
 
 
 _W = TypeVar("_W", bound=Work)

@@ -20,6 +20,7 @@ from lakeflow_io.errors import (
     RunAbandonedError,
     StoreError,
 )
+from lakeflow_io.storage import open_transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,6 +163,36 @@ def test_what_is_sealed_needs_no_function(
     assert resumed.ran == 0
 
 
+@pytest.mark.parametrize("recorded", [True, False])
+def test_parts_and_wholes_are_published_once(pair: Any, embedded: lf.Lake, tmp_path: Path, recorded: bool) -> None:  # noqa: FBT001
+    """Parts that are done stay done; where nobody knows of them any more their shard is done whole, and they go."""
+    roomy = tmp_path / "roomy"
+
+    def narrow(rows: pa.Table) -> pa.Table:
+        if rows.num_rows > 10 and not roomy.exists():
+            raise MemoryError
+        if 35 in rows["id"].to_pylist() and not (tmp_path / "flag").exists():
+            raise ValueError("not now")
+        return rows
+
+    begun(pair, narrow, pair.source.scan().shards(n=2))
+    parts = [name for name in pair.state("r") if name.startswith("done/")]
+    if not recorded:
+        roomy.touch()
+        for name in pair.state("r"):
+            if name.startswith("failed/"):
+                open_transport({}).delete(f"{pair.into.location}/_lakeflow/runs/r/{name}")
+    go_on(tmp_path)
+
+    resumed = embedded.resume("r", narrow, engine="serial")
+
+    assert parts
+    assert all("of2" in name for name in parts)
+    assert list(range(40)) == pair.written
+    assert 1 <= resumed.ran <= 2
+    assert len(pair.into.refresh().snapshots()) == 1
+
+
 def test_changed_code_goes_on_when_asked(pair: Any, embedded: lf.Lake, job: Any, tmp_path: Path) -> None:
     """Refused with what changed, else; what had been done keeps the rows of the old code."""
     begun(pair, job.checked)
@@ -211,8 +242,6 @@ def test_what_a_plan_lacks_is_asked_for(pair: Any, embedded: lf.Lake, job: Any) 
     begun(pair, job.labelled, run_id="shared", shared={"names": {"name": ["a", "b"]}})
     for name in pair.state("shared"):
         if name.startswith("shared/"):
-            from lakeflow_io.storage import open_transport
-
             open_transport({}).delete(f"{pair.into.location}/_lakeflow/runs/shared/{name}")
     with pytest.raises(InputError, match="shared="):
         embedded.resume("shared")

@@ -190,6 +190,28 @@ def test_a_part_that_fails_is_set_aside_alone(simulate: Any, task: Any) -> None:
     assert sorted(run.counted) == [f"task-00000.{part}of4-a0" for part in (1, 2, 4)]
 
 
+def test_parts_that_are_set_aside_are_one_shard(simulate: Any, task: Any) -> None:
+    """All four parts of one shard are within a budget of one; and of four shards, three done before, one isn't all."""
+    for policy in (QUARANTINE, Policy(on_error="quarantine", max_failures=1)):
+        run = simulate(always(WorkerLostError("died")), policy=policy, total=4)
+
+        outcome = run.run([task(0, 8, parts=4)])
+
+        assert len(outcome.quarantined) == 4
+
+
+def test_a_shard_whose_other_parts_were_done_before_is_not_all_lost(simulate: Any, task: Any) -> None:
+    """The only shard of the run: what an earlier driver did of it is published."""
+    run = simulate(
+        always(WorkerLostError("died")), policy=QUARANTINE, finished=frozenset({"task-00000.1of2"}),
+        history={"task-00000": past("task-00000", "worker-lost", "worker-lost")},
+    )  # fmt: skip
+
+    outcome = run.run([task(0, 8, parts=2)])
+
+    assert list(outcome.quarantined) == ["task-00000.2of2"]
+
+
 def test_where_values_are_sent_back_nothing_is_cut(simulate: Any, task: Any) -> None:
     """Values of parts are nobody's result."""
     run = simulate(always(WorkerLostError("died")), policy=QUARANTINE, writes=False)

@@ -150,6 +150,11 @@ def test_parts_that_were_done_before() -> None:
     assert tally.works_done == 1
 
 
+def test_parts_of_a_shard_that_a_twin_did_whole_are_nothing_more() -> None:
+    """It is one shard."""
+    assert tally_of(2, 2, ["shard-00001.1of2", "shard-00001.2of2"]).works_done == 2
+
+
 def test_values_count_by_their_shard() -> None:
     """Where nothing is written a value may be anything; rows and bytes are the shard's."""
     tally = tally_of(1)
