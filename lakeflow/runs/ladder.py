@@ -7,6 +7,7 @@
 | `timeout` | once more |
 | `function`, `lasting` | nothing: it would fail the same way |
 
+A store that is full or closed, and a worker whose lakeflow doesn't fit, end the run at once.
 What has no rung left is set aside: it ends the run, or is left out of what the run publishes. A
 worker that dies takes down whatever it runs, so its works are suspects: only alone does one show
 that it was the cause.
@@ -32,7 +33,7 @@ _BACKOFF_BASE_SECONDS = 0.2
 _BACKOFF_LIMIT_SECONDS = 20.0
 _SUSPECT = ("worker-lost", "out-of-memory")
 # What no shard can help: leaving out those that met it would publish less and less until nothing is left.
-_OF_THE_RUN = ("AccessDeniedError", "StoreFullError")
+_OF_THE_RUN = ("AccessDeniedError", "ConfigError", "StoreFullError")
 
 
 def next_rung(failures: Sequence[Failure], policy: Policy, *, part: bool, splits: bool) -> Then:
