@@ -26,7 +26,7 @@ from lakeflow.runs.tally import Tally
 from lakeflow.runs.work import largest_first, whole_id
 from lakeflow_engines.executors import open_executor
 from lakeflow_engines.shared import delete_shared, put_shared, sweep_copies
-from lakeflow_io.errors import ObjectNotFoundError
+from lakeflow_io.errors import ObjectNotFoundError, RunError
 from lakeflow_io.storage import open_transport
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _run_and_publish(
     journal = publisher.journal
     try:
         outcome, ran = _run_rest(works, done, job, workers, journal, tally)
-    except ObjectNotFoundError:
+    except (ObjectNotFoundError, RunError):  # the latter where all that was left was set aside for it
         if not publisher.all_published():  # else a twin that was done first took the shared tables away
             raise
         return 0

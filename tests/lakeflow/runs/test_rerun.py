@@ -11,6 +11,7 @@ from pyiceberg.types import LongType
 
 import lakeflow as lf
 from lakeflow.runs import protocol
+from lakeflow_engines import shared as shared_tables
 from lakeflow_io.errors import FunctionError
 
 if TYPE_CHECKING:
@@ -172,3 +173,25 @@ def test_twins_with_shared_tables_both_succeed(pair: Any, embedded: lf.Lake) -> 
     assert [snapshot.id] * 2 == ended
     assert list(range(40)) == pair.written
     assert shared_files(pair) == []
+
+
+@pytest.mark.parametrize("on_error", ["raise", "quarantine"])
+def test_a_twin_that_ends_first_takes_the_shared_tables_away(
+    pair: Any, embedded: lf.Lake, monkeypatch: pytest.MonkeyPatch, on_error: str
+) -> None:
+    """Whatever became of the attempts of the other one: the run is published, so it has what was published."""
+    execute, twins = protocol.execute, list[lf.Run]()
+
+    def after_the_twin(*arguments: Any, **options: Any) -> Any:
+        if not twins:
+            monkeypatch.setattr(protocol, "execute", execute)
+            twins.append(run(pair, with_shared, shared=SHARED, into=embedded.table(pair.into.name)))
+            shared_tables._mapped.cache_clear()  # as in another process
+        return execute(*arguments, **options)
+
+    monkeypatch.setattr(protocol, "execute", after_the_twin)
+    made = run(pair, with_shared, shared=SHARED, on_error=on_error)
+
+    assert [made.snapshot_id] == [twin.snapshot_id for twin in twins]
+    assert (made.ran, made.partial) == (0, False)
+    assert list(range(40)) == pair.written
