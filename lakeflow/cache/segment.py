@@ -11,11 +11,10 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 
-from lakeflow.cache.columns import one_batch, pieces, stored
+from lakeflow.cache.columns import common_schema, one_batch, pieces, stored
 from lakeflow.cache.durable import new_file, sync_folder
 from lakeflow.cache.failures import reading, writing
 from lakeflow.cache.hashing import hash_keys
-from lakeflow_io.errors import SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,6 +104,8 @@ class SegmentWriter:
     def __init__(self, writer: CacheWriter, name: str, size: int) -> None:
         self._writer, self._name, self._size = writer, name, size
         self._rows: list[pa.Table] = []
+        self._bytes = 0
+        """Of these rows."""
         self._staged: list[dict[str, Any]] = []
 
     def write(self, data: pa.Table) -> None:
@@ -115,12 +116,11 @@ class SegmentWriter:
             StoreError: the file can't be written.
         """
         if self._rows and not data.schema.equals(self._rows[0].schema):
-            raise SchemaError(
-                f"A part of the rows has the columns {_columns(data)}, those before have {_columns(self._rows[0])}.",
-                "return the same columns, of the same types, in every part.",
-            )
+            common_schema([self._rows[0].schema, data.schema])
+            self._flush()  # a column of only nulls takes its type when segments are merged
         self._rows.append(data)
-        if sum(rows.nbytes for rows in self._rows) >= self._size:
+        self._bytes += data.nbytes
+        if self._bytes >= self._size:
             self._flush()
 
     def close(self) -> list[dict[str, Any]]:
@@ -136,12 +136,8 @@ class SegmentWriter:
         self._staged = []
 
     def _flush(self) -> None:
-        rows, self._rows = self._rows, []
+        rows, self._rows, self._bytes = self._rows, [], 0
         self._staged += self._writer.write(self._name, pa.concat_tables(rows))
-
-
-def _columns(data: pa.Table) -> str:
-    return ", ".join(f"{field.name}: {field.type}" for field in data.schema)
 
 
 def segment_path(folder: Path, fact: dict[str, Any]) -> Path:

@@ -155,6 +155,28 @@ def test_a_large_shard_becomes_several_segments(cache: Cache, monkeypatch: pytes
     assert table["text"].to_pylist() == cache.get_many(range(2_000))["text"].to_pylist()
 
 
+def test_parts_make_few_segments(cache: Cache) -> None:
+    """Rows that come one by one lie in one; a column that has only nulls so far takes the type it has later."""
+    writer = cache.sink("id").writer().writer("run-1-0-a0", 1 << 20)
+
+    for number in range(100):
+        writer.write(pa.table({"id": [number], "text": [str(number) if number >= 50 else None]}))
+    staged = writer.close()
+    cache.sink("id").publish(LABEL, staged)
+
+    assert [fact["rows"] for fact in staged] == [50, 50]
+    assert [None] * 50 + [str(n) for n in range(50, 100)] == cache.get_many(range(100))["text"].to_pylist()
+
+
+def test_parts_of_other_columns_are_refused(cache: Cache) -> None:
+    """By the worker, before others have done their shards."""
+    writer = cache.sink("id").writer().writer("run-1-0-a0", 1 << 20)
+    writer.write(pa.table({"id": [1], "text": ["a"]}))
+
+    with pytest.raises(SchemaError, match="text"):
+        writer.write(pa.table({"id": [2], "text": [7]}))
+
+
 def test_a_failed_write_leaves_nothing(cache: Cache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A worker whose second segment fails removes the first."""
     monkeypatch.setattr(segment_module, "SEGMENT_BYTES", 50)
