@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_engine", "open_executor"]
 
+_SEAM = ("name", "slots", "memory", "submit", "next", "cancel", "kill", "close")
+
 
 def check_engine(engine: Any, slots: int | None = None) -> None:
     """Refuse what `open_executor` would refuse, without opening anything.
@@ -25,7 +27,7 @@ def check_engine(engine: Any, slots: int | None = None) -> None:
         raise InputError(f"slots={slots!r} runs nothing.", "give a positive whole number.")
     if engine in ("serial", "threads", "dask") or _is_cluster(engine):
         return
-    if not all(hasattr(engine, name) for name in ("submit", "next", "cancel", "kill", "close", "slots", "memory")):
+    if not all(hasattr(engine, name) for name in _SEAM):
         raise InputError(
             f"No engine {engine!r}.",
             'use "serial", "threads", "dask", a scheduler\'s address or a distributed.Client.',
