@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,7 @@ def test_a_terminal_sends_it_to_workers_too(tmp_path: Path, embedded: Any, numbe
         start_new_session=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     while not began.exists() and driver.poll() is None:
-        pass
+        time.sleep(0.01)
     os.killpg(driver.pid, signal.SIGINT)
     said, _ = driver.communicate(timeout=100)
 
