@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 _OPTIONS = {
     "read": {"profile", "workloads", "contenders", "runs", "warm_ups", "scale", "out"},
     "faults": {"workloads", "scans", "memory", "scale", "out"},
-    "memory": {"profile", "scale", "out"},
-    "decode": {"runs", "scale", "out"},
+    "memory": {"profile", "budgets", "scale", "out"},
+    "decode": {"runs", "warm_ups", "scale", "out"},
     "upsert": {"scale", "out"},
     "plan": {"files", "runs", "out"},
     "commit": {"files", "runs", "out"},
@@ -65,10 +65,11 @@ def main() -> None:
     parser.add_argument("--files", type=_counts, metavar="N,M", help="plan, shards, commit: files of the tables")
     parser.add_argument("--tasks", type=_counts, metavar="N,M", help="foreach: how many (1000,20000)")
     parser.add_argument("--engines", type=_names(ENGINES), metavar="A,B", help="foreach: default: all")
-    parser.add_argument("--warm-ups", type=_at_least(0), help="read: runs before them, not counted (default: 1)")
+    parser.add_argument("--warm-ups", type=_at_least(0), help="read, decode: runs before them (default: 1)")
     parser.add_argument("--scans", type=_at_least(1), help="faults: scans with faults (default: 100)")
     parser.add_argument("--kills", type=_at_least(1), help="chaos: how many (default: 50)")
     parser.add_argument("--seed", type=int, help="chaos: of what is drawn (default: 0)")
+    parser.add_argument("--budgets", type=_counts, metavar="N,M", help="memory: MiB (default: 64,128,512)")
     parser.add_argument("--memory", type=_size, help="faults: budget of each scan, such as 64MiB")
     options = vars(parser.parse_args())
     benchmark = options.pop("benchmark")

@@ -69,12 +69,13 @@ DECODERS = {
 }
 
 
-def run_decode(*, scale: str = "full", runs: int = 5, out: str | None = None) -> dict[str, Any]:
+def run_decode(*, scale: str = "full", runs: int = 5, warm_ups: int = 1, out: str | None = None) -> dict[str, Any]:
     """Decode lineitem, all columns, in a fresh process a run, in turns.
 
     Args:
         scale: A name out of `SCALES`.
-        runs: Counted runs of each decoder; one more before them warms up.
+        runs: Counted runs of each decoder.
+        warm_ups: Runs before them that aren't counted.
         out: A file for the figures, as JSON.
 
     Returns:
@@ -82,12 +83,12 @@ def run_decode(*, scale: str = "full", runs: int = 5, out: str | None = None) ->
     """
     folder = dataset(WORKLOADS["full"].dataset, SCALES[scale])
     taken: dict[str, list[dict[str, Any]]] = {name: [] for name in DECODERS}
-    for number in range(runs + 1):
+    for number in range(-warm_ups, runs):
         for name, found in taken.items():
             figures = run_process(sys.executable, ["benchmarks.decode", name], {"folder": str(folder)})
             if "error" in figures:
                 raise SystemExit(f"{name}: {figures['error']}")
-            if number:
+            if number >= 0:
                 found.append(figures)
     rows = {figures["rows"] for found in taken.values() for figures in found}
     if len(rows) != 1:

@@ -19,13 +19,13 @@ from uuid import uuid4
 
 from benchmarks.contender import resident_mb
 from benchmarks.dask_processes import run_dask
-from benchmarks.foreach_tables import OUT, TINY, tiny_lake
+from benchmarks.foreach_tables import TINY, spare_lake, tiny_lake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-__all__ = ["ENGINES", "Engine", "main"]
+__all__ = ["ENGINES", "Engine", "main", "measure"]
 
 _CORES = len(os.sched_getaffinity(0))
 
@@ -48,8 +48,16 @@ class Engine:
 
 
 def main(name: str) -> None:
-    """Run once and print the figures as JSON."""
-    tasks = json.load(sys.stdin)["tasks"]
+    """Print the figures as JSON."""
+    print(json.dumps(measure(name, json.load(sys.stdin)["tasks"])))
+
+
+def measure(name: str, tasks: int) -> dict[str, Any]:
+    """Run once, after a few tasks that aren't timed.
+
+    Raises:
+        RuntimeError: some tasks didn't run.
+    """
     engine = ENGINES[name]
     with engine.opened() as prepare:
         prepare(min(engine.warm_up, tasks))()
@@ -60,7 +68,7 @@ def main(name: str) -> None:
         cpu_s, peak = time.process_time() - cpu, resident_mb("VmHWM")
     if ran != tasks:
         raise RuntimeError(f"{ran} of {tasks} tasks ran")
-    figures = {
+    return {
         "version": version(engine.package),
         "settings": engine.settings,
         "ran": ran,
@@ -70,7 +78,6 @@ def main(name: str) -> None:
         "base_rss_mb": base,
         "peak_rss_mb": peak,
     }
-    print(json.dumps(figures))
 
 
 def nothing(item: Any) -> int:  # noqa: ARG001  (a task has one)
@@ -100,14 +107,15 @@ def _shards(engine: Any) -> Iterator[Any]:
 def _into(engine: Any) -> Iterator[Any]:
     import lakeflow as lf
 
-    def prepare(tasks: int) -> Callable[[], int]:
-        lake = tiny_lake(tasks)
-        tiny = lake.table(TINY)
-        into = lake.create_table(f"{OUT}.t{uuid4().hex}", tiny.schema)
-        shards = tiny.scan().shards(n=tasks)
-        return lambda: int(lf.foreach(shards, _same, into=into, engine=engine, progress=False).ran)
+    with spare_lake() as lake:
 
-    yield prepare
+        def prepare(tasks: int) -> Callable[[], int]:
+            tiny = tiny_lake(tasks).table(TINY)
+            into = lake.create_table(f"bench.t{uuid4().hex}", tiny.schema)
+            shards = tiny.scan().shards(n=tasks)
+            return lambda: int(lf.foreach(shards, _same, into=into, engine=engine, progress=False).ran)
+
+        yield prepare
 
 
 def _same(rows: Any) -> Any:

@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.contender import resident_mb
 from benchmarks.data import dataset
@@ -18,17 +18,23 @@ from benchmarks.stores import run_store, table_name
 from benchmarks.tables import truth
 from benchmarks.workloads import SCALES, WORKLOADS, Task
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 __all__ = ["run_memory"]
 
-BUDGETS_MIB = (64, 128, 512)
+_BUDGETS_MIB = (64, 128, 512)
 
 
-def run_memory(*, scale: str = "full", profile: str = "s3", out: str | None = None) -> dict[str, Any]:
+def run_memory(
+    *, scale: str = "full", profile: str = "s3", budgets: Sequence[int] = _BUDGETS_MIB, out: str | None = None
+) -> dict[str, Any]:
     """Stream TPC-H's lineitem (1.2 GB, 5 GB decoded) under each budget, in a fresh process each.
 
     Args:
         scale: A name out of `SCALES`.
         profile: The name of one of the S3-like server's.
+        budgets: In MiB.
         out: A file for the figures, as JSON.
 
     Returns:
@@ -41,7 +47,7 @@ def run_memory(*, scale: str = "full", profile: str = "s3", out: str | None = No
     result: dict[str, Any] = {"scale": scale, "profile": profile, "machine": machine(), "budgets": {}}
     with run_store(profile, [folder]) as store:
         task = workload.task(size, store.properties, table_name(folder))
-        for mib in BUDGETS_MIB:
+        for mib in budgets:
             found = run_process(sys.executable, ["benchmarks.memory", str(mib)], asdict(task))
             if "error" not in found:
                 found["exact"] = (found.pop("rows"), found.pop("checksum")) == (right.rows, right.checksum)

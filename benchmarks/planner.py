@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pyiceberg.table import Table
 
-__all__ = ["FILTERS", "PLANNERS", "main"]
+__all__ = ["FILTERS", "PLANNERS", "main", "measure"]
 
 DAY, IDS = ("2020-03-01T00:00:00", "2020-03-02T00:00:00"), (30_000, 90_000)
 FILTERS = {
@@ -40,8 +40,12 @@ _SOURCES = re.compile(r"(\d+) other sources")
 
 
 def main(name: str) -> None:
-    """Plan and print the figures as JSON."""
-    task = json.load(sys.stdin)
+    """Print the figures as JSON."""
+    print(json.dumps(measure(name, json.load(sys.stdin))))
+
+
+def measure(name: str, task: dict[str, Any]) -> dict[str, Any]:
+    """Plan, once cold and then warm."""
     make, package, how = PLANNERS[name]
     make(_FEW, task["where"])()
     plan = make(task["files"], task["where"])
@@ -58,7 +62,7 @@ def main(name: str) -> None:
         "found": count,
         "each_s": each_s,
     }
-    print(json.dumps({"version": version(package), "settings": how, **figures}))
+    return {"version": version(package), "settings": how, **figures}
 
 
 def _timed(plan: Callable[[], Any]) -> tuple[float, float, Any]:

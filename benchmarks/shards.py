@@ -14,7 +14,7 @@ import random
 import sys
 import time
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +107,9 @@ def least_possible(sizes: Sequence[int], n: int) -> float:
         sizes: Of row groups, the largest first.
         n: Shards, no more than there are row groups.
     """
-    met = (sum(sizes[k * n - k : k * n + 1]) for k in range(1, (len(sizes) - 1) // n + 1))
-    return max(sum(sizes) / n, sizes[0], *met, 0)
+    upto = list(accumulate(sizes, initial=0))
+    met = (upto[k * n + 1] - upto[k * n - k] for k in range(1, (len(sizes) - 1) // n + 1))
+    return max(upto[-1] / n, sizes[0], *met)
 
 
 def _balance(pieces: Sequence[Piece], most: int) -> dict[str, dict[str, float]]:

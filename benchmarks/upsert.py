@@ -20,9 +20,8 @@ from benchmarks.report import machine
 
 __all__ = ["CASES", "run_upsert"]
 
-# Rows of the table, and keys.
-_SIZES = {"full": (10_000_000, 1_000_000), "small": (20_000, 2000)}
-_FILES = 20
+# Rows of the table, keys, and appends.
+_SIZES = {"full": (10_000_000, 1_000_000, 20), "small": (20_000, 2000, 3)}
 # The key, and how the table is partitioned.
 CASES: dict[str, tuple[list[str], list[str]]] = {
     "one whole number": (["id"], []),
@@ -41,11 +40,12 @@ def run_upsert(*, scale: str = "full", out: str | None = None) -> dict[str, Any]
     Returns:
         What the JSON has, by case: `wall_s`, `cpu_s`, `peak_mb` (resident, of the process), `exact`.
     """
-    rows, keys = _SIZES[scale]
+    rows, keys, appends = _SIZES[scale]
     result: dict[str, Any] = {"scale": scale, "rows": rows, "keys": keys, "machine": machine(), "cases": {}}
     for name, (key, partition_by) in CASES.items():
         with tempfile.TemporaryDirectory() as home:
-            task = {"home": home, "rows": rows, "keys": keys, "key": key, "partition_by": partition_by}
+            task = {"home": home, "rows": rows, "keys": keys, "appends": appends, "key": key}
+            task["partition_by"] = partition_by
             made = run_process(sys.executable, ["benchmarks.upsert", "make"], task)
             found = made if "error" in made else run_process(sys.executable, ["benchmarks.upsert", "upsert"], task)
         result["cases"][name] = found
@@ -77,7 +77,7 @@ def make(task: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
     lake, ids = _lake(task["home"]), np.random.default_rng(0).permutation(task["rows"])
-    parts = np.array_split(ids, _FILES)
+    parts = np.array_split(ids, task["appends"])
     table = lake.create_table("bench.upsert", _rows(parts[0][:1], 0).schema, partition_by=task["partition_by"])
     for part in parts:
         table.append(_rows(part, 0))

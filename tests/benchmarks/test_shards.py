@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks.shards import least_possible, row_group_sizes, run_shards
+from benchmarks import shards
+from benchmarks.shards import least_possible, row_group_sizes, run_shards, zipf_files
 from lakeflow_io.iceberg.plan import Piece
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ SHARDS = 320
 def test_few_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even where row groups are a hundredth of a shard; sizes and seconds reach the file."""
     monkeypatch.setenv("LAKEFLOW_BENCH_HOME", str(tmp_path / "bench"))
+    monkeypatch.setattr(shards, "zipf_files", partial(zipf_files, files=200, total=100_000 * shards.MB))
 
     result = run_shards(files=[SHARDS], most=12, out=str(tmp_path / "out.json"))
 

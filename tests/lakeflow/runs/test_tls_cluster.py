@@ -175,6 +175,21 @@ def test_the_driver_of_the_page_runs_on_the_cluster(cluster, tmp_path):
     assert done.stdout == "1000\n"
 
 
+def test_the_driver_of_the_kubernetes_example_runs_on_the_cluster(cluster, tmp_path):
+    """Its program, with the address where its Job has it, keeps 125 of each 130 readings."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "kubernetes" / "main.py")],
+        cwd=tmp_path,
+        env={**cluster.environment, "DASK_SCHEDULER_ADDRESS": cluster.address},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "8 of 8 shards ran now; 96,152 of 100,000 readings kept\n"
+
+
 def test_a_client_with_certificates_of_its_own_is_an_engine(cluster, pair):
     """A foreach over two worker processes, through a `Client(security=...)`, commits one snapshot; the client stays."""
     with Client(cluster.address, security=cluster.security(), set_as_default=False) as client:
