@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from lakeflow_io.avro.file import AvroFormat
 from lakeflow_io.orc.file import OrcFormat
+from lakeflow_io.parquet.ranges import ByteRange, FetchedRanges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pyarrow as pa
 
-    from lakeflow_io.parquet.ranges import ByteRange, FetchedRanges
+    from lakeflow_io.storage import Transport
 
-__all__ = ["READABLE", "Contents", "Format", "format_of"]
+__all__ = ["READABLE", "Contents", "Format", "format_of", "read_contents"]
 
 
 class Contents(Protocol):
@@ -92,3 +93,26 @@ READABLE = ("PARQUET", *_FORMATS)
 def format_of(name: str) -> Format:
     """One of `READABLE` that isn't Parquet."""
     return _FORMATS[name]
+
+
+def read_contents(transport: Transport, uri: str, size: int, name: str) -> Contents:
+    """Fetch what it takes to open one file, and open it.
+
+    Args:
+        transport: Where it lies.
+        uri: The file.
+        size: Its bytes.
+        name: Its format, one of `READABLE` that isn't Parquet.
+
+    Raises:
+        DataError: it isn't such a file, or has a feature that isn't read; names it.
+        StoreError: the store failed.
+    """
+    opener = format_of(name)
+    asked = opener.first_ranges(size)
+    while True:
+        got = [transport.get_range(uri, each.start, each.length) if each.length else memoryview(b"") for each in asked]
+        opened = opener.open(uri, size, FetchedRanges(uri, zip(asked, got, strict=True)))
+        if not isinstance(opened, ByteRange):
+            return opened
+        asked = [opened]

@@ -71,7 +71,13 @@ def _engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--snapshot", metavar="SNAPSHOT", help="What to read: an id, a branch, a tag, or a moment.")
 @click.option("--n", type=click.IntRange(min=1), metavar="N", help="So many shards at most.")
 @click.option("--target-size", metavar="SIZE", help='Or shards of this size in the store; default "256 MiB".')
-@click.option("--by", type=click.Choice(["bytes", "partition"]), default="bytes", help="Or a shard for each partition.")
+@click.option(
+    "--by",
+    type=click.Choice(["bytes", "rows", "partition"]),
+    default="bytes",
+    show_default=True,
+    help="What is about equal; or one for each partition.",
+)
 @click.option("--run-id", metavar="ID", help="Names the run; the same id again goes on with it. Default a new one.")
 @click.option(
     "--mode",

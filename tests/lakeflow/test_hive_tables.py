@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from command_line import lakeflow
 
 import lakeflow as lf
-from lakeflow.cli import main
 from lakeflow.formats import HiveFormat, IcebergFormat
 from lakeflow.scan import read_shard
 from lakeflow_io.errors import InputError, NotFoundError, SchemaError, UnsupportedError
@@ -43,17 +43,6 @@ def folder(tmp_path: Path) -> Path:
 def both(folder: Path, embedded: lf.Lake) -> tuple[lf.Table, lf.Table]:
     """The folder as it is, and adopted."""
     return lf.open_table(folder), embedded.adopt(folder, "web.events")
-
-
-def lakeflow(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Run a command; its exit code, standard output and standard error."""
-    code = 0
-    try:
-        main(list(arguments))
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def rows(found: Any) -> list[dict[str, Any]]:

@@ -28,19 +28,22 @@ def connect(address: str) -> Any:
         RunError: nobody answers there.
     """
     try:
-        from distributed.comm.core import FatalCommClosedError
+        from distributed.comm.core import CommClosedError
     except ImportError:
         raise ConfigError.missing_extra("Dask", "dask", "The Dask engine") from None
-    if address.startswith("tls://"):
+    encrypted = address.startswith("tls://")
+    if encrypted:
         _check_certificates(address)
     try:
         return _client(address)
-    except FatalCommClosedError as error:
-        raise ConfigError(
-            f"The scheduler at {address} and this process have certificates of different authorities: {error}",
-            _HOW_TO_CONFIGURE,
-        ) from error
     except (OSError, ValueError, RuntimeError, TimeoutError) as error:
+        # A connection that is refused, or isn't one of TLS, is tried again until it times out. One that is closed
+        # after it was there, by an alert or just so, was closed for its certificates.
+        if encrypted and isinstance(error, CommClosedError):
+            raise ConfigError(
+                f"The scheduler at {address} and this process have certificates of different authorities: {error}",
+                _HOW_TO_CONFIGURE,
+            ) from error
         raise RunError(
             f"No Dask scheduler answers at {address}: {error}",
             "check the address, whether it is tcp:// or tls://, and that `dask scheduler` runs there.",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from lakeflow_io.decompress import deflated, snappy, streamed
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ _MAGIC = b"Obj\x01"
 SYNC_BYTES = 16
 # Manifests have 8 MiB. What becomes larger than this is a lie.
 _LARGEST_BLOCK_BYTES = 2**30
-_STEP_BYTES = 256 * 1024
 
 
 def damaged(uri: str, why: str) -> CorruptFileError:
@@ -93,7 +93,7 @@ def decompressed(uri: str, codec: str, block: memoryview) -> bytes:
     """
     try:
         return _CODECS[codec](block)
-    except (ValueError, EOFError, OSError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
+    except (ValueError, EOFError, OSError, lzma.LZMAError, pa.ArrowException) as error:
         raise damaged(uri, f"a block does not decompress ({error})") from error
 
 
@@ -185,8 +185,7 @@ def encoded_long(value: int) -> bytes:
 
 
 def _deflate(data: memoryview) -> bytes:
-    stream = zlib.decompressobj(-15)
-    return _whole(stream.decompress(data, _LARGEST_BLOCK_BYTES), finished=stream.eof)
+    return deflated(data, _LARGEST_BLOCK_BYTES)
 
 
 def _bzip2(data: memoryview) -> bytes:
@@ -206,24 +205,14 @@ def _whole(found: bytes, *, finished: bool) -> bytes:
 
 
 def _zstandard(data: memoryview) -> bytes:
-    # As a stream: not every writer says how large a frame is. A little at a time: what is asked for is allocated.
-    found = bytearray()
-    with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
-        while len(found) <= _LARGEST_BLOCK_BYTES and (piece := stream.read(_STEP_BYTES)):
-            found += piece
-    return _whole(bytes(found), finished=len(found) <= _LARGEST_BLOCK_BYTES)
+    return streamed(data, "zstd", _LARGEST_BLOCK_BYTES)
 
 
 def _snappy(data: memoryview) -> bytes:
-    size, checksum = 0, int.from_bytes(data[-4:], "big")
-    for shift, byte in enumerate(data[:5]):
-        size |= (byte & 0x7F) << (7 * shift)
-        if byte < 0x80:  # noqa: PLR2004
-            break
-    if size > _LARGEST_BLOCK_BYTES or len(data) < 5:  # noqa: PLR2004  (a byte, and a checksum)
-        raise ValueError(f"it has {size} bytes")
-    found = pa.Codec("snappy").decompress(data[:-4], decompressed_size=size).to_pybytes()
-    if zlib.crc32(found) != checksum:
+    if len(data) < 5:  # noqa: PLR2004  (a byte, and a checksum)
+        raise ValueError(f"{len(data)} bytes are too few")
+    found = snappy(data[:-4], _LARGEST_BLOCK_BYTES)
+    if zlib.crc32(found) != int.from_bytes(data[-4:], "big"):
         raise ValueError("its checksum differs")
     return found
 

@@ -127,7 +127,9 @@ def change_partitions(table: Table, name: str, add: Sequence[str], drop: Sequenc
     def make(seen: Table) -> Update | None:
         gone = dict.fromkeys(_named(seen, name, term) for term in drop)
         added = dict(_added(seen, name, add, gone))
-        steps = [methodcaller("remove_field", part) for part in gone if part not in added]
+        steps: list[Callable[[Any], object]] = [
+            methodcaller("remove_field", part) for part in gone if part not in added
+        ]
         steps += [step for part, step in added.items() if part not in gone]
         spec, updates, requirements = spec_change(seen, steps)
         if not updates:

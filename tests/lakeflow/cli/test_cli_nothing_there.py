@@ -8,22 +8,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-
-from lakeflow.cli import main
+from command_line import lakeflow
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def lakeflow(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Run a command; returns its exit code, standard output and standard error."""
-    code = 0
-    try:
-        main(list(arguments))
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 @pytest.mark.parametrize(

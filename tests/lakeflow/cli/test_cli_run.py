@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from lakeflow.cli import main
+from command_line import lakeflow as run_lakeflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,17 +72,7 @@ def jobs(pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def lakeflow(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Run a command; its exit code, standard output and standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = 0
-        try:
-            main(list(arguments))
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else 1
-        said = capfd.readouterr()
-        return code, said.out, said.err
-
-    return run
+    return partial(run_lakeflow, capfd)
 
 
 def call(pair: Any, function: str, *options: str) -> list[str]:

@@ -8,8 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from lakeflow.cli import main
+from command_line import lakeflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,17 +24,6 @@ def table(embedded: lf.Lake, numbers: Callable[..., pa.Table]) -> lf.Table:
     made = embedded.create_table("kg.titles", numbers(1).schema, partition_by=["bucket(2, id)"], sort_by=["id"])
     made.append(numbers(3))
     return made
-
-
-def lakeflow(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Run a command; returns its exit code, standard output and standard error."""
-    code = 0
-    try:
-        main(list(arguments))
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def test_tables_lists_names_rows_and_layout(table: lf.Table, capsys: Any) -> None:

@@ -113,14 +113,15 @@ def test_what_is_wholly_deleted_is_not_decoded(deleted_table: Callable[..., Any]
     assert (report.row_groups_pruned, report.deletes_applied) == (report.row_groups, 1000)
 
 
-def test_shards_of_orc_lose_the_right_rows(deleted_table: Callable[..., Any]) -> None:
-    """A file that is cut between stripes counts positions from its first row in each shard."""
+@pytest.mark.parametrize("told", [True, False])
+def test_shards_of_orc_lose_the_right_rows(deleted_table: Callable[..., Any], *, told: bool) -> None:
+    """A file that is cut between stripes counts positions from its first row in each shard, whoever told the cuts."""
     table = deleted_table(SCHEMA, row_group=50)
     rows = numbered(0, 1000)
     data = orc_bytes(rows, table.iceberg.schema(), group=50)
     splits = [each.where.start for each in read_tail("", len(data), memoryview(data))]
     assert len(splits) == 20
-    file = table.data_as("ORC", rows, split_offsets=splits)
+    file = table.data_as("ORC", rows, split_offsets=splits if told else None)
     table.commit(file)
     gone = list(range(0, 1000, 7))
     table.commit(table.positions_as("ORC", [(file.file_path, each) for each in gone]))
@@ -130,6 +131,37 @@ def test_shards_of_orc_lose_the_right_rows(deleted_table: Callable[..., Any]) ->
 
     assert len(shards) > 2
     assert sorted(found) == [each for each in range(1000) if each % 7]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_exact_shards_of_orc(deleted_table: Callable[..., Any], *, told: bool) -> None:
+    """A file's own end tells where its stripes begin and how many rows they have; parts of a shard know it, too."""
+    table = deleted_table(SCHEMA, row_group=50)
+    rows = numbered(0, 1000)
+    data = orc_bytes(rows, table.iceberg.schema(), group=50)
+    splits = [each.where.start for each in read_tail("", len(data), memoryview(data))]
+    table.commit(table.data_as("ORC", rows, split_offsets=splits if told else None))
+    scan = table.table.scan()
+    [whole] = scan.shards(n=1)
+
+    for shards in (scan.shards(n=6), whole.split()):
+        exact = [shard.exact() for shard in shards]
+
+        assert len(shards) > 2
+        for shard, found in zip(shards, exact, strict=True):
+            told_rows = [range(piece.first_row, piece.first_row + piece.rows) for piece in found.pieces]
+            assert read_shard(shard)["id"].to_pylist() == [each for part in told_rows for each in part]
+
+
+def test_avro_is_in_one_shard(deleted_table: Callable[..., Any]) -> None:
+    """Whatever its size: it is fetched whole."""
+    table = deleted_table(SCHEMA, row_group=50)
+    table.commit(table.data_as("AVRO", numbered(0, 1000)))
+
+    [shard] = table.table.scan().shards(n=6)
+
+    assert shard.split() == ()
+    assert shard.exact() == shard
 
 
 @pytest.mark.parametrize("kind", OTHERS)
