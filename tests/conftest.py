@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -31,6 +33,15 @@ settings.register_profile(
 settings.load_profile("lakeflow")
 
 _numbers = itertools.count()
+
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 8 * 2**30
+
+
+def pytest_configure() -> None:
+    """Put what tests write into memory, where that has room: a disk has to be waited for at each commit."""
+    if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -38,8 +38,8 @@ def test_every_contender_runs_or_says_why_not(benchmark):
 
 
 def test_workloads_have_their_figures(benchmark):
-    """Held, filtered and streamed: the figures that the JSON promises, with the limit beside them."""
-    chosen = ["small-files", "filter", "stream"]  # the others differ from these and `project` in their data alone
+    """Filtered and streamed: the figures that the JSON promises, with the limit beside them."""
+    chosen = ["filter", "stream"]  # the others differ from these and `project` in their data alone
     result, _ = benchmark(
         "read", *ONCE, "--profile", "s3", "--contenders", "lakeflow,polars", "--workloads", ",".join(chosen)
     )

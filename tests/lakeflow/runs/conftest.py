@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from forked_drivers import context, drive
 
 from lakeflow.runs.attempt import Attempt, Job
 from lakeflow.runs.policy import Policy
@@ -118,3 +120,21 @@ def simulate() -> type[Simulation]:
 def task() -> type[Task]:
     """A work that nobody runs."""
     return Task
+
+
+@pytest.fixture
+def drivers() -> Callable[[str, tuple[str, str, bool] | None], tuple[int | None, int | None]]:
+    """`drivers(namespace, death)` runs over the pair in a process: its exit code, and how many shards ran."""
+
+    def run(namespace: str, death: tuple[str, str, bool] | None) -> tuple[int | None, int | None]:
+        ours, theirs = context().Pipe(duplex=False)
+        process = context().Process(target=drive, args=(os.environ["LAKEFLOW_HOME"], namespace, death, theirs))
+        process.start()
+        theirs.close()
+        process.join()
+        try:
+            return process.exitcode, ours.recv()
+        except EOFError:
+            return process.exitcode, None
+
+    return run

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from forked_drivers import KILLED
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 
 import lakeflow as lf
@@ -239,55 +238,29 @@ def test_another_writer_in_between_is_no_harm(
     assert len(pair.into.snapshots()) == 2
 
 
-SCRIPT = """
-import os, sys
-import lakeflow as lf
-from lakeflow.runs import {module}
-
-def same(rows):
-    return rows
-
-if sys.argv[2] == "crash":
-    original = {module}.{name}
-    def crash(*arguments, **options):
-        if {after}:
-            original(*arguments, **options)
-        os._exit(9)
-    {module}.{name} = crash
-
-lake = lf.connect()
-source, into = (lake.table(f"{{sys.argv[1]}}.{{name}}") for name in ("source", "into"))
-run = lf.foreach(source.scan().shards(n=4), same, into=into, run_id="once", engine="serial")
-print(run.ran)
-"""
-
-
 @pytest.mark.parametrize(
-    ("module", "name", "after", "ran"),
+    ("owner", "name", "after", "ran"),
     [
-        ("table_sink", "commit_run", "False", 0),
-        ("table_sink", "commit_run", "True", 0),
-        ("protocol", "run_all", "False", 4),
-        ("attempt.Journal", "mark_done", "True", 3),
-        ("attempt.Journal", "mark_done", "False", 4),
+        ("table_sink", "commit_run", False, 0),
+        ("table_sink", "commit_run", True, 0),
+        ("protocol", "run_all", False, 4),
+        ("attempt.Journal", "mark_done", True, 3),
+        ("attempt.Journal", "mark_done", False, 4),
     ],
 )
 def test_a_driver_that_is_killed_is_finished_by_the_next(
-    pair: Any, namespace: str, tmp_path: Path, module: str, name: str, after: str, ran: int
+    pair: Any,
+    drivers: Any,
+    namespace: str,
+    owner: str,
+    name: str,
+    after: bool,
+    ran: int,  # noqa: FBT001
 ) -> None:
-    """The process ends at once, before or after a step; the same command again leaves one snapshot of all rows."""
-    script = tmp_path / "job.py"
-    text = SCRIPT.format(module=module, name=name, after=after)
-    script.write_text(text.replace("import attempt.Journal", "import attempt"))
+    """The process ends at once, before or after a step; the same call again leaves one snapshot of all rows."""
+    killed, _ = drivers(namespace, (owner, name, after))
+    finished, ran_again = drivers(namespace, None)
 
-    killed, finished = (
-        subprocess.run(
-            [sys.executable, script, namespace, word], capture_output=True, text=True, timeout=60, check=False
-        )
-        for word in ("crash", "finish")
-    )
-
-    assert (killed.returncode, finished.returncode, finished.stderr) == (9, 0, "")
+    assert (killed, finished, ran_again) == (KILLED, 0, ran)
     assert list(range(40)) == pair.written
     assert len(pair.into.snapshots()) == 1
-    assert finished.stdout.split() == ([str(ran)] if after == "False" or name != "commit_run" else ["0"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import lakeflow as lf
+from lakeflow.runs.fingerprint import fingerprint
 from lakeflow_io.errors import FunctionError, PlanChangedError
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def closure(flag: str, value: Any) -> Callable[..., Any]:
     """A value that the function closes over."""
 
     def captured(rows: pa.Table) -> pa.Table:
-        return check(rows, flag) if value is not None else rows
+        return check(rows, (flag, value)[0])
 
     return captured
 
@@ -109,36 +111,48 @@ def failed(pair: Any, function: Any) -> None:
         run(pair, function)
 
 
+CHANGED = [(1, 2), ("a", "b"), ([1, 2], [1, 3]), ({"k": 1}, {"k": 2}), (1, 1.0), (True, 1), (None, 0)]
+EQUAL = [1, "text", [1, 2], {"b": 1, "a": 2}, (1, "x"), 0.5, None]
+
+
 @pytest.mark.parametrize("make", MAKERS)
-@pytest.mark.parametrize(
-    ("before", "after"), [(1, 2), ("a", "b"), ([1, 2], [1, 3]), ({"k": 1}, {"k": 2}), (1, 1.0), (True, 1)],
-    ids=["int", "text", "list", "dict", "int or float", "bool or int"],
-)  # fmt: skip
+@pytest.mark.parametrize(("before", "after"), CHANGED, ids=str)
+def test_a_changed_value_is_another_function(make: Callable[..., Any], before: Any, after: Any) -> None:
+    """The code is the same and a value that it carries isn't."""
+    assert fingerprint(make("flag", before)) != fingerprint(make("flag", after))
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("value", EQUAL, ids=str)
+def test_equal_values_are_the_same_function(make: Callable[..., Any], value: Any) -> None:
+    """Made anew, of the same code and an equal value."""
+    assert fingerprint(make("flag", value)) == fingerprint(make("flag", copy.deepcopy(value)))
+
+
+@pytest.mark.parametrize(("make", "values"), zip(MAKERS, CHANGED[::-1], strict=True))
 def test_a_changed_value_is_another_plan(
-    pair: Any, tmp_path: Path, make: Callable[..., Any], before: Any, after: Any
+    pair: Any, tmp_path: Path, make: Callable[..., Any], values: tuple[Any, Any]
 ) -> None:
-    """The code is the same and a value that it carries isn't: refused, and nothing is written."""
+    """Refused, and nothing is written."""
+    before, after = values
     flag = str(tmp_path / "flag")
-    failed(pair, make(flag, before))
+    failed(pair, make(flag, after))
     Path(flag).touch()
 
     with pytest.raises(PlanChangedError, match="code"):
-        run(pair, make(flag, after))
+        run(pair, make(flag, before))
 
     assert pair.written == []
 
 
-@pytest.mark.parametrize("make", MAKERS)
-@pytest.mark.parametrize("value", [1, "text", [1, 2], {"b": 1, "a": 2}, None, 0.5, (1, "x")])
+@pytest.mark.parametrize(("make", "value"), zip(MAKERS, EQUAL, strict=True))
 def test_an_equal_function_made_anew_resumes(pair: Any, tmp_path: Path, make: Callable[..., Any], value: Any) -> None:
     """The same code with equal values is the same plan: what had ended doesn't run again."""
     flag = str(tmp_path / "flag")
-    if make in (closure, inner_closure) and value is None:
-        pytest.skip("without its value this function doesn't fail")
     failed(pair, make(flag, value))
     Path(flag).touch()
 
-    resumed = run(pair, make(flag, value))
+    resumed = run(pair, make(flag, copy.deepcopy(value)))
 
     assert resumed.ran < 4
     assert list(range(40)) == pair.written
