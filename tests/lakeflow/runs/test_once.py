@@ -255,7 +255,7 @@ def test_a_driver_that_is_killed_is_finished_by_the_next(
     owner: str,
     name: str,
     after: bool,
-    ran: int,  # noqa: FBT001
+    ran: int,
 ) -> None:
     """The process ends at once, before or after a step; the same call again leaves one snapshot of all rows."""
     killed, _ = drivers(namespace, (owner, name, after))

@@ -95,18 +95,29 @@ def make(lake: lf.Lake, name: str, layout: str = "plain", version: int = 2, **pr
     return Changed(lake.create_table(name, SCHEMA, properties=asked, **LAYOUTS[layout]))
 
 
-@pytest.fixture(params=LAYOUTS)
-def layout(request: pytest.FixtureRequest) -> str:
-    """The name of each layout."""
+# Layout, version and lake: each layout in version 2, each version, and the other lake where partitions name folders.
+KINDS = [
+    ("plain", 1, "embedded"),
+    ("plain", 2, "embedded"),
+    ("identity", 2, "rest"),
+    ("bucket", 1, "embedded"),
+    ("bucket", 2, "embedded"),
+    ("day", 2, "embedded"),
+]
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: f"{kind[0]} v{kind[1]} {kind[2]}")
+def kind(request: pytest.FixtureRequest) -> tuple[str, int, str]:
+    """The layout, version and lake of `changed`."""
     return request.param
 
 
-@pytest.fixture(params=[("embedded", 1), ("embedded", 2), ("rest", 2)], ids=["v1", "v2", "rest"])
-def changed(request: pytest.FixtureRequest, namespace: str, layout: str) -> Changed:
-    """Thirty rows in two commits, of each layout, in each version, in each kind of lake."""
-    kind, version = request.param
+@pytest.fixture
+def changed(request: pytest.FixtureRequest, namespace: str, kind: tuple[str, int, str]) -> Changed:
+    """Thirty rows in two commits, of each kind."""
+    layout, version, where = kind
     embedded = request.getfixturevalue("embedded")
-    lake = embedded if kind == "embedded" else lf.connect(**request.getfixturevalue("seaweed").catalog_properties)
+    lake = embedded if where == "embedded" else lf.connect(**request.getfixturevalue("seaweed").catalog_properties)
     numbers = [row(number) for number in range(30)]
     return make(lake, f"{namespace}.t", layout, version).append(numbers[:20], numbers[20:])
 

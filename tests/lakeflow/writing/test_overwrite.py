@@ -56,7 +56,7 @@ def test_where_nothing_matches_rows_are_added(changed: Any, make_row: Callable[.
 
 
 def test_partitions_of_new_rows_are_replaced(
-    changed: Any, layout: str, make_row: Callable[..., dict[str, Any]]
+    changed: Any, kind: tuple[str, int, str], make_row: Callable[..., dict[str, Any]]
 ) -> None:
     """Each partition in which a new row lies loses its others; a table without partitions is one."""
     new = [make_row(200, kind="a", at=make_row(0)["at"]), make_row(201, kind=None, at=make_row(10)["at"])]
@@ -65,7 +65,7 @@ def test_partitions_of_new_rows_are_replaced(
         "identity": lambda each: each["kind"],
         "day": lambda each: each["at"].date(),
     }
-    place = places.get(layout) or _bucket(changed.table)
+    place = places.get(kind[0]) or _bucket(changed.table)
 
     changed.table.overwrite_partitions(new)
 

@@ -25,12 +25,12 @@ def large(kind: str, files: Any, rows: int, seed: int) -> pa.Table:
     return made
 
 
-@pytest.mark.parametrize(("kind", "memory"), [("ORC", 2 * MIB), ("AVRO", 4 * MIB)])
+@pytest.mark.parametrize(("kind", "memory"), [("ORC", 2 * MIB), ("AVRO", MIB)])
 def test_the_budget_holds(memory_files: Callable[..., Any], watched: Any, kind: str, memory: int) -> None:
     """What is fetched and decoded at one time stays below it, in a table ten times as large."""
     files = memory_files(SCHEMA)
     while sum(piece.file_size for piece in files.pieces) < 10 * memory:
-        large(kind, files, 25_000, len(files.pieces))
+        large(kind, files, 6000, len(files.pieces))
     watched.objects = files.transport.objects
     watched.begin()
     rows = 0
