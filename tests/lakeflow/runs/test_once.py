@@ -254,7 +254,7 @@ def test_a_driver_that_is_killed_is_finished_by_the_next(
     namespace: str,
     owner: str,
     name: str,
-    after: bool,
+    after: bool,  # noqa: FBT001  (of the list)
     ran: int,
 ) -> None:
     """The process ends at once, before or after a step; the same call again leaves one snapshot of all rows."""
