@@ -261,7 +261,7 @@ def test_a_table_without_snapshots_has_no_changes(embedded: lf.Lake, namespace: 
     assert len(table.changes().read()) == 0
 
 
-@settings(max_examples=25)  # each makes a lake
+@settings(max_examples=12)  # each makes a lake
 @given(
     batches=st.lists(st.integers(1, 5), min_size=1, max_size=5),
     evolve=st.integers(0, 4),

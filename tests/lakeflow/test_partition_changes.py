@@ -58,7 +58,7 @@ def test_new_files_are_partitioned_in_the_new_way(lake: lf.Lake, namespace: str)
     assert {row["spec_id"] for row in table.partitions().to_pylist()} == {0, 1}
 
 
-@settings(max_examples=25)  # each makes a lake
+@settings(max_examples=10)  # each makes a lake; longer histories are in writing/test_machine.py
 @given(data=st.data(), version=st.sampled_from(["1", "2"]))
 def test_any_history_of_partitionings_reads_whole(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, version: str

@@ -49,7 +49,7 @@ def test_a_name_in_files_without_ids_stays_with_its_first_column(
     assert new == {"title": "b", "s": {"y": 3, "x": "new"}, "name": "n", "id": 2}
 
 
-@settings(max_examples=25)  # each makes a lake
+@settings(max_examples=10)  # each makes a lake; longer histories are in writing/test_machine.py
 @given(data=st.data())
 def test_any_history_of_columns_reads_as_a_model_says(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
