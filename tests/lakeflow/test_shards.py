@@ -119,13 +119,13 @@ def test_every_process_plans_the_same_shards(table: lf.Table) -> None:
     expected = [digest(scan.shards(9)), digest(scan.shards(9, by="rows"))]
     expected.append(digest(scan.shards(by="partition")))
 
-    for seed in ("0", "77"):
-        done = subprocess.run(
-            [sys.executable, "-c", PLAN, table.name],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        assert done.stdout.split() == expected
+    done = subprocess.run(
+        [sys.executable, "-c", PLAN, table.name],
+        env={**os.environ, "PYTHONHASHSEED": "77"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert done.stdout.split() == expected
 
 
 def test_manifests_may_come_in_any_order(table: lf.Table) -> None:

@@ -83,7 +83,7 @@ _tables: dict[str, Any] = {}
 
 
 @pytest.mark.parametrize("layout", ["plain", "identity", "transforms", "no metrics"])
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(where=FILTERS)
 def test_none_says_no_of_a_file_with_a_row(tmp_path_factory: pytest.TempPathFactory, layout: str, where: str) -> None:
     """The exact filter over each file's rows is the truth; ALL is said of no file with a row that doesn't pass."""

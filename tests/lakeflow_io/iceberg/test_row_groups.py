@@ -121,7 +121,7 @@ WRITERS: dict[str, dict[str, Any]] = {
     "some statistics": {"write_statistics": ["i", "s", "d", "n"]},
     "page index": {"write_page_index": True},
 }
-FILES = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FILES = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("writer", list(WRITERS))

@@ -22,7 +22,7 @@ from lakeflow_io.iceberg.verdict import Match
 
 COMPARISONS = [ex.EqualTo, ex.NotEqualTo, ex.LessThan, ex.LessThanOrEqual, ex.GreaterThan, ex.GreaterThanOrEqual]
 COMPARISON = st.sampled_from(COMPARISONS)
-FILES = settings(max_examples=150, deadline=None)
+FILES = settings(max_examples=80, deadline=None)
 
 
 def optional(field_id: int, name: str, kind: Any, default: Any = None) -> NestedField:

@@ -105,7 +105,7 @@ def cut(piece: Piece, groups: int) -> list[Piece]:
     return [replace(piece, start=start, end=end) for start, end in itertools.pairwise([0, *starts[1:]])]
 
 
-@settings(max_examples=150)
+@settings(max_examples=90)
 @given(
     data=tables(),
     layout=layouts(),
