@@ -116,6 +116,20 @@ def test_a_misspelt_field_is_found(name):
     assert len(said) == 1 + ("many" in wrong["spec"].values())
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_misspelt_field_of_kubernetes_is_found(version):
+    """The same of Kubernetes' own objects, deep inside: in a container of a Job's pod, in a rule of a policy."""
+    job = copy.deepcopy(OBJECTS["job.yaml Job clean-readings-1"])
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    container["comand"] = container.pop("args")
+    policy = copy.deepcopy(OBJECTS["network.yaml NetworkPolicy lakeflow-driver"])
+    policy["spec"]["egress"][0]["port"] = []
+
+    for wrong, field in ((job, "comand"), (policy, "port")):
+        with pytest.raises(kubernetes_validate.ValidationError, match=f"'{field}' was unexpected"):
+            kubernetes_validate.validate(wrong, version, strict=True)
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_dask_takes_the_commands(name):
     """Each option of the schedulers' and workers' commands is one of Dask's command line."""
