@@ -68,12 +68,12 @@ def test_the_largest_begins_first(simulate: Any, task: Any) -> None:
 
 @given(st.integers(1, 40), st.integers(0, 60), st.integers(0, 2**16))
 def test_every_work_is_done_once_and_few_are_in_flight(simulate: Any, task: Any, slots: int, n: int, seed: int) -> None:
-    """Whatever the sizes: each work counts once, and works of seconds don't wait in the executor."""
+    """Whatever the sizes: each work counts once, and of works of seconds a tenth waits in the executor."""
     run = simulate(lambda attempt: well(1 + attempt.work.bytes % 7), slots=slots)
     run.run([task(index, 1 + (index * seed) % 97) for index in range(n)])
 
     assert sorted(run.counted) == [f"task-{index:05d}-a0" for index in range(n)]
-    assert run.executor.most <= slots + 1
+    assert run.executor.most <= slots + round(slots / 10)
 
 
 def test_attempts_are_made_when_they_are_submitted(simulate: Any, task: Any) -> None:
