@@ -19,6 +19,9 @@ __all__ = ["DaskResults"]
 
 _BATCH = 64
 """Results in one message: values may have 64 MiB each, and most have some hundred bytes."""
+# Where many tasks are under way they end every few milliseconds, which is what fetching a result takes: those that end
+# in the next moment come along. A few tasks are told at once.
+_MANY, _MOMENT_SECONDS = 128, 0.05
 
 
 class DaskResults:
@@ -62,6 +65,8 @@ class DaskResults:
     async def _gather(self) -> None:
         """Fetch what is ready, and what became so meanwhile."""
         while self._ready:
+            if len(self._ready) < _BATCH and len(self._under_way) > _MANY:
+                await asyncio.sleep(_MOMENT_SECONDS)
             batch, self._ready = self._ready[:_BATCH], self._ready[_BATCH:]
             values = await self._values([future.key for _, future in batch])
             if values is not None:
