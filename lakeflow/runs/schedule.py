@@ -230,7 +230,7 @@ class _Run:
         """Seconds until there may be something to do that no completion tells of."""
         now = self._clock()
         due = [self._queue.due_in(), None if self._flying else _PAUSE_SECONDS]
-        for each in self._flying.begun:
+        for each in self._watched():
             if each.began is not None:
                 limits = (self._policy.hard_seconds, self._straggler_limit(each))
                 due += [each.began + limit - now for limit in limits if limit is not None]
@@ -246,7 +246,6 @@ class _Run:
         if each.began is None:
             self._flying.note(each)
             self._observer.started(each.attempt)
-        self._begin()
         attempt, value = each.attempt, completion.value
         if completion.error is not None:
             failure = failed(
@@ -258,6 +257,7 @@ class _Run:
             self._failed(each, value)
         else:
             self._done(each, value)
+        self._begin()
 
     def _done(self, each: Flight, value: Any) -> None:
         facts = value.facts if isinstance(value, Valued) else value
@@ -294,7 +294,7 @@ class _Run:
     def _look(self) -> None:
         """End what is over its hard deadline; give stragglers a second attempt."""
         hard = self._policy.hard_seconds
-        for each in list(self._flying.begun):
+        for each in self._watched():
             if each.began is None:
                 continue
             # Compared as `_patience` computes it, so that rounding can't leave a moment to wait for again and again.
@@ -323,11 +323,19 @@ class _Run:
             failed(work.id, each.attempt.number, error, started=each.wall, seconds=self._elapsed(each), here=False),
         )
 
+    def _watched(self) -> list[Flight]:
+        """Those of which it matters how long they have run."""
+        return list(self._flying.begun) if self._idle or self._policy.hard_seconds is not None else []
+
+    @property
+    def _idle(self) -> bool:
+        """Whether a slot has nothing to do, and nothing is going to come for it."""
+        return len(self._flying) < self._executor.slots and self._queue.peek() is None and not self._queue.waits
+
     def _straggler_limit(self, each: Flight) -> float | None:
         """After how many seconds an attempt gets another one beside it; None where it doesn't."""
         work = each.attempt.work
-        idle = len(self._flying) < self._executor.slots and self._queue.peek() is None and not self._queue.waits
-        if not idle or not self._policy.speculate or each.alone or self._stopping:
+        if not self._idle or not self._policy.speculate or each.alone or self._stopping:
             return None
         if work.id in self._backed_up or not self._fits(work):
             return None

@@ -119,6 +119,17 @@ def test_skewed_shards_finish_in_nearly_the_best_time(
     assert run.executor.now <= 1.15 * max(sum(sizes) / slots, sizes[0])
 
 
+@settings(max_examples=10)
+@given(st.integers(2, 16), st.floats(0.8, 1.4))
+def test_skewed_shards_do_so_too_where_most_are_short(simulate: Any, task: Any, slots: int, exponent: float) -> None:
+    """Hundreds wait in the executor once works take milliseconds: by then the long ones have long begun."""
+    sizes = [max(1, int(10_000 / rank**exponent)) for rank in range(1, slots * 60 + 1)]
+    run = simulate(lambda a: well(a.work.bytes / 1000), slots=slots, policy=Policy(speculate=False))
+    run.run([task(index, size) for index, size in enumerate(sizes)])
+
+    assert run.executor.now <= 1.15 * max(sum(sizes) / slots, sizes[0]) / 1000
+
+
 def test_a_store_that_recovers_is_tried_again(simulate: Any, task: Any) -> None:
     """After a wait, under the next number; the others go on in the meantime."""
     run = simulate(fails(StoreError("down"), 0, 1))
@@ -406,6 +417,61 @@ def test_an_engine_that_cannot_end_it_says_so(simulate: Any, task: Any) -> None:
         run.run([task(index) for index in range(3)])
 
     assert "dask" in str(caught.value.hint)
+
+
+def test_short_works_are_submitted_a_quarter_of_a_second_ahead(simulate: Any, task: Any) -> None:
+    """Of ten milliseconds: 25 times as many as run; of none: no more than 512 beyond them; whatever their number."""
+    for seconds, most in ((0.01, 4 * 25), (0.0, 4 + 512)):
+        run = simulate(lambda _, seconds=seconds: well(seconds), slots=4)
+        run.run([task(index) for index in range(3000)])
+
+        assert run.executor.most == most
+        assert len(run.counted) == 3000
+
+
+def test_a_deadline_begins_with_the_attempt_however_many_wait(simulate: Any, task: Any) -> None:
+    """Works wait for ten times the hard deadline behind others: the one that never ends is ended, at its time."""
+    began: dict[str, float] = {}
+
+    def fate(attempt: Attempt) -> Fate:
+        began[f"{attempt.work.id}-a{attempt.number}"] = run.executor.now
+        return Fate(math.inf) if (attempt.work.index, attempt.number) == (500, 0) else well(0.0005)
+
+    run = simulate(fate, slots=2, policy=Policy(hard_deadline=0.02))
+    run.run([task(index) for index in range(1000)])
+
+    assert [event[1:] for event in run.events if event[0] == "failed"] == [("task-00500-a0", "again")]
+    assert began["task-00500-a1"] - began["task-00500-a0"] >= 0.02
+    assert run.executor.now < 0.02 + 0.5
+    assert len(run.counted) == 1000
+
+
+def test_as_many_run_as_there_are_slots_however_many_wait(simulate: Any, task: Any) -> None:
+    """Observers are told of a beginning when it is one: each attempt once, before its end, and so many at a time."""
+    run = simulate(lambda a: Fate(0.01, error=FunctionError("bad")) if a.work.index % 7 == 0 else well(0.01),
+                   slots=3, policy=QUARANTINE)  # fmt: skip
+    run.run([task(index) for index in range(400)])
+
+    running, most = set[str](), 0
+    for verb, key, _ in run.events:
+        if verb == "started":
+            assert key not in running
+            running.add(key)
+        else:
+            running.remove(key)
+        most = max(most, len(running))
+    assert (len(running), most) == (0, 3)
+
+
+def test_what_waits_is_called_back_when_a_run_stops(simulate: Any, task: Any) -> None:
+    """A hundred works wait in the executor when one fails: those that run end and count, and the others never begin."""
+    run = simulate(lambda a: Fate(0.01, error=FunctionError("bad")) if a.work.index == 300 else well(0.01), slots=4)
+
+    with pytest.raises(FunctionError):
+        run.run([task(index) for index in range(1000)])
+
+    assert 300 < len(run.executor.began) <= 301 + 2 * 4
+    assert run.executor.most > 90
 
 
 def test_time_in_the_executors_queue_does_not_count(simulate: Any, task: Any) -> None:
