@@ -73,15 +73,14 @@ def test_a_killed_worker_is_a_worker_lost_error(executor: Any) -> None:
 def test_a_worker_may_be_killed_with_results_that_are_being_fetched(
     executor: Any, fragile: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Eight calls have ended, and some go with the process that holds what they came to: each is told once, and well."""
+    """Eight calls have ended, and some go with the process that holds their values: each is told once, and well."""
     from lakeflow_engines.executors.dask_results import DaskResults
 
     original, killed = DaskResults._values, list[int]()
 
     async def fetch(results: Any, keys: list[str]) -> Any:
         if not killed:
-            while any(future.status == "pending" for future in fragile.futures.values()):
-                await asyncio.sleep(0.01)
+            await asyncio.gather(*(state.wait() for state in fragile.futures.values()))
             killed.append(next(iter((await fragile._run(os.getpid)).values())))
             os.kill(killed[0], signal.SIGKILL)
         return await original(results, keys)
