@@ -220,9 +220,9 @@ class _Run:
         completion = self._executor.next(self._patience())
         while completion is not None:
             self._ended(completion)
-            if self._stopping or not self._flying:
-                return
-            if len(self._flying) <= self._refill_at and self._queue.peek() is not None:
+            # A run that stops hears first of what has ended already: the news of it is what tells what runs.
+            room = not self._stopping and len(self._flying) <= self._refill_at and self._queue.peek() is not None
+            if room or not self._flying:
                 return
             completion = self._executor.next(0.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from lakeflow.runs.attempt import Valued
 from lakeflow.runs.failures import Failure
 from lakeflow.runs.policy import Policy
-from lakeflow_engines.executors import Fate
+from lakeflow_engines.executors import Fate, VirtualExecutor
 from lakeflow_io.errors import (
     FunctionError,
     InputError,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lakeflow.runs.attempt import Attempt
+    from lakeflow_engines.executors import Completion
 
 QUARANTINE = Policy(on_error="quarantine")
 
@@ -472,6 +474,41 @@ def test_what_waits_is_called_back_when_a_run_stops(simulate: Any, task: Any) ->
 
     assert 300 < len(run.executor.began) <= 301 + 2 * 4
     assert run.executor.most > 90
+
+
+class Batches(VirtualExecutor):
+    """Tells of what ended some time later, with what has ended since: by then others have begun, as on Dask."""
+
+    def __init__(self, fate: Callable[[Attempt], Fate], slots: int) -> None:
+        super().__init__(lambda _, attempt: fate(attempt), slots)
+        self._told: deque[Completion] = deque()
+
+    def next(self, timeout: float | None = None) -> Completion | None:
+        """Of a batch one by one."""
+        if not self._told:
+            ended, until = super().next(timeout), self.now + 0.05
+            while ended is not None:
+                self._told.append(ended)
+                ended = super().next(until - self.now) if self.now < until else None
+        return self._told.popleft() if self._told else None
+
+
+def test_a_run_that_stops_leaves_nothing_running(simulate: Any, task: Any) -> None:
+    """News of a failure comes late: a long work has begun since, which nobody knew of. It ends and counts."""
+
+    def fate(attempt: Attempt) -> Fate:
+        if attempt.work.index == 301:
+            return Fate(0.01, error=FunctionError("bad"))
+        return well(60.0 if attempt.work.index == 305 else 0.01)
+
+    run = simulate(fate, slots=2)
+    run.executor = Batches(fate, 2)
+    with pytest.raises(FunctionError):
+        run.run([task(index) for index in range(1000)])
+
+    assert [key for _, key in run.began if key not in run.counted] == ["task-00301-a0"]
+    assert run.executor.now > 60.0
+    assert len(run.counted) < 400
 
 
 def test_time_in_the_executors_queue_does_not_count(simulate: Any, task: Any) -> None:
