@@ -71,7 +71,7 @@ class Executor(Protocol):
     def cancel(self, key: str) -> None:
         """Let go of a call: it isn't reported any more.
 
-        What hasn't begun never begins; what runs may go on, unheard. Like a call, this may be sent with the next `next`.
+        What hasn't begun never begins; what runs may go on, unheard. This may be sent with the next `next`.
         """
         ...
 
