@@ -86,7 +86,7 @@ class Valued:
 
     value: Any
     facts: dict[str, Any]
-    """As in a marker."""
+    """What the scheduler learns from, as in a marker."""
 
 
 def run_attempt(attempt: Attempt) -> dict[str, Any] | Valued | Failure:
@@ -130,10 +130,9 @@ class _Running:
         finally:
             if self._feed is not None:
                 self._feed.close()
-        facts = self._facts(staged)
         if not self._job.writers:
-            return Valued(value, facts)
-        return self._mark({**facts, "files": staged})
+            return Valued(value, self._taken())
+        return self._mark({**self._facts(staged), "files": staged})
 
     def _work_within(self, deadline: Deadline) -> tuple[Any, dict[str, list[dict[str, Any]]]]:
         try:
@@ -191,17 +190,23 @@ class _Running:
             "shard": self._work.id,
             "attempt": self._attempt.number,
             "counts": counts,
-            "rows_in": self._feed.rows,
             "rows": sum(each["rows"] for each in counts.values()),
-            "bytes_in": self._work.bytes,
             "bytes_out": sum(each["bytes"] for each in counts.values()),
             "started": self._began,
-            "seconds": self._watch.rounded(),
             "scan": self._feed.scan,
+            "worker": this_worker(),
+            **self._taken(),
+        }
+
+    def _taken(self) -> dict[str, Any]:
+        assert self._feed is not None  # noqa: S101  (it was read from)
+        return {
+            "rows_in": self._feed.rows,
+            "bytes_in": self._work.bytes,
+            "seconds": self._watch.rounded(),
             "peak_rss_bytes": self._memory.peak_bytes,
             "rss_start_bytes": self._memory.start_bytes,
             "sharing": self._memory.sharing,
-            "worker": this_worker(),
         }
 
     def _mark(self, marker: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class Observers:
         self._observers = observers
 
     def started(self, attempt: Attempt) -> None:
-        """It was submitted."""
+        """It began."""
         for each in self._observers:
             each.started(attempt)
 

@@ -1,8 +1,8 @@
 """Which attempt runs when: in the order of the works, few in flight, failed ones as the ladder says.
 
-Only a little more than the executor can run is ever submitted, and attempts are made when they are:
-a worker that dies takes down what was assigned to it, a driver that stops has little to call back,
-and a run of a hundred thousand works takes no more of the driver's memory than one of a hundred.
+What is submitted beyond what the executor can run is a quarter of a second's work, or a tenth where works are
+longer than that, and attempts are made when they are submitted: a driver that stops has little to call back,
+and a run of a hundred thousand works takes no more of the driver's memory than one of a thousand.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lakeflow.runs.admission import Admission
 from lakeflow.runs.attempt import Valued, run_attempt
 from lakeflow.runs.failures import Failure, failed
+from lakeflow.runs.flight import InFlight
 from lakeflow.runs.interrupt import interrupts
 from lakeflow.runs.queue import Queue
 from lakeflow.runs.stragglers import Stragglers
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from lakeflow.runs.attempt import Attempt, Job
+    from lakeflow.runs.flight import Flight
     from lakeflow.runs.interrupt import Interrupts
     from lakeflow.runs.ladder import Then
     from lakeflow.runs.policy import Policy
@@ -34,9 +36,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Observer", "Outcome", "run_all"]
 
-# Calls submitted beyond those that run hide the way to a worker and back, which is a few milliseconds: works that take
-# seconds need next to none of them, and a worker that dies takes down none but its own.
-_WAY_SECONDS, _MOST_SURPLUS_PER_SLOT = 0.02, 4.0
+# Calls submitted beyond those that run hide the way to a worker and back, and that several end at a time. They also go
+# there together, which for short ones is most of what they cost on Dask: 256 at a time take a third of what one does
+# (benchmarks foreach).
+_AHEAD_SECONDS, _LEAST_SURPLUS, _MOST_SURPLUS = 0.25, 0.1, 512
 # How long a wait is at most where nothing runs whose end would end it: Ctrl-C is noticed then.
 _PAUSE_SECONDS = 0.5
 _KEY = "foreach-"
@@ -46,7 +49,7 @@ class Observer(Protocol):
     """Who is told of a run while it runs, in the driver's thread."""
 
     def started(self, attempt: Attempt) -> None:
-        """It was submitted."""
+        """It began to run, as far as the driver can tell; or has ended, and so must have."""
         ...
 
     def done(self, attempt: Attempt, value: Any) -> None:
@@ -77,18 +80,6 @@ class Outcome:
     """Works that were set aside, by id; parts of a shard are works."""
     split: dict[str, int] = field(default_factory=dict)
     """Into how many parts shards were cut, by id."""
-
-
-@dataclass(slots=True, eq=False)
-class _Running:
-    """An attempt that was submitted and hasn't ended."""
-
-    attempt: Attempt
-    alone: bool
-    began: float | None = None
-    """When it left the executor's queue, by our clock: executors run first what came first."""
-    wall: float = 0.0
-    """The same in unix seconds."""
 
 
 def run_all(
@@ -148,7 +139,8 @@ class _Run:
         self._executor, self._attempt_of, self._policy, self._observer = executor, attempt_of, policy, observer
         self._queue, self._clock, self._signals = queue, clock, signals
         self._verdict = Verdict(policy, total)
-        self._running: dict[str, _Running] = {}
+        self._flying = InFlight(clock)
+        self._refill_at = 0
         self._backed_up: set[str] = set()
         self._job: Job | None = None
         self._stragglers, self._admission = Stragglers(), Admission()
@@ -156,7 +148,7 @@ class _Run:
     def run(self) -> Outcome:
         while True:
             self._fill()
-            if not self._running and (self._stopping or self._queue.empty):
+            if not self._flying and (self._stopping or self._queue.empty):
                 break
             self._wait()
             self._look()
@@ -174,68 +166,71 @@ class _Run:
         if self._stopping:
             self._call_back()
             return
-        if any(each.alone for each in self._running.values()):
+        slots = max(1, self._executor.slots)
+        surplus = self._surplus(slots)
+        # Few calls one by one cost more than many at a time: the next ones go when half of what waited has begun.
+        self._refill_at = slots + surplus // 2
+        if self._flying.alone or len(self._flying) > self._refill_at:
             return
-        while len(self._running) < self._window() and (work := self._queue.peek()) is not None:
+        while len(self._flying) < slots + surplus and (work := self._queue.peek()) is not None:
             if not self._fits(work):
                 return
             self._submit(self._queue.take(), alone=False)
-        if not self._running and not self._queue.waits:
+        if not self._flying and not self._queue.waits:
             suspect = self._queue.take_suspect()
             if suspect is not None:
                 self._submit(suspect, alone=True)
 
-    def _window(self) -> int:
-        slots = max(1, self._executor.slots)
+    def _surplus(self, slots: int) -> int:
+        """How many calls are submitted, at most, beyond those that run."""
         usual = self._stragglers.usual_seconds
-        surplus = 0.0 if usual is None else min(_MOST_SURPLUS_PER_SLOT, _WAY_SECONDS / max(_WAY_SECONDS / 100, usual))
-        return slots + round(slots * surplus)
+        if usual is None:
+            return 0
+        ahead = _AHEAD_SECONDS / max(_AHEAD_SECONDS / _MOST_SURPLUS, usual) - 1
+        return min(_MOST_SURPLUS, round(slots * max(_LEAST_SURPLUS, ahead)))
 
     def _fits(self, work: Work) -> bool:
-        running = sum(each.attempt.work.bytes for each in self._running.values())
-        return self._admission.admits(work.bytes, running, self._executor.memory)
+        return self._admission.admits(work.bytes, self._flying.bytes, self._executor.memory)
 
     def _submit(self, work: Work, *, alone: bool) -> None:
         attempt = self._attempt_of(work, self._queue.number(work))
         self._job = attempt.job
-        self._running[attempt.key] = _Running(attempt, alone)
         self._executor.submit(_KEY + attempt.key, run_attempt, attempt)
-        self._observer.started(attempt)
-        self._note_begun()
+        self._flying.add(attempt, alone=alone)
 
     def _call_back(self) -> None:
         """Nothing new starts: what waits in the executor's queue is forgotten."""
-        for key in [key for key, each in self._running.items() if each.began is None]:
-            work = self._running.pop(key).attempt.work
-            self._executor.cancel(_KEY + key)
-            if not self._others(work):
-                self._queue.put_back(work)
+        for each in reversed(list(self._flying.waiting)):
+            attempt = each.attempt
+            self._flying.remove(attempt.key)
+            self._executor.cancel(_KEY + attempt.key)
+            if not self._others(attempt.work):
+                self._queue.put_back(attempt.work)
 
-    def _note_begun(self) -> None:
-        """Executors run first what came first: the oldest of what is submitted are those that run."""
-        slots = max(1, self._executor.slots)
-        for number, each in enumerate(self._running.values()):
-            if number >= slots:
-                return
-            if each.began is None:
-                each.began, each.wall = self._clock(), time.time()
+    def _begin(self) -> None:
+        """Tell of what has come to run, now that something has ended or was submitted."""
+        for each in self._flying.begin(max(1, self._executor.slots)):
+            self._observer.started(each.attempt)
 
     # Waiting
 
     def _wait(self) -> None:
-        """Wait for something to happen, and take in everything that has."""
+        """Wait for something to happen, and take in everything that has, until there is room for more."""
+        self._begin()
         completion = self._executor.next(self._patience())
         while completion is not None:
             self._ended(completion)
-            if self._stopping or not self._running:
+            # A run that stops hears first of what has ended already: the news of it is what tells what runs.
+            room = not self._stopping and len(self._flying) <= self._refill_at and self._queue.peek() is not None
+            if room or not self._flying:
                 return
             completion = self._executor.next(0.0)
 
     def _patience(self) -> float | None:
         """Seconds until there may be something to do that no completion tells of."""
         now = self._clock()
-        due = [self._queue.due_in(), None if self._running else _PAUSE_SECONDS]
-        for each in self._running.values():
+        due = [self._queue.due_in(), None if self._flying else _PAUSE_SECONDS]
+        for each in self._watched():
             if each.began is not None:
                 limits = (self._policy.hard_seconds, self._straggler_limit(each))
                 due += [each.began + limit - now for limit in limits if limit is not None]
@@ -245,10 +240,12 @@ class _Run:
     # Deciding
 
     def _ended(self, completion: Completion) -> None:
-        each = self._running.pop(completion.key.removeprefix(_KEY), None)
+        each = self._flying.remove(completion.key.removeprefix(_KEY))
         if each is None:
             return
-        self._note_begun()
+        if each.began is None:
+            self._flying.note(each)
+            self._observer.started(each.attempt)
         attempt, value = each.attempt, completion.value
         if completion.error is not None:
             failure = failed(
@@ -260,21 +257,23 @@ class _Run:
             self._failed(each, value)
         else:
             self._done(each, value)
+        self._begin()
 
-    def _done(self, each: _Running, value: Any) -> None:
+    def _done(self, each: Flight, value: Any) -> None:
         facts = value.facts if isinstance(value, Valued) else value
         work = each.attempt.work
         for key in self._others(work):  # the first one counts
-            del self._running[key]
+            self._flying.remove(key)
             self._executor.cancel(_KEY + key)
-        seconds = sum(facts.get("seconds", {}).values()) or self._elapsed(each)
+        timed = facts.get("seconds")
+        seconds = sum(timed.values()) if timed else self._elapsed(each)
         self._stragglers.add(work.bytes, seconds)
         self._admission.learn(facts)
         self._queue.done(work)
         self._backed_up.discard(work.id)
         self._observer.done(each.attempt, value.value if isinstance(value, Valued) else value)
 
-    def _failed(self, each: _Running, failure: Failure) -> None:
+    def _failed(self, each: Flight, failure: Failure) -> None:
         work = each.attempt.work
         if self._others(work):
             then: Then = "again"  # the other attempt is it
@@ -284,9 +283,10 @@ class _Run:
         self._verdict.add(failure, then)
 
     def _others(self, work: Work) -> list[str]:
-        return [key for key, each in self._running.items() if each.attempt.work.id == work.id]
+        """Keys of its other attempts; only a straggler has any."""
+        return self._flying.of(work.id) if work.id in self._backed_up else []
 
-    def _elapsed(self, each: _Running) -> float:
+    def _elapsed(self, each: Flight) -> float:
         return 0.0 if each.began is None else self._clock() - each.began
 
     # Looking after what runs
@@ -294,20 +294,21 @@ class _Run:
     def _look(self) -> None:
         """End what is over its hard deadline; give stragglers a second attempt."""
         hard = self._policy.hard_seconds
-        for key, each in list(self._running.items()):
+        for each in self._watched():
             if each.began is None:
                 continue
             # Compared as `_patience` computes it, so that rounding can't leave a moment to wait for again and again.
             if hard is not None and self._clock() >= each.began + hard:
-                self._kill(key, each, hard)
+                self._kill(each, hard)
                 continue
             limit = self._straggler_limit(each)
             if limit is not None and self._clock() >= each.began + limit:
                 self._backed_up.add(each.attempt.work.id)
                 self._submit(each.attempt.work, alone=False)
 
-    def _kill(self, key: str, each: _Running, hard: float) -> None:
-        del self._running[key]
+    def _kill(self, each: Flight, hard: float) -> None:
+        key = each.attempt.key
+        self._flying.remove(key)
         if self._executor.kill(_KEY + key):
             end, hint = "its worker was restarted", "give it more time with deadline=, or use smaller shards."
         else:
@@ -316,17 +317,25 @@ class _Run:
             hint = 'use engine="dask", whose workers are processes, for functions that may never end.'
         work = each.attempt.work
         error = TaskTimeoutError(f"{work.id} took longer than its hard deadline of {hard:g} s; {end}.", hint)
-        self._note_begun()
+        self._begin()
         self._failed(
             each,
             failed(work.id, each.attempt.number, error, started=each.wall, seconds=self._elapsed(each), here=False),
         )
 
-    def _straggler_limit(self, each: _Running) -> float | None:
+    def _watched(self) -> list[Flight]:
+        """Those of which it matters how long they have run."""
+        return list(self._flying.begun) if self._idle or self._policy.hard_seconds is not None else []
+
+    @property
+    def _idle(self) -> bool:
+        """Whether a slot has nothing to do, and nothing is going to come for it."""
+        return len(self._flying) < self._executor.slots and self._queue.peek() is None and not self._queue.waits
+
+    def _straggler_limit(self, each: Flight) -> float | None:
         """After how many seconds an attempt gets another one beside it; None where it doesn't."""
         work = each.attempt.work
-        idle = len(self._running) < self._executor.slots and self._queue.peek() is None and not self._queue.waits
-        if not idle or not self._policy.speculate or each.alone or self._stopping:
+        if not self._idle or not self._policy.speculate or each.alone or self._stopping:
             return None
         if work.id in self._backed_up or not self._fits(work):
             return None

@@ -95,7 +95,7 @@ class Tally:
         return max(0, self.bytes_total - self.bytes_done) * elapsed / here
 
     def started(self, attempt: Attempt) -> None:
-        """An attempt was submitted; a work may have two at a time, of which the first to end counts."""
+        """An attempt began; a work may have two at a time, of which the first to end counts."""
         self._running.setdefault(attempt.work.id, set()).add(attempt.number)
 
     def done(self, attempt: Attempt, value: Any) -> None:

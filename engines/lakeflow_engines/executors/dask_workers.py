@@ -33,24 +33,16 @@ class DaskWorkers:
     def __init__(self, client: Any, slots: int) -> None:
         self._client = client
         self._first_slots = slots
+        self.slots = slots
+        """Threads of the workers that take tasks."""
+        self.memory: int | None = None
+        """Bytes that they may use together; None where one has no limit."""
         self._known: dict[str, Any] = {}
         self._seen_any = False
         self._looked = 0.0
         self._paused_since: dict[str, float] = {}
         self._asked = 0.0
         self._read()
-
-    @property
-    def slots(self) -> int:
-        """Threads of the workers that take tasks."""
-        count = sum(worker["nthreads"] for worker in self._known.values() if worker["status"] == "running")
-        return count if count or self._seen_any else self._first_slots
-
-    @property
-    def memory(self) -> int | None:
-        """Bytes that they may use together; None where one has no limit."""
-        limits = [worker["memory_limit"] for worker in self._known.values()]
-        return sum(limits) if limits and all(limits) else None
 
     def look(self) -> bool:
         """Ask the scheduler, unless that was a moment ago.
@@ -115,6 +107,10 @@ class DaskWorkers:
         self._looked = time.monotonic()
         self._known = dict(self._client.scheduler_info(n_workers=-1)["workers"])
         self._seen_any = self._seen_any or bool(self._known)
+        threads = sum(worker["nthreads"] for worker in self._known.values() if worker["status"] == "running")
+        self.slots = threads if threads or self._seen_any else self._first_slots
+        limits = [worker["memory_limit"] for worker in self._known.values()]
+        self.memory = sum(limits) if limits and all(limits) else None
         paused = {address for address, worker in self._known.items() if worker["status"] == "paused"}
         self._paused_since = {address: self._paused_since.get(address, self._looked) for address in paused}
 

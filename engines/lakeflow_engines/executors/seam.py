@@ -44,9 +44,12 @@ class Executor(Protocol):
         ...
 
     def submit(self, key: str, call: Callable[[Any], Any], argument: Any) -> None:
-        """Start `call(argument)`, or queue it: first come, first run. A key is used once.
+        """Take a call over: first come, first run, `slots` at a time. A key is used once.
+
+        It may begin as late as with the next `next`: an executor for which messages are dear sends many calls in one.
 
         Raises:
+            FunctionError: it can't be sent to where calls run.
             RunError: nothing can be run any more.
         """
         ...
@@ -68,7 +71,7 @@ class Executor(Protocol):
     def cancel(self, key: str) -> None:
         """Let go of a call: it isn't reported any more.
 
-        What hasn't begun never begins; what runs may go on, unheard.
+        What hasn't begun never begins; what runs may go on, unheard. This may be sent with the next `next`.
         """
         ...
 

@@ -30,7 +30,9 @@ class SerialExecutor:
         self._queue[key] = (call, argument)
 
     def next(self, timeout: float | None = None) -> Completion | None:
-        """Run the oldest call, however long it takes."""
+        """Run the oldest call, however long it takes; none where there is no time at all."""
+        if timeout is not None and timeout <= 0:
+            return None
         if not self._queue:
             if timeout is None:
                 raise InternalError("A serial executor without calls was waited for.")

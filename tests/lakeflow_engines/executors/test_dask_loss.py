@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -65,6 +67,31 @@ def test_a_killed_worker_is_a_worker_lost_error(executor: Any) -> None:
     assert isinstance(ended["die-0"].error, WorkerLostError)
     assert "die-0" in ended["die-0"].error.message
     assert [ended["die-1"].value, *sorted(each.value for each in later)] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_may_be_killed_with_results_that_are_being_fetched(
+    executor: Any, fragile: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight calls have ended, and some go with the process that holds their values: each is told once, and well."""
+    from lakeflow_engines.executors.dask_results import DaskResults
+
+    original, killed = DaskResults._values, list[int]()
+
+    async def fetch(results: Any, keys: list[str]) -> Any:
+        if not killed:
+            await asyncio.gather(*(state.wait() for state in fragile.futures.values()))
+            killed.append(next(iter((await fragile._run(os.getpid)).values())))
+            os.kill(killed[0], signal.SIGKILL)
+        return await original(results, keys)
+
+    monkeypatch.setattr(DaskResults, "_values", fetch)
+    for number in range(8):
+        executor.submit(f"held-{number}", abs, -number)
+    ended = wait_for(executor, 8)
+
+    assert len(killed) == 1
+    assert sorted((each.value, each.key) for each in ended) == [(number, f"held-{number}") for number in range(8)]
 
 
 def leak(_: int) -> None:

@@ -80,6 +80,19 @@ def test_a_wait_has_an_end(executor: Any) -> None:
     assert executor.next(0.01) is None
 
 
+def test_where_nobody_waits_a_serial_executor_runs_nothing() -> None:
+    """Whoever asks what has ended, because a run stops, begins nothing by that."""
+    ran: list[int] = []
+    executor = open_executor("serial")
+    executor.submit("one", ran.append, 1)
+
+    before = executor.next(0.0), list(ran)
+    ended = executor.next()
+
+    assert before == (None, [])
+    assert (ended is not None and ended.key, ran) == ("one", [1])
+
+
 def test_what_is_cancelled_is_not_heard_of(executor: Any) -> None:
     """Whether it has begun or not: only the others are reported, and those that come later run."""
     for number in range(6):
