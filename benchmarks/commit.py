@@ -126,12 +126,12 @@ def _pyiceberg(table: lf.Table, parts: list[list[dict[str, Any]]], *, by_workers
 
 
 def _lakeflow(table: lf.Table, parts: list[list[dict[str, Any]]], *, by_workers: bool) -> tuple[float, float]:
-    from lakeflow.runs import publishing
-    from lakeflow.runs.done import Done
-    from lakeflow.runs.journal import Journal
-    from lakeflow.runs.outputs import ONLY, Outputs
+    from lakeflow.runs.outputs import publishing
+    from lakeflow.runs.outputs.outputs import ONLY, Outputs
     from lakeflow.runs.plan import RunPlan
-    from lakeflow.runs.seal import Seal
+    from lakeflow.runs.state.done import Done
+    from lakeflow.runs.state.journal import Journal
+    from lakeflow.runs.state.seal import Seal
     from lakeflow_io.storage import open_transport
 
     outputs = Outputs.of(table)

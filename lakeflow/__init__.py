@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from lakeflow.lake import Lake, connect
     from lakeflow.parquet import read_parquet, scan_parquet
     from lakeflow.runs.foreach import foreach
-    from lakeflow.runs.listing import RunInfo
     from lakeflow.runs.resume import resume
     from lakeflow.runs.run import Run
+    from lakeflow.runs.state.listing import RunInfo
     from lakeflow.scan import Scan
     from lakeflow.snapshot import Snapshot
     from lakeflow.static import open_table
@@ -67,7 +67,7 @@ _HOMES = {
     "Lake": "lakeflow.lake",
     "LakeflowError": "lakeflow_io.errors",
     "Run": "lakeflow.runs.run",
-    "RunInfo": "lakeflow.runs.listing",
+    "RunInfo": "lakeflow.runs.state.listing",
     "Scan": "lakeflow.scan",
     "ScanReport": "lakeflow_io.reader.report",
     "Shard": "lakeflow_io.iceberg.shards",

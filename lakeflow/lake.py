@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.typedef import TableVersion
 
-    from lakeflow.runs.collect import CollectedRun
-    from lakeflow.runs.listing import RunInfo
     from lakeflow.runs.run import Run
+    from lakeflow.runs.state.collect import CollectedRun
+    from lakeflow.runs.state.listing import RunInfo
     from lakeflow_io.folder.hive import HiveTypes
 
 __all__ = ["Lake", "connect"]
@@ -240,7 +240,7 @@ class Lake:
         Raises:
             NotFoundError: a table isn't there.
         """
-        from lakeflow.runs.listing import list_runs
+        from lakeflow.runs.state.listing import list_runs
 
         return list_runs(self, tables)
 
@@ -262,7 +262,7 @@ class Lake:
         Raises:
             StoreError: the store failed; calling again goes on.
         """
-        from lakeflow.runs.collect import collect_runs
+        from lakeflow.runs.state.collect import collect_runs
 
         return collect_runs(self, older_than=older_than, dry_run=dry_run)
 

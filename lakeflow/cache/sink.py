@@ -10,14 +10,14 @@ from lakeflow.cache.claim import claimed
 from lakeflow.cache.manifest import Manifest, Origin
 from lakeflow.cache.publish import KEEP_VERSIONS, find_run, publish, published
 from lakeflow.cache.segment import CacheWriter, segment_path
-from lakeflow.runs.sink import Publication, Sink
+from lakeflow.runs.outputs.sink import Publication, Sink
 from lakeflow_io.errors import ObjectNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lakeflow.cache.layout import CacheFolder
-    from lakeflow.runs.sink import RunLabel
+    from lakeflow.runs.outputs.sink import RunLabel
     from lakeflow_io.iceberg.pack import PackedManifest
 
 __all__ = ["CacheSink"]

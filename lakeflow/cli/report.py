@@ -28,8 +28,8 @@ __all__ = ["report_command", "reproduce_command"]
 @click.pass_context
 def report_command(context: click.Context, run_id: str, output: str | None, *, as_json: bool) -> None:
     """Write one HTML page that shows what happened in a run."""
-    from lakeflow.runs.listing import find_run
     from lakeflow.runs.report import write_report
+    from lakeflow.runs.state.listing import find_run
 
     path = write_report(find_run(open_lake(context), run_id).journal, output)
     if as_json:

@@ -14,8 +14,8 @@ from lakeflow.cli.output import print_json, print_rows
 from lakeflow.quantities import bytes_text, count_text, number_of, seconds_text
 
 if TYPE_CHECKING:
-    from lakeflow.runs.collect import CollectedRun
-    from lakeflow.runs.listing import RunInfo
+    from lakeflow.runs.state.collect import CollectedRun
+    from lakeflow.runs.state.listing import RunInfo
 
 __all__ = ["runs_group"]
 

@@ -22,7 +22,7 @@ from lakeflow.demo.index import Index, build_index
 from lakeflow.demo.layout import drop_tables, open_table
 from lakeflow.demo.tasks import answer, block_shard, match_shard
 from lakeflow.runs.foreach import foreach
-from lakeflow.runs.table_sink import TableSink
+from lakeflow.runs.outputs.table_sink import TableSink
 from lakeflow_io.errors import PlanChangedError
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.cache import Cache
     from lakeflow.lake import Lake
+    from lakeflow.runs.outputs.sink import Publication
     from lakeflow.runs.run import Run
-    from lakeflow.runs.sink import Publication
     from lakeflow.table import Table
 
 __all__ = ["DemoResult", "run_demo"]

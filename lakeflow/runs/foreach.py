@@ -7,13 +7,13 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
-from lakeflow.runs.call import Call
-from lakeflow.runs.outputs import Outputs
+from lakeflow.runs.attempts.call import Call
+from lakeflow.runs.outputs.outputs import Outputs
 from lakeflow.runs.policy import Policy
+from lakeflow.runs.progress.tally import Tally
 from lakeflow.runs.protocol import Ended, Workers, execute, run_once
 from lakeflow.runs.recipe import works_of
 from lakeflow.runs.run import Run
-from lakeflow.runs.tally import Tally
 from lakeflow.runs.work import whole_id
 from lakeflow_engines.executors import check_engine
 from lakeflow_engines.shared import put_shared
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from lakeflow.runs.failures import Failure
-    from lakeflow.runs.sink import Sink
+    from lakeflow.runs.outputs.sink import Sink
     from lakeflow.runs.work import Work
     from lakeflow.scan import Scan
     from lakeflow.table import Table

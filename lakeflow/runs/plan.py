@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import cloudpickle
 
-from lakeflow.runs.fingerprint import fingerprint
+from lakeflow.runs.attempts.fingerprint import fingerprint
 from lakeflow.runs.work import Item
 from lakeflow_io.errors import CorruptFileError, FunctionError, InputError, PlanChangedError
 

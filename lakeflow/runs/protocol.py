@@ -13,16 +13,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.runs.attempt import Attempt
-from lakeflow.runs.journal import Journal
-from lakeflow.runs.observers import FailuresRecorded, Observers, Values
+from lakeflow.runs.attempts.attempt import Attempt
+from lakeflow.runs.outputs.publishing import Publisher
 from lakeflow.runs.plan import RunPlan, check_same, described_works
-from lakeflow.runs.progress import progress_shown
-from lakeflow.runs.publishing import Publisher
-from lakeflow.runs.schedule import run_all
-from lakeflow.runs.seal import Seal
-from lakeflow.runs.status import StatusFile, settle_status
-from lakeflow.runs.tally import Tally
+from lakeflow.runs.progress.progress import progress_shown
+from lakeflow.runs.progress.tally import Tally
+from lakeflow.runs.scheduling.observers import FailuresRecorded, Observers, Values
+from lakeflow.runs.scheduling.schedule import run_all
+from lakeflow.runs.state.journal import Journal
+from lakeflow.runs.state.seal import Seal
+from lakeflow.runs.state.status import StatusFile, settle_status
 from lakeflow.runs.work import largest_first, whole_id
 from lakeflow_engines.executors import open_executor
 from lakeflow_engines.shared import delete_shared, put_shared, sweep_copies
@@ -32,14 +32,14 @@ from lakeflow_io.storage import open_transport
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lakeflow.runs.attempt import Job
-    from lakeflow.runs.call import Call
-    from lakeflow.runs.done import Done
+    from lakeflow.runs.attempts.attempt import Job
+    from lakeflow.runs.attempts.call import Call
     from lakeflow.runs.failures import Failure
-    from lakeflow.runs.outputs import Outputs
+    from lakeflow.runs.outputs.outputs import Outputs
+    from lakeflow.runs.outputs.sink import Publication
     from lakeflow.runs.policy import Policy
-    from lakeflow.runs.schedule import Outcome
-    from lakeflow.runs.sink import Publication
+    from lakeflow.runs.scheduling.schedule import Outcome
+    from lakeflow.runs.state.done import Done
     from lakeflow.runs.work import Work
     from lakeflow_engines.executors import Executor
     from lakeflow_engines.shared import SharedTable
@@ -269,7 +269,7 @@ def execute(
         history: Earlier failures of the others.
         journal: Where failures are recorded.
     """
-    from lakeflow.runs.schedule import Outcome
+    from lakeflow.runs.scheduling.schedule import Outcome
 
     left = len(works) - (done.count if done is not None else 0)
     if not left:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.runs.call import Call
-from lakeflow.runs.deadline import Deadline
-from lakeflow.runs.feed import Feed
-from lakeflow.runs.listing import find_run
-from lakeflow.runs.measured import Stopwatch
+from lakeflow.runs.attempts.call import Call
+from lakeflow.runs.attempts.deadline import Deadline
+from lakeflow.runs.attempts.feed import Feed
+from lakeflow.runs.attempts.measured import Stopwatch
 from lakeflow.runs.recipe import works_again
 from lakeflow.runs.resume import named_function, shared_tables
+from lakeflow.runs.state.listing import find_run
 from lakeflow_engines.frames import from_arrow
 from lakeflow_io.errors import InputError, NotFoundError
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
-from lakeflow.runs.call import Call
+from lakeflow.runs.attempts.call import Call
 from lakeflow.runs.foreach import run_of
-from lakeflow.runs.listing import find_run
-from lakeflow.runs.outputs import Outputs
+from lakeflow.runs.outputs.outputs import Outputs
+from lakeflow.runs.outputs.publishing import Publisher
+from lakeflow.runs.outputs.table_sink import TableSink
 from lakeflow.runs.plan import check_same_outputs
 from lakeflow.runs.policy import Policy
 from lakeflow.runs.protocol import Ended, Workers, run_once, settled
-from lakeflow.runs.publishing import Publisher
 from lakeflow.runs.recipe import works_again
-from lakeflow.runs.table_sink import TableSink
+from lakeflow.runs.state.listing import find_run
 from lakeflow_engines.executors import check_engine
 from lakeflow_io.errors import FunctionError, InputError, LakeflowError, ObjectNotFoundError
 from lakeflow_io.storage.location import join
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from lakeflow.lake import Lake
-    from lakeflow.runs.journal import Journal
+    from lakeflow.runs.outputs.sink import Sink
     from lakeflow.runs.plan import RunPlan
     from lakeflow.runs.run import Run
-    from lakeflow.runs.sink import Sink
+    from lakeflow.runs.state.journal import Journal
     from lakeflow.runs.work import Work
 
 __all__ = ["named_function", "resume", "shared_tables"]

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lakeflow.runs.failures import Failure
-    from lakeflow.runs.journal import Journal
-    from lakeflow.runs.sink import Publication
+    from lakeflow.runs.outputs.sink import Publication
+    from lakeflow.runs.state.journal import Journal
     from lakeflow.runs.work import Work
 
 __all__ = ["Run"]

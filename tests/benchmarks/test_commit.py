@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import commit as commit_module
 from benchmarks.commit import WAYS, run_commit
-from lakeflow.runs import publishing
+from lakeflow.runs.outputs import publishing
 from lakeflow_engines.executors.serial import SerialExecutor
 
 if TYPE_CHECKING:

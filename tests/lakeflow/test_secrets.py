@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import lakeflow as lf
-from lakeflow.runs.attempt import Attempt
-from lakeflow.runs.call import Call
-from lakeflow.runs.outputs import Outputs
-from lakeflow.runs.table_sink import TableSink
+from lakeflow.runs.attempts.attempt import Attempt
+from lakeflow.runs.attempts.call import Call
+from lakeflow.runs.outputs.outputs import Outputs
+from lakeflow.runs.outputs.table_sink import TableSink
 from lakeflow_io.errors import LakeflowError
 from lakeflow_io.storage import open_transport
 

@@ -38,8 +38,8 @@ def drive(home: str, namespace: str, death: tuple[str, str, bool] | None, said: 
     Args:
         home: The lakehouse.
         namespace: Of the tables.
-        death: The step that ends the process at once: where it stands in `lakeflow.runs`, its name, and whether
-            the step has been taken then.
+        death: The step that ends the process at once: its module in `lakeflow.runs`, and its class behind a colon if it
+            is a method; its name; whether the step has been taken then.
         said: Where the answer goes.
     """
     os.environ["LAKEFLOW_HOME"] = home
@@ -53,7 +53,7 @@ def drive(home: str, namespace: str, death: tuple[str, str, bool] | None, said: 
 
 
 def _die_at(where: str, name: str, after: bool) -> None:  # noqa: FBT001  (of a tuple)
-    module, _, owner = where.partition(".")
+    module, _, owner = where.partition(":")
     stands = import_module(f"lakeflow.runs.{module}")
     if owner:
         stands = getattr(stands, owner)

@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.runs.listing import SILENT_SECONDS
+from lakeflow.runs.state.listing import SILENT_SECONDS
 from lakeflow_io.errors import NotFoundError
 from lakeflow_io.storage.location import join
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lakeflow.runs.journal import Journal
+    from lakeflow.runs.state.journal import Journal
 
 __all__ = ["RunRecord", "read_record"]
 

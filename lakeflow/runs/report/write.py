@@ -11,7 +11,7 @@ from lakeflow.runs.report.record import read_record
 from lakeflow_io.errors import InputError
 
 if TYPE_CHECKING:
-    from lakeflow.runs.journal import Journal
+    from lakeflow.runs.state.journal import Journal
 
 __all__ = ["write_report"]
 

@@ -12,7 +12,7 @@ import pytest
 import lakeflow.cache.segment as segment_module
 from lakeflow.cache import Cache
 from lakeflow.cache.hashing import hash_keys
-from lakeflow.runs.sink import RunLabel
+from lakeflow.runs.outputs.sink import RunLabel
 from lakeflow_io.errors import (
     DuplicateKeyError,
     ObjectNotFoundError,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from forked_drivers import context, drive
 
-from lakeflow.runs.attempt import Attempt, Job
+from lakeflow.runs.attempts.attempt import Attempt, Job
 from lakeflow.runs.policy import Policy
-from lakeflow.runs.schedule import Outcome, run_all
+from lakeflow.runs.scheduling.schedule import Outcome, run_all
 from lakeflow.runs.work import largest_first
 from lakeflow_engines.executors import Fate, VirtualExecutor
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from two_outputs import Setting
 
-from lakeflow.runs import publishing
+from lakeflow.runs.outputs import publishing
 from lakeflow_io.storage import object_store
 from lakeflow_io.storage.object_store import ObjectStoreTransport
 

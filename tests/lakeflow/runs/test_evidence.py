@@ -9,7 +9,7 @@ import pytest
 from pyiceberg.exceptions import CommitFailedException
 
 import lakeflow as lf
-from lakeflow.runs.journal import Journal
+from lakeflow.runs.state.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,10 +11,10 @@ import cloudpickle
 import pyarrow as pa  # noqa: TC002  (annotations are resolved)
 import pytest
 
-from lakeflow.runs.attempt import Attempt, Job
+from lakeflow.runs.attempts.attempt import Attempt, Job
+from lakeflow.runs.outputs.table_sink import TableSink
 from lakeflow.runs.policy import Policy
-from lakeflow.runs.schedule import run_all
-from lakeflow.runs.table_sink import TableSink
+from lakeflow.runs.scheduling.schedule import run_all
 from lakeflow.runs.work import largest_first
 from lakeflow_engines.executors import local_cluster, open_executor
 from lakeflow_engines.frames import parameter_kinds

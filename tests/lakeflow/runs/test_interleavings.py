@@ -19,7 +19,7 @@ from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownExcept
 from two_outputs import Setting
 
 import lakeflow as lf
-from lakeflow.runs import ladder
+from lakeflow.runs.scheduling import ladder
 from lakeflow_io.errors import StoreError
 from lakeflow_io.iceberg import update
 from lakeflow_io.storage.object_store import ObjectStoreTransport

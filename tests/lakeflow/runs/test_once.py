@@ -12,7 +12,7 @@ from forked_drivers import KILLED
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 
 import lakeflow as lf
-from lakeflow.runs import table_sink
+from lakeflow.runs.outputs import table_sink
 from lakeflow_io.errors import CatalogError, FunctionError, PlanChangedError
 from lakeflow_io.storage import open_transport
 
@@ -241,11 +241,11 @@ def test_another_writer_in_between_is_no_harm(
 @pytest.mark.parametrize(
     ("owner", "name", "after", "ran"),
     [
-        ("table_sink", "commit_run", False, 0),
-        ("table_sink", "commit_run", True, 0),
+        ("outputs.table_sink", "commit_run", False, 0),
+        ("outputs.table_sink", "commit_run", True, 0),
         ("protocol", "run_all", False, 4),
-        ("attempt.Journal", "mark_done", True, 3),
-        ("attempt.Journal", "mark_done", False, 4),
+        ("attempts.attempt:Journal", "mark_done", True, 3),
+        ("attempts.attempt:Journal", "mark_done", False, 4),
     ],
 )
 def test_a_driver_that_is_killed_is_finished_by_the_next(

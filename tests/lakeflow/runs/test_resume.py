@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 import lakeflow as lf
-from lakeflow.runs import publishing
+from lakeflow.runs.outputs import publishing
 from lakeflow_io.errors import (
     FunctionError,
     InputError,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import lakeflow as lf
-from lakeflow.runs.listing import find_run
 from lakeflow.runs.report import read_record, render_report
+from lakeflow.runs.state.listing import find_run
 from lakeflow_io.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:

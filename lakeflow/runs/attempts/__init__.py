@@ -1,0 +1,1 @@
+"""One attempt at one work, in whatever process a worker is."""

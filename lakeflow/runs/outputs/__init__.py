@@ -1,0 +1,1 @@
+"""What a run writes into, and how that becomes visible at its end."""

@@ -1,0 +1,1 @@
+"""Which attempt runs when, and what comes after one that failed."""

@@ -1,0 +1,1 @@
+"""A run's folder in the warehouse: what was planned, done, failed, agreed and published."""
