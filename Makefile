@@ -38,8 +38,7 @@ interop: $(VENV)/.interop  ## Spark, pyiceberg, Polars, DuckDB and Daft over the
 	$(INTEROP)/bin/python -m pytest -n 0 tests/interop $(ARGS)
 
 fuzz: $(VENV)/.test  ## Damage Parquet chunks and manifests at random under sanitizers (ARGS="--mutations 5000000 --seed 7")
-	$(BIN)/python tests/lakeflow_io/parquet/native/fuzz.py $(ARGS)
-	$(BIN)/python tests/lakeflow_io/iceberg/manifests/fuzz.py $(ARGS)
+	$(BIN)/python tests/fuzzing/fuzz.py $(ARGS)
 
 check: $(VENV)/.check  ## Lint, formatting, types and layers
 	$(BIN)/ruff check .

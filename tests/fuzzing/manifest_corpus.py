@@ -1,19 +1,9 @@
-"""Fuzz the compiled Avro decoder under sanitizers: `make fuzz`, or this file with --mutations and --seed.
-
-Records of manifests and of manifest lists, in each codec that C has, are damaged by the hundred thousand. A crash, a
-report of a sanitizer, or columns that don't add up end it with a failure.
-"""
+"""Records of manifests and of manifest lists, in each codec that C has, as manifests.c reads them."""
 
 from __future__ import annotations
 
-import argparse
-import os
 import struct
-import subprocess
-import sys
-import tempfile
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,10 +32,7 @@ from lakeflow_io.iceberg.manifests.binding import CODECS
 from lakeflow_io.iceberg.manifests.entries import Extras, wanted_of_entries
 from lakeflow_io.iceberg.manifests.listing import wanted_of_manifests
 from lakeflow_io.iceberg.manifests.program import compiled
-from lakeflow_io.parquet.native import build
 
-HERE = Path(__file__).parent
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 KINDS = [StringType(), LongType(), DoubleType(), DecimalType(20, 3)]
 URI = "memory://fuzz/one.avro"
 
@@ -119,37 +106,3 @@ def corpus() -> bytes:
             # Damaged records go deepest.
             found += [head + words.tobytes() + np.array(slots, np.int32).tobytes() + block] * (6 if number == 0 else 2)
     return b"".join(found)
-
-
-def compile_driver(folder: Path, flags: tuple[str, ...]) -> Path:
-    """The driver with all C files, as one program."""
-    compiler = build.find_compiler()
-    assert compiler is not None
-    made = folder / "fuzz"
-    sources = [HERE / "fuzz.c", *(path for source in build.SOURCES for path in sorted(source.glob("*.c")))]
-    # Sanitizers can't run before functions are chosen that are compiled for several processors.
-    define = ["-DLF_SPARE(bytes)=0", *(["-DLF_CLONES="] if flags else [])]
-    include = [f"-I{source}" for source in build.SOURCES]
-    options = ["-O1" if flags else "-O3", "-g", "-std=c11", *include, *define, *flags]
-    subprocess.run([*compiler, *options, "-o", str(made), *map(str, sources)], check=True)
-    return made
-
-
-def main() -> int:
-    """Build, run, and hand on what the driver says."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--mutations", type=int, default=500_000)
-    asked.add_argument("--seed", type=int, default=1)
-    asked.add_argument("--flags", nargs="*", default=list(SANITIZERS), help="for the compiler; none: just guard pages")
-    options = asked.parse_args()
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        (folder / "corpus").write_bytes(corpus())
-        program = compile_driver(folder, tuple(options.flags))
-        environment = {"ASAN_OPTIONS": "allocator_may_return_null=1:detect_leaks=0", **os.environ}
-        arguments = [str(program), str(folder / "corpus"), str(options.seed), str(options.mutations)]
-        return subprocess.run(arguments, check=False, env=environment).returncode
-
-
-if __name__ == "__main__":
-    sys.exit(main())

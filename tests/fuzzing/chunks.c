@@ -1,17 +1,5 @@
-/* Damages real column chunks and footers at random, decodes them, and looks at what is called decoded. fuzz.py builds and runs it.
- *
- *     fuzz CORPUS SEED MUTATIONS
- *
- * The input ends where a page begins that can't be read; everything else is allocated in just the size that was
- * asked for, so that a sanitizer sees any step outside.
- */
-#define _DEFAULT_SOURCE
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
+/* Column chunks and footers of Parquet. */
+#include "fuzz.h"
 #include "parts.h"
 
 #if defined(__has_feature)
@@ -24,7 +12,7 @@
 #define CHECK_WRITTEN(at, size) (void)0
 #endif
 
-/* As fuzz.py writes it, before each chunk's bytes. */
+/* As chunk_corpus.py writes it, before each chunk's bytes. */
 typedef struct {
     int64_t size, rows, limit, physical, width, codec, optional, output;
 } head;
@@ -34,29 +22,11 @@ typedef struct {
     const uint8_t *bytes;
 } sample;
 
-#define MOST_BYTES (1 << 20)
 /* Instead of a physical type: the sample is a footer, and `rows` counts its leaf columns. */
 #define FOOTER (-1)
 
-static uint64_t random_state;
-static uint8_t *input_end; /* where the unreadable page begins */
 static uint8_t *grown;
 static int64_t grown_size;
-
-/* SplitMix64 (Steele, Lea and Flood 2014). */
-static uint64_t next_random(void) {
-    uint64_t z = random_state += 0x9e3779b97f4a7c15ull;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return z ^ z >> 31;
-}
-
-static int64_t below(int64_t limit) { return limit > 0 ? (int64_t)(next_random() % (uint64_t)limit) : 0; }
-
-static void fail(const char *why) {
-    fprintf(stderr, "wrong: %s\n", why);
-    abort();
-}
 
 static uint8_t *grow(int32_t index, int64_t bytes) {
     (void)index;
@@ -88,47 +58,27 @@ static int64_t some_header(const uint8_t *bytes, int64_t size) {
     return chosen;
 }
 
-static uint8_t odd_byte(void) {
-    static const uint8_t odd[] = {0, 1, 2, 3, 7, 8, 0x0f, 0x10, 0x1f, 0x20, 0x3f, 0x40, 0x7f, 0x80, 0xfe, 0xff};
-    return below(3) ? odd[below(sizeof odd)] : (uint8_t)next_random();
-}
-
 /* One change of the bytes; their new size. */
-static int64_t mutate(uint8_t *bytes, int64_t size, const sample *other) {
+static int64_t mutate_chunk(uint8_t *bytes, int64_t size, const sample *other) {
     if (size == 0) return 0;
-    int64_t at = below(size), length = 1 + below(16), from;
+    int64_t at = below(size), length = below(64), from;
     switch (below(8)) {
-    case 0: bytes[at] ^= (uint8_t)(1 << below(8)); break;
-    case 1: bytes[at] = odd_byte(); break;
-    case 2: return at;
-    case 3: /* a header's field, or how its page's levels, widths and counts begin */
+    case 0: /* a header's field, or how its page's levels, widths and counts begin */
         at = some_header(bytes, size) + below(48);
         if (at < size) bytes[at] = odd_byte();
-        break;
-    case 4: /* there, too: a number too large, whose last byte may be anything */
+        return size;
+    case 1:
         at = some_header(bytes, size) + below(48);
-        if (length > size - at) length = size - at;
-        if (length > 0) memset(bytes + at, 0xff, (size_t)length);
-        if (length > 1) bytes[at + length - 1] = odd_byte();
-        break;
-    case 5: /* a piece of another chunk */
+        if (at < size) put_too_large(bytes, size, at);
+        return size;
+    case 2: /* a piece of another chunk */
         from = below(other->h.size);
-        length = below(64);
         if (length > other->h.size - from) length = other->h.size - from;
         if (length > size - at) length = size - at;
         memcpy(bytes + at, other->bytes + from, (size_t)length);
-        break;
-    case 6: /* cut some out */
-        if (length > size - at) length = size - at;
-        memmove(bytes + at, bytes + at + length, (size_t)(size - at - length));
-        return size - length;
-    default: /* put some in */
-        if (size + length > MOST_BYTES) break;
-        memmove(bytes + at + length, bytes + at, (size_t)(size - at));
-        memset(bytes + at, odd_byte(), (size_t)length);
-        return size + length;
+        return size;
+    default: return mutate(bytes, size);
     }
-    return size;
 }
 
 /* What the footer says, and may lie about. */
@@ -204,51 +154,28 @@ static int decode(const head *h, const uint8_t *bytes, int64_t size) {
     return status;
 }
 
-static sample *read_corpus(const char *path, int64_t *count) {
-    FILE *file = fopen(path, "rb");
-    sample *samples = malloc(sizeof(sample) * 65536);
-    *count = 0;
-    while (file && samples && *count < 65536) {
-        sample *s = &samples[*count];
-        if (fread(&s->h, sizeof s->h, 1, file) != 1) break;
-        uint8_t *bytes = malloc((size_t)s->h.size + 1);
-        if (!bytes || s->h.size > MOST_BYTES || fread(bytes, 1, (size_t)s->h.size, file) != (size_t)s->h.size) abort();
-        s->bytes = bytes;
-        ++*count;
-    }
-    if (file) fclose(file);
-    return samples;
+static int read_chunk(FILE *corpus, void *to) {
+    sample *s = to;
+    if (fread(&s->h, sizeof s->h, 1, corpus) != 1) return 0;
+    s->bytes = read_some(corpus, s->h.size);
+    return 1;
 }
 
-int main(int count, char **arguments) {
-    if (count != 4) return 2;
-    int64_t samples_count, statuses[5] = {0}, mutations = atoll(arguments[3]);
-    sample *samples = read_corpus(arguments[1], &samples_count);
-    random_state = (uint64_t)atoll(arguments[2]);
-    if (!samples || samples_count == 0) return 2;
-    int64_t page = sysconf(_SC_PAGESIZE), room = 2 * MOST_BYTES;
-    uint8_t *map = mmap(NULL, (size_t)(room + page), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED || mprotect(map + room, (size_t)page, PROT_NONE)) return 2;
-    input_end = map + room;
-    for (int64_t i = 0; i < samples_count; i++) /* undamaged, all of them decode */
-        if (decode(&samples[i].h, memcpy(input_end - samples[i].h.size, samples[i].bytes, (size_t)samples[i].h.size),
-                   samples[i].h.size))
-            fail("an undamaged chunk is refused");
-    uint8_t *work = malloc(MOST_BYTES);
-    for (int64_t i = 0; work && i < mutations; i++) {
-        const sample *s = &samples[below(samples_count)];
-        head h = s->h;
-        int64_t size = h.size;
-        memcpy(work, s->bytes, (size_t)size);
-        for (int64_t changes = 1 + below(4); changes > 0; changes--) size = mutate(work, size, &samples[below(samples_count)]);
-        if (h.physical != FOOTER && below(6) == 0) mutate_head(&h);
-        memcpy(input_end - size, work, (size_t)size);
-        statuses[decode(&h, input_end - size, size)]++;
-    }
-    printf("%lld ok, %lld corrupt, %lld unsupported, %lld without memory, %lld checksums\n", (long long)statuses[0],
-           (long long)statuses[1], (long long)statuses[2], (long long)statuses[3], (long long)statuses[4]);
-    for (int64_t i = 0; i < samples_count; i++) free((void *)samples[i].bytes);
-    free(samples);
-    free(work);
-    return 0;
+static int decode_whole(const void *from, int64_t index) {
+    const sample *s = from;
+    (void)index;
+    return decode(&s->h, memcpy(input_end - s->h.size, s->bytes, (size_t)s->h.size), s->h.size);
 }
+
+static int decode_damaged(const void *from, const void *other, uint8_t *work) {
+    const sample *s = from;
+    head h = s->h;
+    int64_t size = h.size;
+    memcpy(work, s->bytes, (size_t)size);
+    for (int64_t changes = 1 + below(4); changes > 0; changes--) size = mutate_chunk(work, size, other);
+    if (h.physical != FOOTER && below(6) == 0) mutate_head(&h);
+    return decode(&h, memcpy(input_end - size, work, (size_t)size), size);
+}
+
+const driver chunks = {sizeof(sample), read_chunk, decode_whole, decode_damaged,
+                       {"ok", "corrupt", "unsupported", "without memory", "checksums"}};

@@ -1,37 +1,23 @@
-"""Fuzz the compiled decoder under sanitizers: `make fuzz`, or this file with --mutations and --seed.
-
-Real chunks of every type, encoding and codec, and footers, are damaged by the hundred thousand. A crash, a report of
-a sanitizer, or a "decoded" chunk whose offsets or nulls don't add up ends it with a failure.
-"""
+"""Chunks of Parquet files of every type, encoding and codec, and footers, as chunks.c reads them."""
 
 from __future__ import annotations
 
-import argparse
 import io
 import itertools
-import os
 import struct
-import subprocess
-import sys
-import tempfile
 from decimal import Decimal
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lakeflow_io.parquet.native import build
 from lakeflow_io.parquet.native.codecs import CODECS
 from lakeflow_io.parquet.native.flat import flat_column
 from lakeflow_io.parquet.ranges import column_chunks
 
-HERE = Path(__file__).parent
-NATIVE = Path(build.__file__).parent
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 ROWS = 300
 # The driver's own codec copies: pages of ZSTD's number that aren't compressed.
 ZSTD = CODECS["ZSTD"].number
-FOOTER = -1  # as fuzz.c has it
+FOOTER = -1  # as chunks.c has it
 
 
 def values(rows: int) -> dict[str, list[object]]:
@@ -66,7 +52,7 @@ ENCODINGS = {
 
 
 def sample(name: str, *, nulls: int, required: bool, **options: object) -> bytes:
-    """One chunk as fuzz.c reads it."""
+    """One chunk."""
     data = values(ROWS)[name]
     if nulls:
         data = [None if i % nulls == 0 or 100 < i < 140 else value for i, value in enumerate(data)]
@@ -86,7 +72,7 @@ def sample(name: str, *, nulls: int, required: bool, **options: object) -> bytes
 
 
 def footer(groups: int) -> bytes:
-    """A footer of flat and nested columns as fuzz.c reads it."""
+    """A footer of flat and nested columns."""
     columns = {name: pa.array(data, TYPES[name]) for name, data in values(ROWS).items()}
     columns["list"] = pa.array([[i] * (i % 3) for i in range(ROWS)])
     columns["struct"] = pa.array([{"a": i, "b": [str(i)]} for i in range(ROWS)])
@@ -117,36 +103,3 @@ def corpus() -> bytes:
             if codec == "none":  # through a caller's codec
                 found.append(found[-1][:40] + struct.pack("<q", ZSTD) + found[-1][48:])
     return b"".join(found)
-
-
-def compile_driver(folder: Path, flags: tuple[str, ...]) -> Path:
-    """The driver with all C files of the decoder, as one program."""
-    compiler = build.find_compiler()
-    assert compiler is not None
-    made = folder / "fuzz"
-    sources = [HERE / "fuzz.c", *sorted(NATIVE.glob("*.c"))]
-    # Sanitizers can't run before functions are chosen that are compiled for several processors.
-    define = ["-DLF_SPARE(bytes)=0", *(["-DLF_CLONES="] if flags else [])]
-    options = ["-O1" if flags else "-O3", "-g", "-std=c11", f"-I{NATIVE}", *define, *flags]
-    subprocess.run([*compiler, *options, "-o", str(made), *map(str, sources)], check=True)
-    return made
-
-
-def main() -> int:
-    """Build, run, and hand on what the driver says."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--mutations", type=int, default=500_000)
-    asked.add_argument("--seed", type=int, default=1)
-    asked.add_argument("--flags", nargs="*", default=list(SANITIZERS), help="for the compiler; none: just guard pages")
-    options = asked.parse_args()
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        (folder / "corpus").write_bytes(corpus())
-        program = compile_driver(folder, tuple(options.flags))
-        environment = {"ASAN_OPTIONS": "allocator_may_return_null=1:detect_leaks=0", **os.environ}
-        arguments = [str(program), str(folder / "corpus"), str(options.seed), str(options.mutations)]
-        return subprocess.run(arguments, check=False, env=environment).returncode
-
-
-if __name__ == "__main__":
-    sys.exit(main())
