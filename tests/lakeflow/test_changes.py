@@ -244,6 +244,35 @@ def test_changes_that_have_expired_are_not_half_told(table: lf.Table) -> None:
     assert list(range(30, 40)) == ids(table.changes(since=third.id))
 
 
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_changes_that_pyiceberg_has_expired_are_not_half_told(
+    version: str, embedded: lf.Lake, namespace: str, numbers: Any
+) -> None:
+    """Its expiry leaves snapshots without a parent; the files that they have of earlier ones tell."""
+    properties = {"format-version": version}
+    table = embedded.create_table(f"{namespace}.t", numbers(1).schema, properties=properties)
+    first, second, third = (table.append(numbers(2, start)) for start in (0, 2, 4))
+    assert ids(table.changes()) == [0, 1, 2, 3, 4, 5]
+    table.iceberg.maintenance.expire_snapshots().by_id(first.id).commit()
+    table.refresh()
+
+    for since in (None, first.committed - timedelta(seconds=1)):
+        with pytest.raises(NotFoundError, match=f"before {second.id} have expired"):
+            table.changes(since=since)
+    assert ids(table.changes(since=second.id)) == [4, 5]
+    assert table.snapshot == third
+
+
+def test_a_beginning_on_top_of_nothing_is_told(embedded: lf.Lake, namespace: str, numbers: Any) -> None:
+    """A later snapshot whose expired ones have left no files is where the table begins."""
+    table = embedded.create_table(f"{namespace}.t", numbers(1).schema)
+    first = table.append(numbers(0))
+    table.append(numbers(2))
+    table.iceberg.maintenance.expire_snapshots().by_id(first.id).commit()
+
+    assert ids(table.refresh().changes()) == [0, 1]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"overwrites": "maybe"}, {"since": 1.5}, {"since": datetime(2024, 1, 1)}, {"until": True}],  # noqa: DTZ001

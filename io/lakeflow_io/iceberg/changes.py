@@ -12,6 +12,7 @@ from lakeflow_io.iceberg.deletes.paths import same_object
 from lakeflow_io.iceberg.deletes.positions import deleted_from
 from lakeflow_io.iceberg.plan import plan_of
 from lakeflow_io.iceberg.refs import SnapshotName, ancestors, resolve
+from lakeflow_io.iceberg.translate import translated
 from lakeflow_io.parquet.ranges import ByteRange, FetchedRanges
 from lakeflow_io.storage import open_transport
 
@@ -49,10 +50,10 @@ def snapshots_between(table: Table, name: str, since: SnapshotName, until: Snaps
             raise InputError(f"since={since.isoformat()} has no time zone.", "give datetime(..., tzinfo=datetime.UTC).")
         after = [snapshot for snapshot in line if snapshot.timestamp_ms > since.timestamp() * 1000]
         if len(after) == len(line):
-            _refuse_expired(name, line[-1], f"since {since.isoformat()}")
+            _refuse_expired(table, name, line[-1], f"since {since.isoformat()}")
         return after[::-1]
     if since is None:
-        _refuse_expired(name, line[-1], "since the beginning")
+        _refuse_expired(table, name, line[-1], "since the beginning")
         return line[::-1]
     first = resolve(table, name, since).snapshot
     found: list[Snapshot] = []
@@ -66,12 +67,24 @@ def snapshots_between(table: Table, name: str, since: SnapshotName, until: Snaps
     )
 
 
-def _refuse_expired(name: str, oldest: Snapshot, asked: str) -> None:
-    if oldest.parent_snapshot_id is not None:
+def _refuse_expired(table: Table, name: str, oldest: Snapshot, asked: str) -> None:
+    if oldest.parent_snapshot_id is not None or _has_earlier_files(table, oldest):
         raise NotFoundError(
             f"The changes of {name} {asked} aren't known: snapshots before {oldest.snapshot_id} have expired.",
             f"read the table whole, then follow it from since={oldest.snapshot_id} on.",
         )
+
+
+def _has_earlier_files(table: Table, snapshot: Snapshot) -> bool:
+    """Whether a snapshot without a parent once had one: pyiceberg's expiry has snapshots forget expired parents."""
+    if snapshot.sequence_number == 1:
+        return False  # the table's first
+    with translated(f"read snapshot {snapshot.snapshot_id}"):
+        manifests = snapshot.manifests(table.io)
+    return any(
+        each.added_snapshot_id != snapshot.snapshot_id or each.existing_files_count or each.deleted_files_count
+        for each in manifests
+    )
 
 
 def adding_snapshots(name: str, snapshots: Sequence[Snapshot], overwrites: Overwrites) -> list[Snapshot]:
