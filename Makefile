@@ -23,7 +23,7 @@ INSTALL := $(call install,$(VENV))
 BUILT_FROM := pyproject.toml hatch_build.py $(wildcard io/lakeflow_io/parquet/native/*.[ch]) $(wildcard io/lakeflow_io/iceberg/manifests/native/*.[ch]) $(wildcard io/lakeflow_io/parquet/native/build.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test interop fuzz check bench clean
+.PHONY: help demo test interop fuzz soak check bench clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
@@ -39,6 +39,9 @@ interop: $(VENV)/.interop  ## Spark, pyiceberg, Polars, DuckDB and Daft over the
 
 fuzz: $(VENV)/.test  ## Damage Parquet chunks and manifests at random under sanitizers (ARGS="--mutations 5000000 --seed 7")
 	$(BIN)/python tests/fuzzing/fuzz.py $(ARGS)
+
+soak: $(VENV)/.test  ## A thousand random histories of tables against plain Python (ARGS="--hypothesis-seed 7")
+	$(BIN)/python -m pytest -n 0 --timeout 0 --hypothesis-profile long tests/lakeflow/writing/test_machine.py $(ARGS)
 
 check: $(VENV)/.check  ## Lint, formatting, types and layers
 	$(BIN)/ruff check .

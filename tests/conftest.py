@@ -30,6 +30,8 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+# Other examples each time, and many: `make soak`.
+settings.register_profile("long", settings.get_profile("lakeflow"), derandomize=False, max_examples=6000)
 settings.load_profile("lakeflow")
 
 _numbers = itertools.count()
