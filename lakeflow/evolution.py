@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from lakeflow_io.errors import InputError, NotFoundError, SchemaError
-from lakeflow_io.iceberg.evolve import Evolving, Step, change_schema
+from lakeflow_io.iceberg.evolve import Evolving, Step, change_schema, refuse_partition_name
 from lakeflow_io.iceberg.internals import fresh_schema
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class SchemaChange:
                 "add the column without one: rows that are there have null.",
             )
         made = fresh_schema(pa.schema([pa.field(names[-1], kind)]), version).fields[0].field_type
+        refuse_partition_name(self._table, self._name, ".".join(names), None)
         return self._step(
             f"add the column {'.'.join(names)!r}",
             lambda update: update.add_column(names, made, doc=doc, required=required, default_value=default),
@@ -94,11 +95,13 @@ class SchemaChange:
 
         Raises:
             NotFoundError: it isn't there.
-            SchemaError: the name is taken.
+            SchemaError: the name is taken, by a partition maybe.
         """
         path = self._there(column)
         if not isinstance(to, str) or not to:
             raise InputError(f"{to!r} can't be a column's name.", "give a text.")
+        made = ".".join((*path.split(".")[:-1], to))
+        refuse_partition_name(self._table, self._name, made, self._now.schema.find_field(path).field_id)
         return self._step(f"rename the column {path!r}", lambda update: update.rename_column(path, to))
 
     def promote(self, column: Path, kind: pa.DataType) -> SchemaChange:

@@ -284,3 +284,22 @@ def test_two_who_change_the_schema_at_once(embedded: lf.Lake, namespace: str) ->
 
     assert table.refresh().schema.names[-3:] == ["y", "x", "z"]
     assert table.schema.field("z").type == pa.string()
+
+
+def test_a_partitions_name_is_no_other_columns(embedded: lf.Lake, namespace: str) -> None:
+    """It is kept while the column is renamed, whose name it can be again; dropped from the partitioning, too."""
+    schema = pa.schema([("id", pa.int64()), ("kind", pa.string()), ("n", pa.int32())])
+    table = embedded.create_table(f"{namespace}.t", schema, partition_by=["kind", "bucket(2, id)"])
+    with table.update_schema() as change:
+        change.rename("kind", "sort")
+    table.update_partitions(drop="kind")
+
+    for name in ("kind", "id_bucket"):
+        with pytest.raises(SchemaError, match=f"called {name!r}: a partition of it is, or was"):
+            table.update_schema().rename("n", name)
+        with pytest.raises(SchemaError, match=f"called {name!r}: a partition of it is, or was"):
+            table.update_schema().add(name, pa.string())
+    with table.update_schema() as change:
+        change.rename("sort", "kind")
+
+    assert table.refresh().schema.names == ["id", "kind", "n"]

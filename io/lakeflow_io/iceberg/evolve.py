@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table
 
-__all__ = ["Evolving", "Step", "change_partitions", "change_properties", "change_schema"]
+__all__ = ["Evolving", "Step", "change_partitions", "change_properties", "change_schema", "refuse_partition_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,28 @@ def change_schema(table: Table, name: str, steps: Sequence[Step]) -> None:
         )
 
     change_table(table, f"change the schema of {name}", make)
+
+
+def refuse_partition_name(table: Table, name: str, column: str, column_id: int | None) -> None:
+    """A partition keeps the name that its column had, which no other column gets.
+
+    Args:
+        table: As it is.
+        name: Its name, for messages.
+        column: What a column is to be called.
+        column_id: Which column; None for a new one.
+
+    Raises:
+        SchemaError: a partition of the table, today's or a former one, is called so.
+    """
+    for spec in table.specs().values():
+        for field in spec.fields:
+            its_own = field.source_id == column_id and str(field.transform) in ("identity", "void")
+            if field.name == column and not its_own:
+                raise SchemaError(
+                    f"No column of {name} can be called {column!r}: a partition of it is, or was.",
+                    "give another name; a partition keeps the name that its column had.",
+                )
 
 
 def _refuse_drops(table: Table, name: str, before: Schema, schema: Schema) -> None:
