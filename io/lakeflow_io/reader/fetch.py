@@ -103,6 +103,11 @@ class Fetcher:
         self._thread = Thread(target=self._run_loop, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def window(self) -> int:
+        """Bytes in flight, from which on no further request is sent."""
+        return self._pace.window
+
     def fetch(
         self,
         order: int,

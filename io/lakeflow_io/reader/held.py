@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Held"]
 
+# Units whose bytes are there while others are decoded: small ones take a millisecond each, and a store 30 ms to
+# bring the first of those that are let in next.
+_MOST_WAITING = 64
+
 
 class Held:
     """Bytes fetched, undecoded and unconsumed; used by all threads of a scan.
@@ -31,17 +35,18 @@ class Held:
         budget: Bytes.
         decoders: How many units are decoded at one time: a unit that waited behind others in a queue
             would have been let through before anything was known of those.
+        ahead: Bytes fetched and not decoded from which on no further unit is let in.
         counters: Where the peak is kept.
     """
 
-    def __init__(self, budget: int, decoders: int, counters: Counters) -> None:
-        self._budget, self._free, self._counters = budget, decoders, counters
+    def __init__(self, budget: int, decoders: int, ahead: Callable[[], int], counters: Counters) -> None:
+        self._budget, self._free, self._most_ahead, self._counters = budget, decoders, ahead, counters
         self._lock = Lock()
-        self._total = 0
+        self._total = self._ahead = 0
         self._promised = self._actual = 1
         self._oldest = 0
-        # What units decode to that aren't decoded yet, by their number, in order.
-        self._undecoded: dict[int, int] = {}
+        # Of units that aren't decoded yet, by their number, in order: what is fetched, and what it decodes to.
+        self._undecoded: dict[int, tuple[int, int]] = {}
         self._waiting: list[tuple[int, Callable[[int], None]]] = []
 
     def admit(self, order: int, fetched: int, promised: int, *, anyway: bool) -> bool:
@@ -54,10 +59,15 @@ class Held:
             anyway: Whether it is the oldest.
         """
         with self._lock:
-            first = next(iter(self._undecoded.values()), promised)
-            if not anyway and self._total + fetched + self._grown(first) > self._budget:
+            _, first = next(iter(self._undecoded.values()), (0, promised))
+            if not anyway and (
+                self._total + fetched + self._grown(first) > self._budget
+                or self._ahead > self._most_ahead()
+                or len(self._waiting) > _MOST_WAITING
+            ):
                 return False
-            self._undecoded[order] = promised
+            self._undecoded[order] = fetched, promised
+            self._ahead += fetched
             self._add(fetched)
             return True
 
@@ -110,13 +120,15 @@ class Held:
                 if not self._waiting or not self._free:
                     return
                 order, begin = self._waiting[0]
-                room = self._grown(self._undecoded.get(order, 0))
+                fetched, promised = self._undecoded.get(order, (0, 0))
+                room = self._grown(promised)
                 first = next(iter(self._undecoded), order)
-                spare = self._grown(self._undecoded[first]) if first < order else 0
+                spare = self._grown(self._undecoded[first][1]) if first < order else 0
                 if order != self._oldest and self._total + room + spare > self._budget:
                     return
                 heappop(self._waiting)
                 self._undecoded.pop(order, None)
+                self._ahead -= fetched
                 self._free -= 1
                 self._add(room)
             begin(room)

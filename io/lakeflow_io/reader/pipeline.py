@@ -45,6 +45,8 @@ __all__ = ["output_schema", "read_batches"]
 _TAIL_SHARE, _UNIT_SHARE = 4, 16
 # Units under way: each takes some kilobytes of Python's own.
 _MOST_STARTED = 1024
+# Of the bytes that the link takes at one time: as much again waits for decoders.
+_AHEAD_FACTOR = 2
 _FETCH, _DECODE = "lakeflow-fetch", "lakeflow-decode"
 
 
@@ -110,7 +112,7 @@ class _Pipeline:
         self._started: deque[Work] = deque()
         self._fetcher = Fetcher(transport, counters, _FETCH)
         self._decoders = Decoders(available_cpus())
-        self._held = Held(budget - tails, available_cpus(), counters)
+        self._held = Held(budget - tails, available_cpus(), lambda: _AHEAD_FACTOR * self._fetcher.window, counters)
         self._scanning = Scanning(shape, self._fetcher, self._decoders, counters, self._held, self._event.set)
         try:
             deletions = self._deletions = Deletions(
