@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pyiceberg.schema import Schema
-    from pyiceberg.types import NestedField
+    from pyiceberg.types import IcebergType, NestedField
 
     from lakeflow_io.iceberg.plan import Piece, ReadSpec
 
@@ -67,6 +67,18 @@ class OutputShape:
 
 
 @dataclass(frozen=True, slots=True)
+class _Way:
+    """How one requested column is made."""
+
+    asked: NestedField
+    source: str | None
+    """The file's name of it; None where it isn't there."""
+    have: IcebergType | None
+    """The file's type, where that is another one than the table's."""
+    wanted: pa.DataType
+
+
+@dataclass(frozen=True, slots=True)
 class FileProjection:
     """How the columns of files of one schema become the table's."""
 
@@ -77,6 +89,7 @@ class FileProjection:
     target: pa.Schema
     _fields: dict[str, NestedField] = field(default_factory=dict, compare=False)
     _fetched: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict, compare=False)
+    _ways: dict[str, _Way] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, spec: ReadSpec, piece: Piece, schema: pa.Schema, target: pa.Schema) -> FileProjection:
@@ -154,7 +167,7 @@ class FileProjection:
             CorruptFileError: the file's types can't become the table's.
         """
         try:
-            columns = [self._column(self._fields[name], decoded, rows, constants) for name in names]
+            columns = [self._column(self._way(name), decoded, rows, constants) for name in names]
         except (pa.ArrowException, ResolveError, ValueError, TypeError) as error:
             raise CorruptFileError(
                 f"{uri}: its columns do not fit the table's schema: {error}",
@@ -162,23 +175,27 @@ class FileProjection:
             ) from error
         return dict(zip(names, columns, strict=True))
 
+    def _way(self, name: str) -> _Way:
+        """How a requested column is made; worked out once, not for every row group of every file."""
+        found = self._ways.get(name)
+        if found is None:
+            asked, source, have = self._fields[name], self.sources.get(name), None
+            if source is not None:
+                present = self.present.find_field(asked.field_id).field_type
+                have = present if present != asked.field_type else None
+            found = self._ways[name] = _Way(asked, source, have, self.target.field(name).type)
+        return found
+
     def _column(
-        self,
-        field: NestedField,
-        decoded: Mapping[str, pa.ChunkedArray],
-        rows: int,
-        constants: Mapping[int, Any],
+        self, way: _Way, decoded: Mapping[str, pa.ChunkedArray], rows: int, constants: Mapping[int, Any]
     ) -> pa.ChunkedArray:
         """One requested column: as it is where the file agrees with the table, else projected."""
-        wanted = self.target.field(field.name).type
-        source = self.sources.get(field.name)
-        if source is None:
-            return pa.chunked_array([_missing(field, rows, constants, wanted)])
-        found, present = decoded[source], self.present.find_field(field.field_id)
-        if present.field_type != field.field_type:
-            have, want = present.field_type, field.field_type
-            found = pa.chunked_array([reshape(chunk, have, want, wanted) for chunk in found.chunks], wanted)
-        return found if found.type == wanted else found.cast(wanted)
+        if way.source is None:
+            return pa.chunked_array([_missing(way.asked, rows, constants, way.wanted)])
+        found, want = decoded[way.source], way.asked.field_type
+        if way.have is not None:
+            found = pa.chunked_array([reshape(each, way.have, want, way.wanted) for each in found.chunks], way.wanted)
+        return found if found.type == way.wanted else found.cast(way.wanted)
 
 
 def _missing(field: NestedField, rows: int, constants: Mapping[int, Any], wanted: pa.DataType) -> pa.Array:

@@ -259,14 +259,15 @@ class Work:
                 continue
             rows = self._passing[group.index]
             columns = self._shaped.pop(group.index)
-            decoded += sum(column.nbytes for column in columns.values())
+            # Not `nbytes`, which looks at every offset, and takes ten times as long.
+            decoded += sum(column.get_total_buffer_size() for column in columns.values())
             table = pa.table([columns[name] for name in schema.names], schema=schema)
             tables.append(table if rows is None else table.take(rows))
         # The unit holds what came with its file's footer.
         promised = self._unit.promised
         self._shaped, self._passing = {}, {}
         del self._unit
-        before, self.cost = self.cost, sum(table.nbytes for table in tables)
+        before, self.cost = self.cost, sum(table.get_total_buffer_size() for table in tables)
         self._scanning.held.decoded(promised, decoded, self.cost - before)
         self.tables = tables
         self._scanning.wake()
