@@ -119,6 +119,21 @@ static void check(const lf_chunk *c, int64_t size) {
     CHECK_WRITTEN(grown, c->data_bytes);
 }
 
+/* In room for as many row groups as there may be, or for fewer. */
+static void list_chunks(int32_t columns, const uint8_t *bytes, int64_t size) {
+    int64_t most = below(3) ? size / (columns * 16) + 1 : below(3);
+    int64_t *rows = malloc(sizeof(int64_t) * (size_t)most);
+    lf_place *places = malloc(sizeof(lf_place) * (size_t)(most * columns));
+    int64_t groups = lf_list_chunks(bytes, size, columns, most, rows, places);
+    if (groups > most) fail("more row groups than there is room for");
+    if (groups > 0) {
+        CHECK_WRITTEN(rows, (int64_t)sizeof(int64_t) * groups);
+        CHECK_WRITTEN(places, (int64_t)sizeof(lf_place) * groups * columns);
+    }
+    free(rows);
+    free(places);
+}
+
 static int check_footer(const head *h, const uint8_t *bytes, int64_t size) {
     lf_leaf *leaves = malloc(sizeof(lf_leaf) * (size_t)h->rows);
     lf_fault fault;
@@ -126,6 +141,7 @@ static int check_footer(const head *h, const uint8_t *bytes, int64_t size) {
     if (kind == LF_SOUND && fault.row_group != -1) fail("a place where nothing is wrong");
     if (kind == LF_SOUND) CHECK_WRITTEN(leaves, sizeof(lf_leaf) * (size_t)h->rows);
     free(leaves);
+    if (kind == LF_SOUND && h->rows > 0) list_chunks((int32_t)h->rows, bytes, size);
     return kind == LF_SOUND ? LF_OK : LF_CORRUPT;
 }
 

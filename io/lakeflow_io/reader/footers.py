@@ -104,6 +104,7 @@ class Footers:
         self._ahead: deque[_Ahead] = deque()
         self._ahead_bytes, self._budget = 0, budget
         self._expected_left = min(_MOST_EXPECTED_BYTES, budget // _EXPECTED_SHARE)
+        self._schemas: dict[bytes, int] = {}
         # Footers speak of all columns; until one has, those that are read are all that is known.
         self._columns = columns
 
@@ -136,7 +137,7 @@ class Footers:
         self._ahead.popleft()
         self._ahead_bytes -= file.bytes
         if isinstance(file.opened.footer, Footer):
-            self._columns = max(self._columns, file.opened.footer.metadata.num_columns)
+            self._columns = max(self._columns, file.opened.footer.columns)
         self._expected_left = 0
         return file.opened
 
@@ -200,7 +201,7 @@ class Footers:
         uri, size = file.piece.path, file.piece.file_size
         known, file.known = memoryview(file.known), None
         try:
-            footer = parse_footer(uri, size, known)
+            footer = parse_footer(uri, size, known, self._schemas)
         except DataError:
             if self._cache is not None:
                 self._cache.forget([(uri, size)])
@@ -220,7 +221,7 @@ class Footers:
             else:
                 try:
                     there = FetchedRanges(uri, zip(asked, got, strict=True))
-                    footer = _opened(file.piece, there, first.start, got[0])
+                    footer = _opened(file.piece, there, first.start, got[0], self._schemas)
                     if isinstance(footer, ByteRange):  # larger than was thought
                         self._fetch(file, [footer])
                         return
@@ -240,10 +241,14 @@ class Footers:
         self._fetcher.fetch(_FIRST, uri, asked, came)
 
 
-def _opened(piece: Piece, there: FetchedRanges, start: int, tail: memoryview) -> Footer | Contents | ByteRange:
+def _opened(
+    piece: Piece, there: FetchedRanges, start: int, tail: memoryview, schemas: dict[bytes, int]
+) -> Footer | Contents | ByteRange:
     """A file of which the first ranges are there; or what it takes besides."""
     uri, size = piece.path, piece.file_size
     if piece.format != "PARQUET":
         return format_of(piece.format).open(uri, size, there)
     footer = footer_range(uri, size, tail)
-    return parse_footer(uri, size, tail) if footer.start >= start else ByteRange(footer.start, size - footer.start)
+    if footer.start < start:
+        return ByteRange(footer.start, size - footer.start)
+    return parse_footer(uri, size, tail, schemas)

@@ -101,7 +101,7 @@ class _Pipeline:
     def __init__(
         self, spec: ReadSpec, pieces: Sequence[Piece], transport: Transport, budget: int, counters: Counters
     ) -> None:
-        shape = OutputShape.of(spec)
+        shape, pieces = OutputShape.of(spec), list(pieces)  # a table's are made each time they are gone through
         tails = budget // _TAIL_SHARE
         self._spec, self._counters = spec, counters
         # A scan with a limit is several passes, the careful ones with less than it may have.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.errors import CorruptFileError
 from lakeflow_io.iceberg.verdict import Match
-from lakeflow_io.parquet.ranges import ColumnChunk, column_chunks, row_group_start
+from lakeflow_io.parquet.ranges import ColumnChunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -127,23 +127,21 @@ def wanted_row_groups(
         judged: The filter on statistics; None without a filter.
         counters: Where row groups are counted.
     """
-    metadata, piece = footer.metadata, file.piece
-    leaves = file.access.leaves(columns)
+    piece, leaves = file.piece, file.access.leaves(columns)
     first = behind = 0
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
+    for index, count in enumerate(footer.rows):
         if file.deletes is not None:
             # Positions count all row groups of the file, read or not, in this piece or another one.
-            first, behind = behind, behind + _rows(file, group, index)
-        if not piece.is_whole and not piece.start <= row_group_start(group) < piece.end:
+            first, behind = behind, behind + _rows(file, count, index)
+        if not piece.is_whole and not piece.start <= footer.start(index) < piece.end:
             continue
         counters.row_groups += 1
         match = judged.match(index) if judged is not None else Match.ALL
         if match is Match.NONE:
             counters.row_groups_pruned += 1
             continue
-        chunks = _checked(file, column_chunks(group, leaves))
-        rows = _rows(file, group, index)
+        chunks = _checked(file, footer.chunks(index, leaves))
+        rows = _rows(file, count, index)
         if _all_deleted(file, first, rows, counters):
             continue
         decoded = max(sum(chunk.uncompressed for chunk in chunks), rows * row_bytes) + len(chunks) * _PADDING_BYTES
@@ -188,8 +186,7 @@ def _all_deleted(file: OpenFile, first: int, rows: int, counters: Counters) -> b
     return True
 
 
-def _rows(file: OpenFile, group: Any, index: int) -> int:
-    rows: int = group.num_rows
+def _rows(file: OpenFile, rows: int, index: int) -> int:
     if rows < 0:
         raise CorruptFileError(
             f"{file.piece.path}: its footer gives row group {index} {rows} rows.",

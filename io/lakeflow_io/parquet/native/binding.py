@@ -74,6 +74,10 @@ def library() -> Any:
     loaded.lf_check_footer.argtypes = [
         ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int32, ctypes.POINTER(Fault),
     ]  # fmt: skip
+    loaded.lf_list_chunks.argtypes = [
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p,
+    ]  # fmt: skip
+    loaded.lf_list_chunks.restype = ctypes.c_int64
     _use_zstd(loaded)
     return loaded
 

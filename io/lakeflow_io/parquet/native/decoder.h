@@ -111,4 +111,14 @@ typedef struct {
  * the `count` leaf columns that the schema is known to have. */
 int lf_check_footer(const uint8_t *in, int64_t size, lf_leaf *leaves, int32_t count, lf_fault *fault);
 
+/* Where a column chunk lies, dictionary page first, in bytes. */
+typedef struct {
+    int64_t start, length, uncompressed;
+    int64_t codec; /* as parquet.thrift numbers them */
+} lf_place;
+
+/* Of each row group its rows and the places of its `columns` chunks, one group behind the other; `rows` and `places`
+ * have room for `most` groups. Returns how many there are; -1 where there are more, or something isn't told. */
+int64_t lf_list_chunks(const uint8_t *in, int64_t size, int32_t columns, int64_t most, int64_t *rows, lf_place *places);
+
 #endif
