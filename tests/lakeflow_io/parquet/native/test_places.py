@@ -31,7 +31,8 @@ TABLE = pa.table(
 
 def written(path: Path, **options: Any) -> bytes:
     """A file of a few row groups."""
-    pq.write_table(TABLE, path, **{"row_group_size": 40, **options})
+    chosen: dict[str, Any] = {"row_group_size": 40, **options}
+    pq.write_table(TABLE, path, **chosen)
     return path.read_bytes()
 
 
