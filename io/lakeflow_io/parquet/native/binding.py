@@ -41,6 +41,7 @@ class Chunk(ctypes.Structure):
         ("values", ctypes.c_void_p),
         ("data", ctypes.c_void_p),
         ("data_capacity", ctypes.c_int64),
+        ("values_size", ctypes.c_int64),
         ("grow", _Grow),
         ("decompress", _Decompress),
         ("nulls", ctypes.c_int64),

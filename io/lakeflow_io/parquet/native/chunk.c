@@ -241,5 +241,8 @@ int lf_decode_chunk(lf_scratch *scratch, lf_chunk *c) {
 }
 
 void lf_decode_chunks(lf_scratch *scratch, lf_chunk *chunks, int32_t count) {
-    for (int32_t i = 0; i < count; i++) chunks[i].status = lf_decode_chunk(scratch, &chunks[i]);
+    for (int32_t i = 0; i < count; i++) {
+        lf_make_pages(chunks[i].values, chunks[i].values_size);
+        chunks[i].status = lf_decode_chunk(scratch, &chunks[i]);
+    }
 }

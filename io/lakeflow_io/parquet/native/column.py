@@ -77,7 +77,7 @@ def _decode(
         call.physical, call.width, call.codec = column.physical, column.width, codec.number
         call.optional, call.output, call.check_crc = column.optional, column.output, 1
         call.validity = validity.address if validity is not None else None
-        call.values = values.address
+        call.values, call.values_size = values.address, values.size
         if text is not None:
             call.data, call.data_capacity = text.address, text.size
         call.grow, call.decompress, call.index = worker.grow, worker.decompress, index

@@ -60,6 +60,7 @@ typedef struct {
     uint8_t *values;   /* fixed width: rows values; LF_BYTES: rows + 1 offsets; LF_BITS: rows bits */
     uint8_t *data;     /* LF_BYTES: where text goes, until it is too small */
     int64_t data_capacity;
+    int64_t values_size; /* bytes of `values`, whose pages are made at once; 0 where they needn't be */
     lf_grow grow;
     lf_decompress decompress;
     int64_t nulls;      /* out */

@@ -163,4 +163,7 @@ static inline void lf_copy_match(uint8_t *out, int64_t distance, int64_t length)
     for (int64_t done = 0; done < length; done += 8) memcpy(out + done, from + done, 8);
 }
 
+/* Make the pages of memory that will be written from one end to the other. */
+void lf_make_pages(void *memory, int64_t size);
+
 #endif
