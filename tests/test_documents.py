@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import run_script
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
@@ -30,13 +31,14 @@ def _blocks(language: str) -> list:
 @pytest.mark.parametrize("block", _blocks("python"))
 def test_python_blocks_run_alone(block, tmp_path):
     """A block of Python in a document runs as it stands, and prints what its comments say."""
-    (tmp_path / "block.py").write_text(block, encoding="utf-8")
+    script = tmp_path / "block.py"
+    script.write_text(block, encoding="utf-8")
 
-    done = subprocess.run([sys.executable, "block.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    code, printed, errors = run_script(script)
 
-    assert done.returncode == 0, done.stderr
+    assert code == 0, errors
     for said in re.findall(r"print\(.*?\)\s+# (.*)", block):
-        assert said in done.stdout
+        assert said in printed
 
 
 @pytest.mark.parametrize("block", _blocks("sh"))

@@ -1,8 +1,7 @@
-"""Drivers in processes that are forked from one that has imported everything: seconds less each than new ones."""
+"""Drivers in processes of their own, which may end at a step."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -11,20 +10,11 @@ import lakeflow as lf
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
-    from multiprocessing.context import ForkServerContext
 
     import pyarrow as pa
 
-_IMPORTED = ["forked_drivers", "obstore", "pyiceberg.catalog.sql", "pyiceberg.io.pyarrow", "pyiceberg.table"]
 KILLED = 9
 """The exit code of a driver that ended at its step."""
-
-
-def context() -> ForkServerContext:
-    """What starts them."""
-    found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(_IMPORTED)
-    return found
 
 
 def same(rows: pa.Table) -> pa.Table:

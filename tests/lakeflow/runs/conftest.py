@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from forked_drivers import context, drive
+from forked import context
+from forked_drivers import drive
 
 from lakeflow.runs.attempts.attempt import Attempt, Job
 from lakeflow.runs.policy import Policy
