@@ -90,9 +90,16 @@ def lake(request: pytest.FixtureRequest) -> lf.Lake:
 @pytest.fixture(scope="session")
 def dask_client() -> Iterator[Any]:
     """A cluster of two worker processes on loopback."""
+    import dask
     import distributed
 
+    unwatched = {  # an idle cluster would take a tenth of a core, for each process that runs tests
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "500ms",
+        "distributed.admin.system-monitor.interval": "10s",
+    }
     with (
+        dask.config.set(unwatched),
         distributed.LocalCluster(
             n_workers=2,
             threads_per_worker=1,

@@ -51,7 +51,10 @@ def kill(process: BaseProcess) -> bool:
     """`kill -9`; False where it had ended before."""
     alive = process.is_alive()
     if alive and process.pid is not None:
-        os.kill(process.pid, signal.SIGKILL)
+        try:
+            os.kill(process.pid, signal.SIGKILL)
+        except ProcessLookupError:  # it has ended in this moment
+            alive = False
     process.join()
     return alive
 
