@@ -15,6 +15,7 @@ from pyiceberg.io import FileIO, InputFile, OutputFile
 from lakeflow_io.errors import ObjectNotFoundError, UnsupportedError
 from lakeflow_io.iceberg.whole import check_whole
 from lakeflow_io.storage import open_transport
+from lakeflow_io.storage.hedged import get_hedged
 from lakeflow_io.storage.properties import store_properties
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class _TransportFile(InputFile, OutputFile):
     def _bytes(self) -> memoryview:
         if self._data is None:
             try:
-                data = self._transport.get(self.location)
+                data = get_hedged(self._transport, self.location)
             except ObjectNotFoundError as error:
                 # pyiceberg tells a missing file by this type.
                 raise FileNotFoundError(str(error)) from error

@@ -10,6 +10,7 @@ from lakeflow_io.errors import CorruptFileError
 from lakeflow_io.iceberg.manifests import remembered
 from lakeflow_io.iceberg.manifests.entries import read_manifest
 from lakeflow_io.storage import open_transport
+from lakeflow_io.storage.hedged import get_hedged
 from lakeflow_io.storage.immutable import ImmutableCache
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class MetadataFiles:
                 return decode(memoryview(known))
             except CorruptFileError:  # it may be what is remembered that is damaged
                 self._cache.forget([(uri, length)])
-        data = self._transport.get(uri)
+        data = get_hedged(self._transport, uri, length)
         found = decode(data)
         self._cache.keep(uri, length, bytes(data))
         self._cache.save(enough=True)
