@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakeflow.cache.columns import common_schema, one_batch
 from lakeflow.cache.failures import writing
+from lakeflow.cache.hashing import join_keys
+from lakeflow.cache.keys import key_of
 from lakeflow.cache.segment import Segment, open_segment
 from lakeflow.cache.shard import write_shard
 from lakeflow_io.errors import DuplicateKeyError, SchemaError
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from lakeflow.cache.keys import KeyColumn, KeyNames
     from lakeflow.cache.manifest import ShardFacts
 
 __all__ = ["Built", "build"]
@@ -44,7 +48,7 @@ class Built:
     """Finished files that no manifest names yet."""
 
     schema: pa.Schema
-    key: str
+    key: KeyNames
     shards: tuple[ShardFacts, ...]
     rows: int
     """Rows of the segments."""
@@ -52,13 +56,13 @@ class Built:
     """Some rows of the segments, to compare with what the finished files say."""
 
 
-def build(folder: Path, segments: Sequence[Path], key: str) -> Built:
+def build(folder: Path, segments: Sequence[Path], key: KeyNames) -> Built:
     """Write the shards of a version into `folder`.
 
     Args:
         folder: An empty folder.
         segments: Files that `CacheWriter` wrote, at least one.
-        key: The key column.
+        key: The key column or columns.
 
     Raises:
         SchemaError: the segments differ in their columns, or there are none.
@@ -70,10 +74,11 @@ def build(folder: Path, segments: Sequence[Path], key: str) -> Built:
         raise SchemaError(message, "for an empty version, give an empty table that has the columns.")
     opened = [open_segment(path) for path in segments]
     schema = common_schema([segment.rows.schema for segment in opened])
+    column = key_of(schema, key)
     shards: list[ShardFacts] = []
     for least, end in _ranges(opened, 0, _ALL_HASHES):
         rows, hashes = _merge(folder, opened, least, end, schema)
-        _refuse_duplicates(rows.column(key), hashes)
+        _refuse_duplicates(column, column.keys_of(rows), hashes)
         shards.append(write_shard(folder, f"shard-{len(shards):04d}", rows, hashes))
     total = sum(len(segment.hashes) for segment in opened)
     return Built(schema, key, tuple(shards), total, _sample(opened, schema, total))
@@ -115,12 +120,17 @@ def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
-def _refuse_duplicates(keys: pa.Array, hashes: NDArray[np.uint64]) -> None:
+def _refuse_duplicates(column: KeyColumn, keys: pa.Array, hashes: NDArray[np.uint64]) -> None:
     """Compare the keys of rows with equal hashes, which are few."""
     same = np.flatnonzero(hashes[1:] == hashes[:-1])
-    suspects = np.union1d(same, same + 1)
-    counted = keys.take(pa.array(suspects)).value_counts()
-    repeated = [entry["values"] for entry in counted.to_pylist() if entry["counts"] > 1]
+    if not len(same):
+        return
+    suspects = keys.take(pa.array(np.union1d(same, same + 1)))
+    comparable = join_keys(suspects) if pa.types.is_struct(suspects.type) else suspects
+    counted = comparable.value_counts()
+    several = counted.field("values").filter(pc.call_function("greater", [counted.field("counts"), 1]))
+    first = pc.call_function("index_in", [several], pc.SetLookupOptions(value_set=comparable))
+    repeated = column.values(suspects.take(first))
     if repeated:
         named = ", ".join(repr(key) for key in sorted(repeated)[:_NAMED_KEYS])
         more = ", ..." if len(repeated) > _NAMED_KEYS else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from lakeflow.cache.keys import key_names
 from lakeflow.cache.layout import CacheFolder
 from lakeflow.cache.load import load
 from lakeflow.cache.manifest import Origin, read_manifest
@@ -16,11 +17,11 @@ from lakeflow.cache.version import CacheVersion, OpenVersion
 from lakeflow_io.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     import pyarrow as pa
 
-    from lakeflow.cache.keys import Key
+    from lakeflow.cache.keys import Key, KeyNames, ManyKeys
     from lakeflow.cache.manifest import Manifest
     from lakeflow.cache.pointer import Pointer, Stamp
 
@@ -76,7 +77,7 @@ class Cache:
         """Return the row of one key as a dict, with the key column in it.
 
         Args:
-            key: An int, str or bytes, as the cache's key column is.
+            key: An int, str or bytes, as the cache's key column is; a tuple of them where several columns are the key.
             default: What to return where there is no such row.
 
         Raises:
@@ -87,14 +88,15 @@ class Cache:
         row = self._version().get(key)
         return default if row is None else row
 
-    def get_many(self, keys: Iterable[Key] | pa.Array | pa.ChunkedArray) -> pa.Table:
+    def get_many(self, keys: ManyKeys) -> pa.Table:
         """Return one row per key, in the order asked, duplicates included.
 
         Args:
-            keys: ints, strs or bytes; or an Arrow array, a numpy integer array, or a data frame's column.
+            keys: ints, strs or bytes; or an Arrow array, a numpy integer array, or a data frame's column. Where
+                several columns are the key: tuples; or a table, a data frame or an array of structs with these columns.
 
         Returns:
-            The columns as they were loaded, the key column holding the keys asked for, and a last
+            The columns as they were loaded, the key columns holding the keys asked for, and a last
             column `found` (bool). The other columns are null where `found` is false.
 
         Raises:
@@ -121,8 +123,8 @@ class Cache:
         return self._version().manifest.schema
 
     @property
-    def key(self) -> str:
-        """The key column of the version that is read."""
+    def key(self) -> KeyNames:
+        """The key column of the version that is read; a tuple of several."""
         return self._version().manifest.key
 
     @property
@@ -150,7 +152,7 @@ class Cache:
         view._pinned = version
         return view
 
-    def load(self, data: Any, *, key: str, run_id: str | None = None, source: str | None = None) -> CacheVersion:
+    def load(self, data: Any, *, key: str | Sequence[str], run_id: str | None = None, source: str | None = None) -> CacheVersion:
         """Build a version from data in this process, and publish it.
 
         String views are stored as large strings, dictionaries as their values; schema metadata isn't kept.
@@ -158,7 +160,8 @@ class Cache:
         Args:
             data: Anything with `__arrow_c_stream__` (tables, data frames, readers, scans), or an
                 iterable of record batches; it is streamed, 256 MiB at a time.
-            key: The key column: integers, strings or binary, without nulls, each key once.
+            key: The key column: integers, strings or binary, without nulls, each key once; or a list of
+                columns that are the key together, in the order in which look-ups give their values.
             run_id: A label; a second load with the same one returns the version of the first.
             source: Where the data came from: `table@snapshot`.
 
@@ -173,7 +176,7 @@ class Cache:
             StoreError: another failure; the old version stays current.
         """
         origin = Origin(run_id=run_id, source=source)
-        return self._summary(load(self._folder, data, key, origin, self._keep))
+        return self._summary(load(self._folder, data, key_names(key), origin, self._keep))
 
     def rollback(self, version: str | None = None) -> CacheVersion:
         """Make an earlier version current again, for every reader.
@@ -207,9 +210,9 @@ class Cache:
         manifest = self._manifest()
         return repair(self._folder.versions / manifest.version, manifest)
 
-    def sink(self, key: str) -> CacheSink:
-        """Return the output of a run that writes a new version, keyed by column `key`."""
-        return CacheSink(self._folder, key, self._keep)
+    def sink(self, key: str | Sequence[str]) -> CacheSink:
+        """Return the output of a run that writes a new version, keyed by column `key`, or by several."""
+        return CacheSink(self._folder, key_names(key), self._keep)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the mappings behind: another process maps the files itself."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lakeflow.cache.keys import KeyColumn
+from lakeflow.cache.keys import KeyNames, key_of
 from lakeflow_io.errors import SchemaError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _UNSUPPORTED = (
 _WITHOUT_VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 
 
-def stored(table: pa.Table, key: str) -> pa.Table:
+def stored(table: pa.Table, key: KeyNames) -> pa.Table:
     """Check a table and bring its columns into stored form.
 
     String and binary views become large strings and binaries, a dictionary becomes its values:
@@ -47,11 +47,11 @@ def stored(table: pa.Table, key: str) -> pa.Table:
         raise SchemaError(message, "rename it.")
     fields = [field.with_type(_stored_type(field.type)) for field in table.schema]
     schema = pa.schema(fields)
-    KeyColumn.of(schema, key)
-    nulls = table[key].null_count
-    if nulls:
-        message = f"{nulls} of {table.num_rows} rows have no key: column {key!r} is null there."
-        raise SchemaError(message, "drop those rows, or fill the column.")
+    for name in key_of(schema, key).names:
+        nulls = table[name].null_count
+        if nulls:
+            message = f"{nulls} of {table.num_rows} rows have no key: column {name!r} is null there."
+            raise SchemaError(message, "drop those rows, or fill the column.")
     try:
         return table.replace_schema_metadata(None).cast(schema)
     except (pa.ArrowException, ValueError) as error:

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from lakeflow.cache.keys import KeyNames
     from lakeflow.cache.layout import CacheFolder
     from lakeflow.cache.manifest import Manifest, Origin
 
 __all__ = ["load"]
 
 
-def load(cache: CacheFolder, data: Any, key: str, origin: Origin, keep: int) -> Manifest:
+def load(cache: CacheFolder, data: Any, key: KeyNames, origin: Origin, keep: int) -> Manifest:
     """Stream `data` into segments, merge them and publish; see `Cache.load`."""
     earlier = find_run(cache, origin)
     if earlier:
@@ -37,13 +38,13 @@ def load(cache: CacheFolder, data: Any, key: str, origin: Origin, keep: int) -> 
         return publish(cache, folder, built, origin, keep)
 
 
-def _write_segments(scratch: Path, data: Any, key: str) -> list[Path]:
+def _write_segments(scratch: Path, data: Any, key: KeyNames) -> list[Path]:
     writer = CacheWriter(str(scratch), key)
     facts = [fact for table in _gathered(data, key) for fact in writer.write("load", table)]
     return [segment_path(scratch, fact) for fact in facts]
 
 
-def _gathered(data: Any, key: str) -> Iterator[pa.Table]:
+def _gathered(data: Any, key: KeyNames) -> Iterator[pa.Table]:
     """Gather batches of one schema into tables of about a segment each."""
     waiting: list[pa.Table] = []
     size = 0

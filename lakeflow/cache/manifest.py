@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from lakeflow.cache.failures import reading
-from lakeflow.cache.hashing import HASH_NAME
+from lakeflow.cache.hashing import HASH_NAME, JOINED_HASH_NAME
+from lakeflow.cache.keys import KeyNames, key_names
 from lakeflow_io.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ class Manifest:
 
     version: str
     created: datetime
-    key: str
-    """The key column."""
+    key: KeyNames
+    """The key column, or the columns that are it together."""
     schema: pa.Schema
     shards: tuple[ShardFacts, ...]
     """By hash range, ascending; none where the version is empty."""
@@ -90,7 +91,7 @@ class Manifest:
             "rows": self.rows,
             "bytes": self.size_bytes,
             "key": self.key,
-            "hash": HASH_NAME,
+            "hash": _hash_name(self.key),
             "checksum": "crc32",
             "columns": {field.name: str(field.type) for field in self.schema},
             "schema": base64.b64encode(self.schema.serialize().to_pybytes()).decode(),
@@ -111,7 +112,8 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST_NAME
     with reading(path):
         content = json.loads(path.read_bytes())
-        known = (_FORMAT, HASH_NAME)
+        key = key_names(content["key"])
+        known = (_FORMAT, _hash_name(key))
         seen = (content["format"], content["hash"])
         if seen != known:
             message = f"{path} has format and hash {seen}; this version of lakeflow reads {known}."
@@ -119,11 +121,15 @@ def read_manifest(folder: Path) -> Manifest:
         return Manifest(
             version=content["version"],
             created=datetime.fromisoformat(content["created"]),
-            key=content["key"],
+            key=key,
             schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(content["schema"]))),
             shards=tuple(_shard_of_json(shard) for shard in content["shards"]),
             origin=Origin(content["run_id"], content["plan_digest"], content["source"]),
         )
+
+
+def _hash_name(key: KeyNames) -> str:
+    return HASH_NAME if isinstance(key, str) else JOINED_HASH_NAME
 
 
 def _shard_to_json(shard: ShardFacts) -> dict[str, Any]:

@@ -18,7 +18,7 @@ __all__ = ["precompute"]
 
 
 def precompute(
-    shards: Sequence[Shard] | Scan, function: Callable[..., Any], *, cache: Cache, key: str, **options: Any
+    shards: Sequence[Shard] | Scan, function: Callable[..., Any], *, cache: Cache, key: str | Sequence[str], **options: Any
 ) -> Run:
     """Run a function over shards and publish what it returns as one version of a cache.
 
@@ -26,7 +26,7 @@ def precompute(
         shards: From `Scan.shards`; a scan stands for its default shards.
         function: As in `foreach`; returns the key column and the values, each key once in all shards.
         cache: Where the version goes. Readers see the old one until all of the new one is there.
-        key: The key column: integers, strings or binary, without nulls.
+        key: The key column: integers, strings or binary, without nulls; or several that are the key together.
         options: all of `foreach` but `into`, `mode` and `where`.
 
     Returns:

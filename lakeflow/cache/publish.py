@@ -132,10 +132,10 @@ def _check(folder: Path, manifest: Manifest, built: Built) -> None:
         message = f"{folder} has {manifest.rows} rows of the {built.rows} it was built from."
         raise InternalError(message, "please report it; nothing was published.")
     version = OpenVersion.open(folder, manifest)
-    keys = built.sample[built.key].combine_chunks()
+    keys = version.key.keys_of(built.sample)
     seen = version.get_many(keys)
     wrong = [name for name in built.schema.names if not _same(built.sample[name], seen[name])]
-    if wrong or not all(version.find(key) for key in keys.to_pylist()):
+    if wrong or not all(version.find(key) for key in version.key.values(keys)):
         message = f"A sample of {folder} doesn't read back as it was written; columns: {wrong}."
         raise InternalError(message, "please report it; nothing was published.")
 

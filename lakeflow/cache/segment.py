@@ -15,6 +15,7 @@ from lakeflow.cache.columns import common_schema, one_batch, pieces, stored
 from lakeflow.cache.durable import new_file, sync_folder
 from lakeflow.cache.failures import reading, writing
 from lakeflow.cache.hashing import hash_keys
+from lakeflow.cache.keys import KeyNames, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ class CacheWriter:
 
     folder: str
     """Where segments go; every worker and the driver must see the same folder."""
-    key: str
+    key: KeyNames
 
     def write(self, name: str, data: pa.Table) -> list[dict[str, Any]]:
         """Write `data` into one segment, or into several where it is large.
@@ -158,10 +159,10 @@ def open_segment(path: Path) -> Segment:
         return Segment(hashes, batch.select(batch.schema.names[1:]))
 
 
-def _write_segment(path: Path, table: pa.Table, key: str) -> int:
+def _write_segment(path: Path, table: pa.Table, key: KeyNames) -> int:
     with writing(path):
         batch = one_batch(table)
-        hashes = hash_keys(batch.column(key))
+        hashes = hash_keys(key_of(batch.schema, key).keys_of(batch))
         order = np.argsort(hashes, kind="stable")
         columns = [pa.array(hashes[order]), *batch.take(pa.array(order)).columns]
         schema = pa.schema([_HASH_FIELD, *table.schema])

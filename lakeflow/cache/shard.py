@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lakeflow.cache.keys import Key
+    from lakeflow.cache.keys import Key, KeyColumn
 
 __all__ = ["Shard", "open_shard", "rebuild_index", "write_shard"]
 
@@ -37,6 +37,7 @@ class Shard:
 
     rows: pa.RecordBatch
     keys: pa.Array
+    """Structs where several columns are the key."""
     hashes: NDArray[np.uint64]
     """Sorted; one per row."""
     bisectable: memoryview[int]
@@ -47,7 +48,7 @@ class Shard:
         """Return the row of one key, or -1."""
         row = bisect_left(self.bisectable, key_hash)
         while row < len(self.bisectable) and self.bisectable[row] == key_hash:
-            if self.keys[row].as_py() == key:
+            if _value(self.keys[row]) == key:
                 return row
             row += 1
         return -1
@@ -68,8 +69,7 @@ class Shard:
             open_, rows = open_[same_hash], rows[same_hash]
             if not len(open_):
                 return found
-            equal = pc.call_function("equal", [self.keys.take(pa.array(rows)), keys.take(pa.array(open_))])
-            hit = equal.to_numpy(zero_copy_only=False)
+            hit = _equal(self.keys.take(pa.array(rows)), keys.take(pa.array(open_)))
             found[open_[hit]] = rows[hit]
             open_, rows = open_[~hit], rows[~hit] + 1
 
@@ -106,7 +106,7 @@ def write_shard(folder: Path, name: str, rows: pa.RecordBatch, hashes: NDArray[n
     )
 
 
-def open_shard(folder: Path, facts: ShardFacts, key: str) -> Shard:
+def open_shard(folder: Path, facts: ShardFacts, key: KeyColumn) -> Shard:
     """Map a shard and close its files: the mappings stay, and cost no file descriptors.
 
     Raises:
@@ -121,20 +121,34 @@ def open_shard(folder: Path, facts: ShardFacts, key: str) -> Shard:
         raise CorruptFileError(message, "roll back to another version, or build it again.")
     with reading(folder / facts.payload.name):
         columns = tuple(zip(rows.schema.names, rows.columns, strict=True))
-        return Shard(rows, rows.column(key), hashes, hashes.data, columns)
+        return Shard(rows, key.keys_of(rows), hashes, hashes.data, columns)
 
 
-def rebuild_index(folder: Path, facts: ShardFacts, key: str) -> None:
+def rebuild_index(folder: Path, facts: ShardFacts, key: KeyColumn) -> None:
     """Compute the index from the payload and put it in place in one step.
 
     Raises:
         CorruptFileError, ObjectNotFoundError: the payload can't be read.
     """
-    hashes = hash_keys(_map_payload(folder, facts.payload).column(key))
+    hashes = hash_keys(key.keys_of(_map_payload(folder, facts.payload)))
     path = folder / facts.index.name
     draft = pa.BufferOutputStream()
     np.save(draft, hashes)
     replace(path, draft.getvalue().to_pybytes())
+
+
+def _value(key: pa.Scalar) -> Key:
+    """Return a key as a look-up has it: a struct as a tuple."""
+    value = key.as_py()
+    return tuple(value.values()) if isinstance(value, dict) else value
+
+
+def _equal(left: pa.Array, right: pa.Array) -> NDArray[np.bool_]:
+    if pa.types.is_struct(left.type):
+        pairs = zip(left.flatten(), right.flatten(), strict=True)
+        return np.logical_and.reduce([_equal(*pair) for pair in pairs])
+    equal: NDArray[np.bool_] = pc.call_function("equal", [left, right]).to_numpy(zero_copy_only=False)
+    return equal
 
 
 def _facts(path: Path) -> FileFacts:

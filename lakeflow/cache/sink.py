@@ -16,6 +16,7 @@ from lakeflow_io.errors import ObjectNotFoundError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lakeflow.cache.keys import KeyNames
     from lakeflow.cache.layout import CacheFolder
     from lakeflow.runs.outputs.sink import RunLabel
     from lakeflow_io.iceberg.pack import PackedManifest
@@ -28,7 +29,7 @@ class CacheSink(Sink):
     """The driver's side of a cache."""
 
     cache: CacheFolder
-    key: str
+    key: KeyNames
     keep: int = KEEP_VERSIONS
 
     @property
@@ -42,8 +43,8 @@ class CacheSink(Sink):
         return {}
 
     def describe(self) -> dict[str, Any]:
-        """Which cache, and by which key."""
-        return {"cache": self.cache.name, "root": str(self.cache.root), "key": self.key}
+        """Which cache, and by which key; a list of columns as JSON has it."""
+        return {"cache": self.cache.name, "root": str(self.cache.root), "key": self.key if isinstance(self.key, str) else list(self.key)}
 
     def writer(self) -> CacheWriter:
         """Return the worker's side; workers must see the cache's folder under the same path."""

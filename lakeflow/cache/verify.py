@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lakeflow.cache.durable import checksum
+from lakeflow.cache.keys import key_of
 from lakeflow.cache.shard import rebuild_index
 from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
 
@@ -39,7 +40,7 @@ def repair(folder: Path, manifest: Manifest) -> list[str]:
         try:
             _verify_file(folder, shard.index)
         except (CorruptFileError, ObjectNotFoundError):
-            rebuild_index(folder, shard, manifest.key)
+            rebuild_index(folder, shard, key_of(manifest.schema, manifest.key))
             _verify_file(folder, shard.index)
             repaired.append(shard.index.name)
     return repaired

@@ -11,17 +11,16 @@ import pyarrow as pa
 
 from lakeflow.cache.columns import FOUND
 from lakeflow.cache.hashing import hash_key, hash_keys
-from lakeflow.cache.keys import KeyColumn
+from lakeflow.cache.keys import key_of
 from lakeflow.cache.shard import open_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from lakeflow.cache.keys import Key
+    from lakeflow.cache.keys import Key, KeyColumn, ManyKeys
     from lakeflow.cache.manifest import Manifest
     from lakeflow.cache.shard import Shard
 
@@ -78,8 +77,8 @@ class OpenVersion:
             ObjectNotFoundError: a file is gone.
             CorruptFileError: a file isn't what the manifest says.
         """
-        key = KeyColumn.of(manifest.schema, manifest.key)
-        shards = [open_shard(folder, facts, manifest.key) for facts in manifest.shards]
+        key = key_of(manifest.schema, manifest.key)
+        shards = [open_shard(folder, facts, key) for facts in manifest.shards]
         return cls(manifest, key, shards, [facts.first_hash for facts in manifest.shards])
 
     def find(self, key: Key) -> tuple[Shard, int] | None:
@@ -97,7 +96,7 @@ class OpenVersion:
         found = self.find(key)
         return found[0].row(found[1]) if found else None
 
-    def get_many(self, keys: Iterable[Key] | pa.Array | pa.ChunkedArray) -> pa.Table:
+    def get_many(self, keys: ManyKeys) -> pa.Table:
         """Return one row per key, in order, and whether it was found."""
         asked = self.key.array(keys)
         starts = range(0, max(len(asked), 1), _BLOCK_KEYS)
@@ -139,6 +138,7 @@ class OpenVersion:
         rows = pa.Table.from_batches(parts, schema=self.manifest.schema).combine_chunks()
         rows = rows.take(pa.array(places, mask=places < 0))
         fields = [field.with_nullable(nullable=True) for field in rows.schema]
-        columns = [asked if field.name == self.key.name else rows[field.name] for field in fields]
+        given = self.key.columns(asked)
+        columns = [given[field.name] if field.name in given else rows[field.name] for field in fields]
         fields.append(pa.field(FOUND, pa.bool_(), nullable=False))
         return pa.Table.from_arrays([*columns, pa.array(places >= 0)], schema=pa.schema(fields))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,7 +37,7 @@ def _cache(context: click.Context, name: str) -> Cache:
 @json_option
 @click.pass_context
 def get_command(context: click.Context, name: str, keys: tuple[str, ...], *, as_json: bool) -> None:
-    """Show the row of each KEY in the cache NAME."""
+    """Show the row of each KEY in the cache NAME; where several columns are the key, a KEY is a list in JSON."""
     cache = _cache(context, name)
     rows = [(key, cache.get(_as_key(cache, key))) for key in keys]
     for _, row in rows:
@@ -117,14 +118,20 @@ def push_command(context: click.Context, name: str, url: str) -> None:
 
 
 def _as_key(cache: Cache, text: str) -> Any:
-    import pyarrow as pa
+    from lakeflow.cache.keys import key_of
 
-    kind = cache.schema.field(cache.key).type
-    if pa.types.is_integer(kind):
+    key = key_of(cache.schema, cache.key)
+    if key.python is int:
         try:
             return int(text)
         except ValueError:
             raise InputError(
                 f"Cache {cache.name!r} has integer keys, and {text!r} is none.", "give a number."
             ) from None
-    return text if pa.types.is_string(kind) or pa.types.is_large_string(kind) else text.encode()
+    if key.python is tuple:
+        try:
+            return json.loads(text)
+        except ValueError:
+            message = f"Cache {cache.name!r} has keys of {key.name}, and {text!r} is no list in JSON."
+            raise InputError(message, """give one as '["u1", 7]'.""") from None
+    return text if key.python is str else text.encode()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from lakeflow.cache.keys import KeyNames, key_names
 from lakeflow.cache.version import CacheVersion
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 
@@ -54,7 +55,7 @@ class PushedVersion:
     summary: CacheVersion
     previous: str | None
     """The version that was current before, whose rows stay until the next push."""
-    key: str
+    key: KeyNames
     schema: pa.Schema
 
     @classmethod
@@ -86,7 +87,7 @@ class PushedVersion:
                 current=True,
             )
             schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(content["schema"])))
-            return cls(summary, content["previous"], content["key"], schema)
+            return cls(summary, content["previous"], key_names(content["key"]), schema)
         except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
             message = f"{where} can't be decoded: {error}"
             raise CorruptFileError(message, "delete that key and push the cache again.") from error

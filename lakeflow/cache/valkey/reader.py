@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 
 from lakeflow.cache.columns import FOUND
-from lakeflow.cache.keys import KeyColumn
+from lakeflow.cache.keys import key_of
 from lakeflow.cache.layout import CacheFolder
 from lakeflow.cache.valkey.encoding import RowCodec, key_bytes
 from lakeflow.cache.valkey.pointer import Names, PushedVersion
@@ -21,9 +21,9 @@ from lakeflow.cache.valkey.server import Server
 from lakeflow_io.errors import NotFoundError, SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from lakeflow.cache.keys import Key
+    from lakeflow.cache.keys import Key, KeyColumn, ManyKeys
     from lakeflow.cache.version import CacheVersion
 
 __all__ = ["ValkeyCache"]
@@ -39,7 +39,7 @@ class _Known:
     def __init__(self, value: bytes, names: Names) -> None:
         self.value = value
         self.pushed = PushedVersion.parse(value, names.pointer.decode())
-        self.key = KeyColumn.of(self.pushed.schema, self.pushed.key)
+        self.key = key_of(self.pushed.schema, self.pushed.key)
         self.codec = RowCodec(self.pushed.schema, self.pushed.key)
         self.prefix = names.version(self.pushed.summary.id)
 
@@ -71,7 +71,7 @@ class ValkeyCache:
         """Return the row of one key as a dict, with the key column in it.
 
         Args:
-            key: An int, str or bytes, as the cache's key column is.
+            key: An int, str or bytes, as the cache's key column is; a tuple where several columns are the key.
             default: What to return where there is no such row.
 
         Raises:
@@ -87,11 +87,11 @@ class ValkeyCache:
                 return default if values[0] is None else known.codec.row(checked, values[0])
             self._follow(pointer)
 
-    def get_many(self, keys: Iterable[Key] | pa.Array | pa.ChunkedArray) -> pa.Table:
+    def get_many(self, keys: ManyKeys) -> pa.Table:
         """Return one row per key, in the order asked, duplicates included.
 
         Args:
-            keys: ints, strs or bytes; or an Arrow array, a numpy integer array, or a data frame's column.
+            keys: As `Cache.get_many` takes them.
 
         Returns:
             What `Cache.get_many` returns: the columns, and a last column `found` (bool).
@@ -104,7 +104,7 @@ class ValkeyCache:
         many: Any = keys if hasattr(keys, "__arrow_c_stream__") or hasattr(keys, "__len__") else list(keys)
         while True:
             known, asked = self._asked(lambda column: column.array(many))
-            pointer, values = self._read_blocks(known, asked.to_pylist())
+            pointer, values = self._read_blocks(known, known.key.values(asked))
             if pointer == known.value:
                 return _table(known, asked, values)
             self._follow(pointer)
@@ -173,9 +173,9 @@ class ValkeyCache:
 
 def _table(known: _Known, asked: pa.Array, values: list[bytes | None]) -> pa.Table:
     columns = known.codec.columns(values)
-    schema, key = known.pushed.schema, known.pushed.key
+    schema, given = known.pushed.schema, known.key.columns(asked)
     fields = [field.with_nullable(nullable=True) for field in schema]
     found = pa.field(FOUND, pa.bool_(), nullable=False)
-    arrays = [asked if name == key else columns[name] for name in schema.names]
+    arrays = [given[name] if name in given else columns[name] for name in schema.names]
     hits = pa.array([value is not None for value in values], pa.bool_())
     return pa.Table.from_arrays([*arrays, hits], schema=pa.schema([*fields, found]))
