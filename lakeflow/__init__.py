@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lakeflow import cache
     from lakeflow.cache.cache import Cache
     from lakeflow.cache.precompute import precompute
     from lakeflow.cache.version import CacheVersion
@@ -50,6 +51,7 @@ __all__ = [
     "Shard",
     "Snapshot",
     "Table",
+    "cache",
     "connect",
     "errors",
     "foreach",
@@ -81,11 +83,12 @@ _HOMES = {
     "resume": "lakeflow.runs.resume",
     "scan_parquet": "lakeflow.parquet",
 }
+_MODULES = {"cache": "lakeflow.cache", "errors": "lakeflow_io.errors"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return import_module("lakeflow_io.errors")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'lakeflow' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

@@ -12,6 +12,7 @@ In a few lines:
 from __future__ import annotations
 
 from lakeflow.cache.cache import Cache
-from lakeflow.cache.version import CacheVersion
+from lakeflow.cache.checks import Check, drift_from_previous, max_null, min_rows
+from lakeflow.cache.version import CacheVersion, OpenVersion
 
-__all__ = ["Cache", "CacheVersion"]
+__all__ = ["Cache", "CacheVersion", "Check", "OpenVersion", "drift_from_previous", "max_null", "min_rows"]

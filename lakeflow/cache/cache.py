@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from lakeflow.cache.checks import Check
     from lakeflow.cache.keys import Key, KeyNames, ManyKeys
     from lakeflow.cache.manifest import Manifest
     from lakeflow.cache.pointer import Pointer, Stamp
@@ -152,7 +153,15 @@ class Cache:
         view._pinned = version
         return view
 
-    def load(self, data: Any, *, key: str | Sequence[str], run_id: str | None = None, source: str | None = None) -> CacheVersion:
+    def load(
+        self,
+        data: Any,
+        *,
+        key: str | Sequence[str],
+        run_id: str | None = None,
+        source: str | None = None,
+        checks: Sequence[Check] = (),
+    ) -> CacheVersion:
         """Build a version from data in this process, and publish it.
 
         String views are stored as large strings, dictionaries as their values; schema metadata isn't kept.
@@ -164,6 +173,8 @@ class Cache:
                 columns that are the key together, in the order in which look-ups give their values.
             run_id: A label; a second load with the same one returns the version of the first.
             source: Where the data came from: `table@snapshot`.
+            checks: What must be true of the version for it to be published: those of `lakeflow.cache`, or any
+                callable from the new version and the current one (or None) to None or to what is wrong.
 
         Returns:
             The version, current now.
@@ -172,11 +183,12 @@ class Cache:
             InputError: `data` isn't Arrow data.
             SchemaError: the key column or another column can't be used.
             DuplicateKeyError: two rows have one key; it names the first few.
+            CheckFailedError: a check failed; it names all that did. The old version stays current.
             StoreFullError: no space left; nothing is left behind.
             StoreError: another failure; the old version stays current.
         """
         origin = Origin(run_id=run_id, source=source)
-        return self._summary(load(self._folder, data, key_names(key), origin, self._keep))
+        return self._summary(load(self._folder, data, key_names(key), origin, self._keep, checks))
 
     def rollback(self, version: str | None = None) -> CacheVersion:
         """Make an earlier version current again, for every reader.
@@ -210,9 +222,9 @@ class Cache:
         manifest = self._manifest()
         return repair(self._folder.versions / manifest.version, manifest)
 
-    def sink(self, key: str | Sequence[str]) -> CacheSink:
+    def sink(self, key: str | Sequence[str], checks: Sequence[Check] = ()) -> CacheSink:
         """Return the output of a run that writes a new version, keyed by column `key`, or by several."""
-        return CacheSink(self._folder, key_names(key), self._keep)
+        return CacheSink(self._folder, key_names(key), self._keep, checks)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the mappings behind: another process maps the files itself."""

@@ -16,9 +16,10 @@ from lakeflow.cache.segment import SEGMENT_BYTES, CacheWriter, segment_path
 from lakeflow_io.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from lakeflow.cache.checks import Check
     from lakeflow.cache.keys import KeyNames
     from lakeflow.cache.layout import CacheFolder
     from lakeflow.cache.manifest import Manifest, Origin
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["load"]
 
 
-def load(cache: CacheFolder, data: Any, key: KeyNames, origin: Origin, keep: int) -> Manifest:
+def load(
+    cache: CacheFolder, data: Any, key: KeyNames, origin: Origin, keep: int, checks: Sequence[Check]
+) -> Manifest:
     """Stream `data` into segments, merge them and publish; see `Cache.load`."""
     earlier = find_run(cache, origin)
     if earlier:
@@ -35,7 +38,7 @@ def load(cache: CacheFolder, data: Any, key: KeyNames, origin: Origin, keep: int
         scratch = folder / "segments"  # in the claimed folder, so that a killed load is swept up with it
         built = build(folder, _write_segments(scratch, data, key), key)
         shutil.rmtree(scratch, ignore_errors=True)
-        return publish(cache, folder, built, origin, keep)
+        return publish(cache, folder, built, origin, keep, checks)
 
 
 def _write_segments(scratch: Path, data: Any, key: KeyNames) -> list[Path]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lakeflow.cache.cache import Cache
+    from lakeflow.cache.checks import Check
     from lakeflow.runs.run import Run
     from lakeflow.scan import Scan
     from lakeflow_io.iceberg.shards import Shard
@@ -18,7 +19,13 @@ __all__ = ["precompute"]
 
 
 def precompute(
-    shards: Sequence[Shard] | Scan, function: Callable[..., Any], *, cache: Cache, key: str | Sequence[str], **options: Any
+    shards: Sequence[Shard] | Scan,
+    function: Callable[..., Any],
+    *,
+    cache: Cache,
+    key: str | Sequence[str],
+    checks: Sequence[Check] = (),
+    **options: Any,
 ) -> Run:
     """Run a function over shards and publish what it returns as one version of a cache.
 
@@ -27,6 +34,8 @@ def precompute(
         function: As in `foreach`; returns the key column and the values, each key once in all shards.
         cache: Where the version goes. Readers see the old one until all of the new one is there.
         key: The key column: integers, strings or binary, without nulls; or several that are the key together.
+        checks: What must be true of the version for it to be published; see `Cache.load`. They are no part of the
+            run's plan: after one has failed, the same run id with other checks publishes what was computed.
         options: all of `foreach` but `into`, `mode` and `where`.
 
     Returns:
@@ -34,9 +43,10 @@ def precompute(
 
     Raises:
         DuplicateKeyError: two rows have one key; names the first few. The old version stays current.
+        CheckFailedError: a check failed; names all that did. The old version stays current.
         FunctionError, SchemaError, PlanChangedError, RunError, StoreError: as in `foreach`.
 
     Example:
         >>> run = precompute(titles.scan(), predict, cache=Cache("scores"), key="title_id")  # doctest: +SKIP
     """
-    return foreach(shards, function, into=cache.sink(key), **options)
+    return foreach(shards, function, into=cache.sink(key, checks), **options)

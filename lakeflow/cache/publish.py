@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from lakeflow.cache.checks import run_checks
 from lakeflow.cache.claim import sweep
 from lakeflow.cache.durable import exclusive, replace, sync_folder
 from lakeflow.cache.failures import writing
@@ -14,11 +15,13 @@ from lakeflow.cache.version import OpenVersion
 from lakeflow_io.errors import InternalError, NotFoundError, PlanChangedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
     from lakeflow.cache.build import Built
+    from lakeflow.cache.checks import Check
     from lakeflow.cache.layout import CacheFolder
     from lakeflow.cache.manifest import Origin
     from lakeflow.cache.pointer import Pointer
@@ -29,11 +32,14 @@ KEEP_VERSIONS = 3
 """The current version, the one to roll back to, and one for readers that are still at work on it."""
 
 
-def publish(cache: CacheFolder, folder: Path, built: Built, origin: Origin, keep: int) -> Manifest:
-    """Check finished files, write their manifest, and switch readers to them.
+def publish(
+    cache: CacheFolder, folder: Path, built: Built, origin: Origin, keep: int, checks: Sequence[Check] = ()
+) -> Manifest:
+    """Read finished files back, write their manifest, run checks, and switch readers to the version.
 
     A run publishes once: where another process published the same run meanwhile, that version is
-    returned and `folder` is left out.
+    returned and `folder` is left out. Checks run without the lock, which would hold other publishers up;
+    where one of these was faster, they run again, beside what is current then.
 
     Args:
         cache: Where.
@@ -41,25 +47,33 @@ def publish(cache: CacheFolder, folder: Path, built: Built, origin: Origin, keep
         built: What `build` returned.
         origin: The run and its input.
         keep: How many versions stay, with this one.
+        checks: What must be true of the version.
 
     Raises:
         PlanChangedError: the run id was used with another plan.
+        CheckFailedError: a check failed.
         StoreError: the manifest or pointer can't be written; the old version stays current.
     """
-    with exclusive(cache.lock):
-        earlier = find_run(cache, origin)
-        if earlier:
-            return earlier
-        manifest = Manifest(folder.name, datetime.now(UTC), built.key, built.schema, built.shards, origin)
-        _check(folder, manifest, built)
-        replace(folder / MANIFEST_NAME, manifest.to_json())
-        sync_folder(cache.versions)
-        pointer = read_pointer(cache.pointer)
-        kept = (*(pointer.published if pointer else ()), manifest.version)[-keep:]
-        write_pointer(cache.pointer, manifest.version, kept)
-        with writing(cache.versions):
-            sweep(cache)
-        return manifest
+    manifest = Manifest(folder.name, datetime.now(UTC), built.key, built.schema, built.shards, origin)
+    opened = OpenVersion.open(folder, manifest)
+    _read_back(folder, opened, built)
+    replace(folder / MANIFEST_NAME, manifest.to_json())
+    sync_folder(cache.versions)
+    while True:
+        previous = _current(cache) if checks else None
+        run_checks(checks, opened, previous)
+        with exclusive(cache.lock):
+            earlier = find_run(cache, origin)
+            if earlier:
+                return earlier
+            pointer = read_pointer(cache.pointer)
+            if checks and (pointer and pointer.version) != (previous and previous.id):
+                continue
+            kept = (*(pointer.published if pointer else ()), manifest.version)[-keep:]
+            write_pointer(cache.pointer, manifest.version, kept)
+            with writing(cache.versions):
+                sweep(cache)
+            return manifest
 
 
 def rollback(cache: CacheFolder, version: str | None) -> Manifest:
@@ -126,12 +140,21 @@ def _need_pointer(cache: CacheFolder) -> Pointer:
     return pointer
 
 
-def _check(folder: Path, manifest: Manifest, built: Built) -> None:
+def _current(cache: CacheFolder) -> OpenVersion | None:
+    def read(pointer: Pointer | None) -> OpenVersion | None:
+        if pointer is None:
+            return None
+        folder = cache.versions / pointer.version
+        return OpenVersion.open(folder, read_manifest(folder))
+
+    return read_consistently(cache.pointer, read)
+
+
+def _read_back(folder: Path, version: OpenVersion, built: Built) -> None:
     """Compare counts, and read a sample back through both read paths."""
-    if manifest.rows != built.rows:
-        message = f"{folder} has {manifest.rows} rows of the {built.rows} it was built from."
+    if version.rows != built.rows:
+        message = f"{folder} has {version.rows} rows of the {built.rows} it was built from."
         raise InternalError(message, "please report it; nothing was published.")
-    version = OpenVersion.open(folder, manifest)
     keys = version.key.keys_of(built.sample)
     seen = version.get_many(keys)
     wrong = [name for name in built.schema.names if not _same(built.sample[name], seen[name])]

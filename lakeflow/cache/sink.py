@@ -16,6 +16,7 @@ from lakeflow_io.errors import ObjectNotFoundError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lakeflow.cache.checks import Check
     from lakeflow.cache.keys import KeyNames
     from lakeflow.cache.layout import CacheFolder
     from lakeflow.runs.outputs.sink import RunLabel
@@ -31,6 +32,7 @@ class CacheSink(Sink):
     cache: CacheFolder
     key: KeyNames
     keep: int = KEEP_VERSIONS
+    checks: Sequence[Check] = ()
 
     @property
     def location(self) -> str:
@@ -77,6 +79,7 @@ class CacheSink(Sink):
         Raises:
             PlanChangedError: the run id was used with another plan.
             DuplicateKeyError: two rows have one key.
+            CheckFailedError: a check failed; the segments stay, for the run to be published with other checks.
             SchemaError: the segments differ in their columns, or there are none.
             StoreError: a file can't be read or written; the old version stays current.
         """
@@ -97,7 +100,7 @@ class CacheSink(Sink):
                 if earlier is None:
                     raise
                 return earlier
-            return publish(self.cache, folder, built, origin, self.keep)
+            return publish(self.cache, folder, built, origin, self.keep, self.checks)
 
 
 def _publication(manifest: Manifest) -> Publication:

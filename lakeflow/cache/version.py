@@ -13,8 +13,10 @@ from lakeflow.cache.columns import FOUND
 from lakeflow.cache.hashing import hash_key, hash_keys
 from lakeflow.cache.keys import key_of
 from lakeflow.cache.shard import open_shard
+from lakeflow_io.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from lakeflow.cache.manifest import Manifest
     from lakeflow.cache.shard import Shard
 
-__all__ = ["CacheVersion", "OpenVersion"]
+__all__ = ["CacheVersion", "OpenVersion", "chosen_columns"]
 
 _BLOCK_KEYS = 65_536  # hashes, order and rows of a block stay in the L2 cache
 
@@ -61,7 +63,7 @@ class CacheVersion:
 
 @dataclass(frozen=True, slots=True)
 class OpenVersion:
-    """A version, mapped."""
+    """A version, mapped: it can be read to the end, whatever is published or removed."""
 
     manifest: Manifest
     key: KeyColumn
@@ -80,6 +82,34 @@ class OpenVersion:
         key = key_of(manifest.schema, manifest.key)
         shards = [open_shard(folder, facts, key) for facts in manifest.shards]
         return cls(manifest, key, shards, [facts.first_hash for facts in manifest.shards])
+
+    @property
+    def id(self) -> str:
+        """The version's id."""
+        return self.manifest.version
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return self.manifest.rows
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns."""
+        return self.manifest.schema
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield all rows, one shard at a time, mapped: memory holds what is looked at.
+
+        Args:
+            columns: Which, in this order; all where None.
+
+        Raises:
+            NotFoundError: there is no such column.
+        """
+        names = chosen_columns(self.manifest, columns)
+        for shard in self.shards:
+            yield shard.rows.select(names)
 
     def find(self, key: Key) -> tuple[Shard, int] | None:
         """Return the shard and row of one key, or None."""
@@ -142,3 +172,18 @@ class OpenVersion:
         columns = [given[field.name] if field.name in given else rows[field.name] for field in fields]
         fields.append(pa.field(FOUND, pa.bool_(), nullable=False))
         return pa.Table.from_arrays([*columns, pa.array(places >= 0)], schema=pa.schema(fields))
+
+
+def chosen_columns(manifest: Manifest, columns: Sequence[str] | None) -> list[str]:
+    """Return the columns that were asked for, all of them where None.
+
+    Raises:
+        NotFoundError: there is no such column.
+    """
+    known: list[str] = manifest.schema.names
+    if columns is None:
+        return known
+    for name in columns:
+        if name not in known:
+            raise NotFoundError.among("column", name, f"version {manifest.version}", known)
+    return list(columns)

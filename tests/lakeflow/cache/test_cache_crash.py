@@ -33,8 +33,9 @@ STEPS = {
     "before the first segment": ("lakeflow.cache.segment", "new_file"),
     "after the segments": ("lakeflow.cache.load", "build"),
     "in the middle of a shard": ("lakeflow.cache.shard", "np.save"),
-    "before the manifest": ("lakeflow.cache.publish", "_check"),
+    "before the manifest": ("lakeflow.cache.publish", "_read_back"),
     "while the manifest is written": ("lakeflow.cache.manifest", "Manifest.to_json"),
+    "while checks run": ("lakeflow.cache.publish", "run_checks"),
     "before CURRENT is written": ("lakeflow.cache.publish", "write_pointer"),
     "before CURRENT is replaced": ("lakeflow.cache.durable", "os.utime"),
 }
