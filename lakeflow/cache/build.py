@@ -1,8 +1,6 @@
 """Merges segments into the shards of a version, one range of key hashes at a time.
 
-Segments are sorted by hash and mapped, so the rows of a range are one slice of each: a build holds
-one shard in memory, whatever the size of the cache. Ranges halve until they fit a shard; as hashes
-are uniform, the shards come out within a factor of two of each other.
+Segments are sorted by hash and mapped, so a build holds one shard in memory, whatever the size of the cache.
 """
 
 from __future__ import annotations
@@ -18,18 +16,20 @@ from lakeflow.cache.columns import common_schema, one_batch
 from lakeflow.cache.failures import writing
 from lakeflow.cache.hashing import join_keys
 from lakeflow.cache.keys import key_of
-from lakeflow.cache.segment import Segment, open_segment
+from lakeflow.cache.ranges import ranges
+from lakeflow.cache.segment import open_segment
 from lakeflow.cache.shard import write_shard
 from lakeflow_io.errors import DuplicateKeyError, SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from lakeflow.cache.keys import KeyColumn, KeyNames
     from lakeflow.cache.manifest import ShardFacts
+    from lakeflow.cache.ranges import Sorted
 
 __all__ = ["Built", "build"]
 
@@ -38,7 +38,6 @@ SHARD_ROWS = 4_000_000
 SHARD_BYTES = 256 << 20
 """What a build holds in memory about three times over: the slices, their order, the sorted rows."""
 
-_ALL_HASHES = 1 << 64
 _SAMPLE_ROWS = 256  # enough to see a shard that is missing or shifted, read in a few milliseconds
 _NAMED_KEYS = 5
 
@@ -76,7 +75,7 @@ def build(folder: Path, segments: Sequence[Path], key: KeyNames) -> Built:
     schema = common_schema([segment.rows.schema for segment in opened])
     column = key_of(schema, key)
     shards: list[ShardFacts] = []
-    for least, end in _ranges(opened, 0, _ALL_HASHES):
+    for least, end in ranges(opened, SHARD_ROWS, SHARD_BYTES):
         rows, hashes = _merge(folder, opened, least, end, schema)
         _refuse_duplicates(column, column.keys_of(rows), hashes)
         shards.append(write_shard(folder, f"shard-{len(shards):04d}", rows, hashes))
@@ -84,30 +83,10 @@ def build(folder: Path, segments: Sequence[Path], key: KeyNames) -> Built:
     return Built(schema, key, tuple(shards), total, _sample(opened, schema, total))
 
 
-def _ranges(segments: list[Segment], least: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield hash ranges [least, end) that hold rows, each small enough for a shard."""
-    slices = [_slice(segment, least, end).rows for segment in segments]
-    rows = sum(part.num_rows for part in slices)
-    if not rows:
-        return
-    if end - least == 1 or (rows <= SHARD_ROWS and sum(part.nbytes for part in slices) <= SHARD_BYTES):
-        yield least, end
-        return
-    middle = (least + end) // 2
-    yield from _ranges(segments, least, middle)
-    yield from _ranges(segments, middle, end)
-
-
-def _slice(segment: Segment, least: int, end: int) -> Segment:
-    start = int(np.searchsorted(segment.hashes, np.uint64(least), side="left"))
-    stop = int(np.searchsorted(segment.hashes, np.uint64(end - 1), side="right"))
-    return Segment(segment.hashes[start:stop], segment.rows.slice(start, stop - start))
-
-
 def _merge(
-    folder: Path, segments: list[Segment], least: int, end: int, schema: pa.Schema
+    folder: Path, segments: list[Sorted], least: int, end: int, schema: pa.Schema
 ) -> tuple[pa.RecordBatch, NDArray[np.uint64]]:
-    parts = [part for segment in segments if (part := _slice(segment, least, end)).rows.num_rows]
+    parts = [part for segment in segments if (part := segment.within(least, end)).rows.num_rows]
     hashes = np.concatenate([part.hashes for part in parts])
     order = np.argsort(hashes, kind="stable")  # merges the runs that the segments already are
     with writing(folder):
@@ -138,7 +117,7 @@ def _refuse_duplicates(column: KeyColumn, keys: pa.Array, hashes: NDArray[np.uin
         raise DuplicateKeyError(message, "keep one row for each key; nothing was published.")
 
 
-def _sample(segments: list[Segment], schema: pa.Schema, total: int) -> pa.Table:
+def _sample(segments: list[Sorted], schema: pa.Schema, total: int) -> pa.Table:
     """Take rows at even distances over all segments: the same ones every time."""
     wanted = np.unique(np.linspace(0, max(total - 1, 0), min(_SAMPLE_ROWS, total), dtype=np.int64))
     starts = np.cumsum([0, *(len(segment.hashes) for segment in segments)])

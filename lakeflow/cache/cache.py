@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from lakeflow.cache.diff import diff
 from lakeflow.cache.keys import key_names
 from lakeflow.cache.layout import CacheFolder
 from lakeflow.cache.load import load
 from lakeflow.cache.manifest import Origin, read_manifest
 from lakeflow.cache.pointer import read_consistently, read_pointer, stamp_of
-from lakeflow.cache.publish import KEEP_VERSIONS, published, rollback
+from lakeflow.cache.publish import pin, published, rollback
+from lakeflow.cache.retention import KEEP_VERSIONS, Collected, Retention, collect
 from lakeflow.cache.sink import CacheSink
+from lakeflow.cache.stats import CacheStats, disk_bytes
 from lakeflow.cache.verify import repair, verify
 from lakeflow.cache.version import CacheVersion, OpenVersion
-from lakeflow_io.errors import InputError, NotFoundError
+from lakeflow_io.errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,11 +42,13 @@ class Cache:
         name: Letters, digits, `_`, `-` and `.`.
         root: The folder that holds caches, made by the first publish; default `$LAKEFLOW_HOME/caches`,
             else `./caches`.
-        keep: How many versions a publish leaves, with its own.
+        keep: How many versions a publish leaves, with its own; pinned ones come on top.
+        grace: Seconds for which a publish and `gc` leave a version alone after it was the current one. Where
+            the folder is on a local disk none are needed for readers: what they have opened stays readable.
 
     Raises:
         ConfigError: the root isn't a local folder.
-        InputError: the name or `keep` can't be used.
+        InputError: the name, `keep` or `grace` can't be used.
 
     Example:
         >>> import pyarrow as pa, tempfile
@@ -55,13 +60,18 @@ class Cache:
         [True, False]
     """
 
-    def __init__(self, name: str, root: str | os.PathLike[str] | None = None, *, keep: int = KEEP_VERSIONS) -> None:
-        if keep < 1:
-            raise InputError(f"keep={keep} would leave no version.", "keep at least 1.")
+    def __init__(
+        self,
+        name: str,
+        root: str | os.PathLike[str] | None = None,
+        *,
+        keep: int = KEEP_VERSIONS,
+        grace: float = 0.0,
+    ) -> None:
         self._folder = CacheFolder.at(root, name)
-        self._keep = keep
+        self._retention = Retention(keep, grace)
         self._pointer_path = str(self._folder.pointer)
-        self._pinned: str | None = None
+        self._fixed: str | None = None
         self._opened: tuple[Stamp | None, OpenVersion] | None = None
 
     @property
@@ -115,8 +125,8 @@ class Cache:
         return self._version().manifest.rows
 
     def __repr__(self) -> str:
-        pinned = f", version {self._pinned}" if self._pinned else ""
-        return f"<Cache {self.name!r} in {self.root}{pinned}>"
+        fixed = f", version {self._fixed}" if self._fixed else ""
+        return f"<Cache {self.name!r} in {self.root}{fixed}>"
 
     @property
     def schema(self) -> pa.Schema:
@@ -130,13 +140,13 @@ class Cache:
 
     @property
     def version(self) -> CacheVersion:
-        """The version that is read: the current one, or the one that `at` pinned."""
+        """The version that is read: the current one, or the one that `at` chose."""
         return self._summary(self._version().manifest)
 
     def versions(self) -> list[CacheVersion]:
         """Return every version that can be read, oldest first; none where nothing was published."""
-        manifests, current = published(self._folder)
-        return [CacheVersion.of(manifest, current) for manifest in manifests]
+        manifests, pointer = published(self._folder)
+        return [CacheVersion.of(manifest, pointer) for manifest in manifests]
 
     def at(self, version: str) -> Cache:
         """Return a view of one version, which stays with it whatever is published.
@@ -149,8 +159,8 @@ class Cache:
         known = [found.id for found in self.versions()]
         if version not in known:
             raise NotFoundError.among("version", version, str(self._folder.path), known)
-        view = Cache(self.name, self.root, keep=self._keep)
-        view._pinned = version
+        view = Cache(self.name, self.root, keep=self._retention.keep, grace=self._retention.grace)
+        view._fixed = version
         return view
 
     def load(
@@ -188,7 +198,7 @@ class Cache:
             StoreError: another failure; the old version stays current.
         """
         origin = Origin(run_id=run_id, source=source)
-        return self._summary(load(self._folder, data, key_names(key), origin, self._keep, checks))
+        return self._summary(load(self._folder, data, key_names(key), origin, self._retention, checks))
 
     def rollback(self, version: str | None = None) -> CacheVersion:
         """Make an earlier version current again, for every reader.
@@ -201,6 +211,73 @@ class Cache:
             CorruptFileError, ObjectNotFoundError: its files aren't whole; nothing changes.
         """
         return self._summary(rollback(self._folder, version))
+
+    def pin(self, version: str | None = None) -> CacheVersion:
+        """Keep a version, whatever is published, until `unpin`.
+
+        Args:
+            version: Which; the current one where None.
+
+        Raises:
+            NotFoundError: there is no such version.
+        """
+        return self._summary(pin(self._folder, version, pinned=True))
+
+    def unpin(self, version: str | None = None) -> CacheVersion:
+        """Let a version go when it is old enough: the next publish or `gc` may remove it.
+
+        Args:
+            version: Which; the current one where None.
+
+        Raises:
+            NotFoundError: there is no such version.
+        """
+        return self._summary(pin(self._folder, version, pinned=False))
+
+    def gc(self) -> Collected:
+        """Remove versions that `keep`, pins and `grace` don't keep, and what builds left that died.
+
+        A publish does the same at its end. What is being built is left alone.
+
+        Raises:
+            NotFoundError: there is no such cache.
+        """
+        return collect(self._folder, self._retention)
+
+    def diff(self, old: str, new: str | None = None) -> pa.RecordBatchReader:
+        """Tell which keys differ between two versions.
+
+        Args:
+            old: A version.
+            new: Another; the one that is read where None.
+
+        Returns:
+            The key columns, and `_change_type`: `"added"`, `"removed"` or `"changed"`. In no particular order, a
+            block at a time, so memory holds some ten thousand rows of both. A key has changed where a value
+            has; a NaN is like a NaN. Where columns came, went or have other types, every key that stayed has.
+
+        Raises:
+            NotFoundError: there is no such version.
+            SchemaError: the versions have other key columns.
+        """
+        views = self.at(old), self if new is None else self.at(new)
+        return diff(*(view._version() for view in views))  # noqa: SLF001  (of this class)
+
+    def stats(self) -> CacheStats:
+        """Return how large the cache is, and the version that is read.
+
+        Raises:
+            NotFoundError: nothing was published.
+        """
+        opened = self._version()
+        return CacheStats(
+            version=self._summary(opened.manifest),
+            key=opened.key.name,
+            columns=len(opened.schema.names),
+            shards=len(opened.shards),
+            versions=len(self.versions()),
+            disk_bytes=disk_bytes(self._folder.path),
+        )
 
     def verify(self) -> CacheVersion:
         """Read every file of the version and compare checksums.
@@ -224,15 +301,14 @@ class Cache:
 
     def sink(self, key: str | Sequence[str], checks: Sequence[Check] = ()) -> CacheSink:
         """Return the output of a run that writes a new version, keyed by column `key`, or by several."""
-        return CacheSink(self._folder, key_names(key), self._keep, checks)
+        return CacheSink(self._folder, key_names(key), self._retention, checks)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the mappings behind: another process maps the files itself."""
         return {**self.__dict__, "_opened": None}
 
     def _summary(self, manifest: Manifest) -> CacheVersion:
-        pointer = read_pointer(self._folder.pointer)
-        return CacheVersion.of(manifest, pointer.version if pointer else "")
+        return CacheVersion.of(manifest, read_pointer(self._folder.pointer))
 
     def _manifest(self) -> Manifest:
         return read_consistently(
@@ -243,7 +319,7 @@ class Cache:
     def _version(self) -> OpenVersion:
         """Return the open version; a publish shows as another stamp of the pointer, which costs one stat."""
         stamp = None
-        if self._pinned is None:
+        if self._fixed is None:
             try:
                 stamp = stamp_of(os.stat(self._pointer_path))  # noqa: PTH116  (half the time of Path.stat)
             except FileNotFoundError:
@@ -255,18 +331,18 @@ class Cache:
 
     def _open(self, pointer: Pointer | None) -> tuple[Stamp | None, OpenVersion]:
         folder = self._folder.versions / self._chosen(pointer)
-        stamp = pointer.stamp if pointer and self._pinned is None else None
+        stamp = pointer.stamp if pointer and self._fixed is None else None
         return stamp, OpenVersion.open(folder, read_manifest(folder))
 
     def _chosen(self, pointer: Pointer | None) -> str:
         if pointer is None:
             raise self._never_published()
-        if self._pinned is None:
+        if self._fixed is None:
             return pointer.version
-        if self._pinned not in pointer.published:
+        if self._fixed not in pointer.published:
             where = str(self._folder.path)
-            raise NotFoundError.among("version", self._pinned, where, list(pointer.published))
-        return self._pinned
+            raise NotFoundError.among("version", self._fixed, where, list(pointer.published))
+        return self._fixed
 
     def _never_published(self) -> NotFoundError:
         message = f"Cache {self.name!r} in {self.root} has no version."

@@ -33,6 +33,11 @@ class CompositeKey:
         return tuple(part.name for part in self.parts)
 
     @property
+    def fields(self) -> list[pa.Field]:
+        """The columns' names and types."""
+        return [pa.field(part.name, part.type) for part in self.parts]
+
+    @property
     def python(self) -> PythonType:
         """Tuple."""
         return tuple
@@ -40,7 +45,7 @@ class CompositeKey:
     @property
     def type(self) -> pa.DataType:
         """A struct of the columns."""
-        return pa.struct([pa.field(part.name, part.type) for part in self.parts])
+        return pa.struct(self.fields)
 
     def check(self, key: object) -> tuple[KeyPart, ...]:
         """Return `key` as a tuple of int, str and bytes.
@@ -69,11 +74,11 @@ class CompositeKey:
         checked = [self.check(key) for key in list(keys)]
         columns = list(zip(*checked, strict=True)) or [()] * len(self.parts)
         arrays = [pa.array(column, part.type) for part, column in zip(self.parts, columns, strict=True)]
-        return pa.StructArray.from_arrays(arrays, fields=list(self.type))
+        return pa.StructArray.from_arrays(arrays, fields=self.fields)
 
     def keys_of(self, rows: pa.RecordBatch | pa.Table) -> pa.Array:
         """Return the columns as structs."""
-        return pa.StructArray.from_arrays([part.keys_of(rows) for part in self.parts], fields=list(self.type))
+        return pa.StructArray.from_arrays([part.keys_of(rows) for part in self.parts], fields=self.fields)
 
     def columns(self, keys: pa.Array) -> dict[str, pa.Array]:
         """Take structs apart."""
@@ -100,4 +105,4 @@ class CompositeKey:
             message = f"The keys asked for have no column {missing[0]!r}; they have {', '.join(table.column_names)}."
             raise SchemaError(message, f"give a table of {self.name}.")
         arrays = [part.array(table[part.name]) for part in self.parts]
-        return pa.StructArray.from_arrays(arrays, fields=list(self.type))
+        return pa.StructArray.from_arrays(arrays, fields=self.fields)

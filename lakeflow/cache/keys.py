@@ -38,6 +38,11 @@ class KeyColumn(Protocol):
         ...
 
     @property
+    def fields(self) -> list[pa.Field]:
+        """The columns' names and types."""
+        ...
+
+    @property
     def python(self) -> PythonType:
         """What one key is: int, str or bytes; tuple where there are several columns."""
         ...

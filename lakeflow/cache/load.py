@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from lakeflow.cache.keys import KeyNames
     from lakeflow.cache.layout import CacheFolder
     from lakeflow.cache.manifest import Manifest, Origin
+    from lakeflow.cache.retention import Retention
 
 __all__ = ["load"]
 
 
 def load(
-    cache: CacheFolder, data: Any, key: KeyNames, origin: Origin, keep: int, checks: Sequence[Check]
+    cache: CacheFolder, data: Any, key: KeyNames, origin: Origin, retention: Retention, checks: Sequence[Check]
 ) -> Manifest:
     """Stream `data` into segments, merge them and publish; see `Cache.load`."""
     earlier = find_run(cache, origin)
@@ -38,7 +39,7 @@ def load(
         scratch = folder / "segments"  # in the claimed folder, so that a killed load is swept up with it
         built = build(folder, _write_segments(scratch, data, key), key)
         shutil.rmtree(scratch, ignore_errors=True)
-        return publish(cache, folder, built, origin, keep, checks)
+        return publish(cache, folder, built, origin, retention, checks)
 
 
 def _write_segments(scratch: Path, data: Any, key: KeyNames) -> list[Path]:

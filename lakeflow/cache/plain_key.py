@@ -61,6 +61,11 @@ class PlainKey:
         """The one name."""
         return (self.name,)
 
+    @property
+    def fields(self) -> list[pa.Field]:
+        """The one name and type."""
+        return [pa.field(self.name, self.type)]
+
     def check(self, key: object) -> KeyPart:
         """Return `key` as int, str or bytes.
 

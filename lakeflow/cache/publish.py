@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ from lakeflow.cache.claim import sweep
 from lakeflow.cache.durable import exclusive, replace, sync_folder
 from lakeflow.cache.failures import writing
 from lakeflow.cache.manifest import MANIFEST_NAME, Manifest, read_manifest
-from lakeflow.cache.pointer import read_consistently, read_pointer, write_pointer
+from lakeflow.cache.pointer import Pointer, read_consistently, read_pointer, write_pointer
 from lakeflow.cache.version import OpenVersion
 from lakeflow_io.errors import InternalError, NotFoundError, PlanChangedError
 
@@ -24,16 +26,13 @@ if TYPE_CHECKING:
     from lakeflow.cache.checks import Check
     from lakeflow.cache.layout import CacheFolder
     from lakeflow.cache.manifest import Origin
-    from lakeflow.cache.pointer import Pointer
+    from lakeflow.cache.retention import Retention
 
-__all__ = ["KEEP_VERSIONS", "find_run", "publish", "published", "rollback"]
-
-KEEP_VERSIONS = 3
-"""The current version, the one to roll back to, and one for readers that are still at work on it."""
+__all__ = ["find_run", "pin", "publish", "published", "rollback"]
 
 
 def publish(
-    cache: CacheFolder, folder: Path, built: Built, origin: Origin, keep: int, checks: Sequence[Check] = ()
+    cache: CacheFolder, folder: Path, built: Built, origin: Origin, retention: Retention, checks: Sequence[Check] = ()
 ) -> Manifest:
     """Read finished files back, write their manifest, run checks, and switch readers to the version.
 
@@ -46,7 +45,7 @@ def publish(
         folder: The claimed folder with the files of `built`.
         built: What `build` returned.
         origin: The run and its input.
-        keep: How many versions stay, with this one.
+        retention: Which versions stay, beside this one.
         checks: What must be true of the version.
 
     Raises:
@@ -69,8 +68,9 @@ def publish(
             pointer = read_pointer(cache.pointer)
             if checks and (pointer and pointer.version) != (previous and previous.id):
                 continue
-            kept = (*(pointer.published if pointer else ()), manifest.version)[-keep:]
-            write_pointer(cache.pointer, manifest.version, kept)
+            now = time.time()
+            new = pointer or Pointer(manifest.version, (manifest.version,))
+            write_pointer(cache.pointer, retention.applied(new.switched(manifest.version, now), now))
             with writing(cache.versions):
                 sweep(cache)
             return manifest
@@ -101,17 +101,38 @@ def rollback(cache: CacheFolder, version: str | None) -> Manifest:
         folder = cache.versions / version
         manifest = read_manifest(folder)
         OpenVersion.open(folder, manifest)
-        write_pointer(cache.pointer, version, pointer.published)
+        write_pointer(cache.pointer, pointer.switched(version, time.time()))
         return manifest
 
 
-def published(cache: CacheFolder) -> tuple[list[Manifest], str]:
-    """Return every published version, oldest first, and the id of the current one."""
+def pin(cache: CacheFolder, version: str | None, *, pinned: bool) -> Manifest:
+    """Keep a version whatever is published, or do so no longer.
 
-    def read(pointer: Pointer | None) -> tuple[list[Manifest], str]:
-        if pointer is None:
-            return [], ""
-        return [read_manifest(cache.versions / name) for name in pointer.published], pointer.version
+    Args:
+        cache: Where.
+        version: A published version; the current one where None.
+        pinned: Whether it stays.
+
+    Raises:
+        NotFoundError: there is no such version.
+    """
+    _need_pointer(cache)
+    with exclusive(cache.lock):
+        pointer = _need_pointer(cache)
+        version = pointer.version if version is None else version
+        if version not in pointer.published:
+            raise NotFoundError.among("version", version, str(cache.path), list(pointer.published))
+        others = [each for each in pointer.pinned if each != version]
+        write_pointer(cache.pointer, dataclasses.replace(pointer, pinned=(*others, *[version] * pinned)))
+        return read_manifest(cache.versions / version)
+
+
+def published(cache: CacheFolder) -> tuple[list[Manifest], Pointer | None]:
+    """Return every published version, oldest first, and the pointer that names them."""
+
+    def read(pointer: Pointer | None) -> tuple[list[Manifest], Pointer | None]:
+        names = pointer.published if pointer else ()
+        return [read_manifest(cache.versions / name) for name in names], pointer
 
     return read_consistently(cache.pointer, read)
 

@@ -16,27 +16,17 @@ from lakeflow.cache.durable import new_file, sync_folder
 from lakeflow.cache.failures import reading, writing
 from lakeflow.cache.hashing import hash_keys
 from lakeflow.cache.keys import KeyNames, key_of
+from lakeflow.cache.ranges import Sorted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-__all__ = ["SEGMENT_BYTES", "CacheWriter", "Segment", "SegmentWriter", "open_segment", "segment_path"]
+__all__ = ["SEGMENT_BYTES", "CacheWriter", "SegmentWriter", "open_segment", "segment_path"]
 
 SEGMENT_BYTES = 256 << 20
 """The most that is sorted in memory at once; string columns with 32-bit offsets stay far from 2 GiB."""
 
 _HASH_FIELD = pa.field("__lakeflow_hash", pa.uint64(), nullable=False)  # known by its place: the first
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A segment, mapped."""
-
-    hashes: NDArray[np.uint64]
-    """Sorted; one per row."""
-    rows: pa.RecordBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +136,7 @@ def segment_path(folder: Path, fact: dict[str, Any]) -> Path:
     return folder / Path(unquote(urlsplit(fact["path"]).path)).name
 
 
-def open_segment(path: Path) -> Segment:
+def open_segment(path: Path) -> Sorted:
     """Map a segment.
 
     Raises:
@@ -156,7 +146,7 @@ def open_segment(path: Path) -> Segment:
     with reading(path), pa.memory_map(str(path)) as source:
         batch = pa.ipc.open_file(source).get_batch(0)
         hashes = batch.column(0).to_numpy()
-        return Segment(hashes, batch.select(batch.schema.names[1:]))
+        return Sorted(hashes, batch.select(batch.schema.names[1:]))
 
 
 def _write_segment(path: Path, table: pa.Table, key: KeyNames) -> int:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.keys import Key, KeyColumn
 
-__all__ = ["Shard", "open_shard", "rebuild_index", "write_shard"]
+__all__ = ["Shard", "find_rows", "open_shard", "rebuild_index", "write_shard"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +54,8 @@ class Shard:
         return -1
 
     def rows_of(self, keys: pa.Array, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Return the row of each key, or -1, as int64.
-
-        Each round compares the keys that are still open with the next row of equal hash; without
-        collisions there is one round.
-        """
-        found = np.full(len(keys), -1, dtype=np.int64)
-        rows = np.searchsorted(self.hashes, hashes)
-        open_ = np.arange(len(keys))
-        while True:
-            inside = rows < len(self.hashes)
-            open_, rows = open_[inside], rows[inside]
-            same_hash = self.hashes[rows] == hashes[open_]
-            open_, rows = open_[same_hash], rows[same_hash]
-            if not len(open_):
-                return found
-            hit = _equal(self.keys.take(pa.array(rows)), keys.take(pa.array(open_)))
-            found[open_[hit]] = rows[hit]
-            open_, rows = open_[~hit], rows[~hit] + 1
+        """Return the row of each key, or -1, as int64."""
+        return find_rows(self.keys, self.hashes, keys, hashes)
 
     def row(self, number: int) -> dict[str, Any]:
         """Return one row as Python values.
@@ -84,6 +68,29 @@ class Shard:
         except (ValueError, OverflowError) as error:
             message = f"The row of key {self.keys[number]} has a value without a Python form: {error}"
             raise UnsupportedError(message, "read it as Arrow, with get_many().") from error
+
+
+def find_rows(
+    stored: pa.Array, stored_hashes: NDArray[np.uint64], keys: pa.Array, hashes: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    """Return where each of `keys` lies among stored ones that are sorted by hash, or -1, as int64.
+
+    Each round compares the keys that are still open with the next row of equal hash; without
+    collisions there is one round.
+    """
+    found = np.full(len(keys), -1, dtype=np.int64)
+    rows = np.searchsorted(stored_hashes, hashes)
+    open_ = np.arange(len(keys))
+    while True:
+        inside = rows < len(stored_hashes)
+        open_, rows = open_[inside], rows[inside]
+        same_hash = stored_hashes[rows] == hashes[open_]
+        open_, rows = open_[same_hash], rows[same_hash]
+        if not len(open_):
+            return found
+        hit = _equal(stored.take(pa.array(rows)), keys.take(pa.array(open_)))
+        found[open_[hit]] = rows[hit]
+        open_, rows = open_[~hit], rows[~hit] + 1
 
 
 def write_shard(folder: Path, name: str, rows: pa.RecordBatch, hashes: NDArray[np.uint64]) -> ShardFacts:

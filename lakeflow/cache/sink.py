@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.cache.build import build
 from lakeflow.cache.claim import claimed
 from lakeflow.cache.manifest import Manifest, Origin
-from lakeflow.cache.publish import KEEP_VERSIONS, find_run, publish, published
+from lakeflow.cache.publish import find_run, publish, published
+from lakeflow.cache.retention import Retention
 from lakeflow.cache.segment import CacheWriter, segment_path
 from lakeflow.runs.outputs.sink import Publication, Sink
 from lakeflow_io.errors import ObjectNotFoundError
@@ -31,7 +32,7 @@ class CacheSink(Sink):
 
     cache: CacheFolder
     key: KeyNames
-    keep: int = KEEP_VERSIONS
+    retention: Retention = field(default_factory=Retention)
     checks: Sequence[Check] = ()
 
     @property
@@ -46,7 +47,11 @@ class CacheSink(Sink):
 
     def describe(self) -> dict[str, Any]:
         """Which cache, and by which key; a list of columns as JSON has it."""
-        return {"cache": self.cache.name, "root": str(self.cache.root), "key": self.key if isinstance(self.key, str) else list(self.key)}
+        return {
+            "cache": self.cache.name,
+            "root": str(self.cache.root),
+            "key": self.key if isinstance(self.key, str) else list(self.key),
+        }
 
     def writer(self) -> CacheWriter:
         """Return the worker's side; workers must see the cache's folder under the same path."""
@@ -100,7 +105,7 @@ class CacheSink(Sink):
                 if earlier is None:
                     raise
                 return earlier
-            return publish(self.cache, folder, built, origin, self.keep, self.checks)
+            return publish(self.cache, folder, built, origin, self.retention, self.checks)
 
 
 def _publication(manifest: Manifest) -> Publication:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.keys import Key, KeyColumn, ManyKeys
     from lakeflow.cache.manifest import Manifest
+    from lakeflow.cache.pointer import Pointer
     from lakeflow.cache.shard import Shard
 
 __all__ = ["CacheVersion", "OpenVersion", "chosen_columns"]
@@ -46,10 +47,12 @@ class CacheVersion:
     run_id: str | None
     current: bool
     """Whether readers saw it when this was asked."""
+    pinned: bool = False
+    """Whether it stays whatever is published."""
 
     @classmethod
-    def of(cls, manifest: Manifest, current: str) -> CacheVersion:
-        """Summarise a manifest."""
+    def of(cls, manifest: Manifest, pointer: Pointer | None) -> CacheVersion:
+        """Summarise a manifest, and what the pointer says of it."""
         return cls(
             id=manifest.version,
             rows=manifest.rows,
@@ -57,7 +60,8 @@ class CacheVersion:
             created=manifest.created,
             source=manifest.origin.source,
             run_id=manifest.origin.run_id,
-            current=manifest.version == current,
+            current=bool(pointer and manifest.version == pointer.version),
+            pinned=bool(pointer and manifest.version in pointer.pinned),
         )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from lakeflow.cache.keys import KeyNames, key_names
+from lakeflow.cache.pointer import Pointer
 from lakeflow.cache.version import CacheVersion
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 
@@ -61,7 +62,7 @@ class PushedVersion:
     @classmethod
     def of(cls, manifest: Manifest, previous: str | None) -> PushedVersion:
         """Describe a local version."""
-        summary = CacheVersion.of(manifest, manifest.version)
+        summary = CacheVersion.of(manifest, Pointer(manifest.version, (manifest.version,)))
         return cls(summary, previous, manifest.key, manifest.schema)
 
     @classmethod

@@ -18,17 +18,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KILLED = 9
-KILLED_BUILDER = f"""
+KILLED_AT = f"""
 import importlib, os, sys
 import pyarrow as pa
 from lakeflow.cache import Cache
-folder, module, name = sys.argv[1:]
+folder, action, module, name = sys.argv[1:]
 owner = importlib.import_module(module)
 for part in name.split(".")[:-1]:
     owner = getattr(owner, part)
 setattr(owner, name.split(".")[-1], lambda *_, **__: os._exit({KILLED}))
-Cache("scores", folder).load(pa.table({{"id": [1], "version": [2]}}), key="id", run_id="new")
+exec(action)
 """
+LOAD = 'Cache("scores", folder).load(pa.table({"id": [1], "version": [2]}), key="id", run_id="new")'
+COLLECT = 'Cache("scores", folder, keep=1).gc()'
 STEPS = {
     "before the first segment": ("lakeflow.cache.segment", "new_file"),
     "after the segments": ("lakeflow.cache.load", "build"),
@@ -38,6 +40,13 @@ STEPS = {
     "while checks run": ("lakeflow.cache.publish", "run_checks"),
     "before CURRENT is written": ("lakeflow.cache.publish", "write_pointer"),
     "before CURRENT is replaced": ("lakeflow.cache.durable", "os.utime"),
+}
+COLLECTION_STEPS = {
+    "before CURRENT is written": ("lakeflow.cache.retention", "write_pointer"),
+    "before CURRENT is replaced": ("lakeflow.cache.durable", "os.utime"),
+    "before folders go": ("lakeflow.cache.retention", "sweep"),
+    "when a folder goes": ("lakeflow.cache.claim", "shutil.rmtree"),
+    "within a folder": ("shutil", "os.rmdir"),
 }
 SMALL_LIMIT = """
 import resource, sys
@@ -72,7 +81,7 @@ def test_a_killed_build_changes_nothing(step: str, tmp_path: Path) -> None:
     cache = load(tmp_path, 1)
     before = cache.versions()
 
-    killed = run(KILLED_BUILDER, str(tmp_path), *STEPS[step])
+    killed = run(KILLED_AT, str(tmp_path), LOAD, *STEPS[step])
 
     assert (killed.returncode, killed.stderr) == (KILLED, "")
     assert before == cache.versions()
@@ -86,16 +95,43 @@ def test_a_publish_that_died_after_the_switch_counts(tmp_path: Path) -> None:
     """Once CURRENT is replaced the version is published: it is read, and the run isn't run again."""
     cache = load(tmp_path, 1)
 
-    killed = run(KILLED_BUILDER, str(tmp_path), "lakeflow.cache.publish", "sweep")
+    killed = run(KILLED_AT, str(tmp_path), LOAD, "lakeflow.cache.publish", "sweep")
 
     assert killed.returncode == KILLED
     assert cache.get(1) == {"id": 1, "version": 2}
     assert cache.load(pa.table({"id": [7]}), key="id", run_id="new") == cache.version
 
 
+@pytest.mark.parametrize("step", COLLECTION_STEPS)
+def test_a_killed_collection_leaves_whole_versions(step: str, tmp_path: Path) -> None:
+    """What is listed can be read in full; the next collection removes what is left of the others."""
+    for number in (1, 2, 3):
+        cache = load(tmp_path, number)
+    current = cache.version.id
+
+    killed = run(KILLED_AT, str(tmp_path), COLLECT, *COLLECTION_STEPS[step])
+
+    assert (killed.returncode, killed.stderr) == (KILLED, "")
+    assert all(cache.at(version.id).verify() == version for version in cache.versions())
+    assert cache.get(1) == {"id": 1, "version": 3}
+    Cache("scores", tmp_path, keep=1).gc()
+    assert [current] == [path.name for path in (tmp_path / "scores" / "versions").iterdir()]
+
+
+def test_a_killed_pin_is_none(tmp_path: Path) -> None:
+    """A pin counts when CURRENT is replaced; the cache isn't locked by one that died."""
+    cache = load(tmp_path, 1)
+
+    killed = run(KILLED_AT, str(tmp_path), 'Cache("scores", folder).pin()', "lakeflow.cache.durable", "os.utime")
+
+    assert killed.returncode == KILLED
+    assert not cache.version.pinned
+    assert cache.pin().pinned
+
+
 def test_a_first_build_that_was_killed_is_no_version(tmp_path: Path) -> None:
     """A cache whose only build died has no version, and the next build makes one."""
-    run(KILLED_BUILDER, str(tmp_path), *STEPS["before CURRENT is written"])
+    run(KILLED_AT, str(tmp_path), LOAD, *STEPS["before CURRENT is written"])
     cache = Cache("scores", tmp_path)
 
     assert cache.versions() == []
