@@ -16,7 +16,7 @@ from lakeflow.cache.columns import common_schema, one_batch
 from lakeflow.cache.failures import writing
 from lakeflow.cache.hashing import join_keys
 from lakeflow.cache.keys import key_of
-from lakeflow.cache.ranges import ranges
+from lakeflow.cache.ranges import ALL_HASHES, ranges
 from lakeflow.cache.segment import open_segment
 from lakeflow.cache.shard import write_shard
 from lakeflow_io.errors import DuplicateKeyError, SchemaError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lakeflow.cache.manifest import ShardFacts
     from lakeflow.cache.ranges import Sorted
 
-__all__ = ["Built", "build"]
+__all__ = ["Built", "build", "sample", "write_shards"]
 
 SHARD_ROWS = 4_000_000
 """An index of 32 MB: a look-up reads it in 22 steps, of which the first dozen stay in the cache."""
@@ -74,17 +74,43 @@ def build(folder: Path, segments: Sequence[Path], key: KeyNames) -> Built:
     opened = [open_segment(path) for path in segments]
     schema = common_schema([segment.rows.schema for segment in opened])
     column = key_of(schema, key)
-    shards: list[ShardFacts] = []
-    for least, end in ranges(opened, SHARD_ROWS, SHARD_BYTES):
-        rows, hashes = _merge(folder, opened, least, end, schema)
-        _refuse_duplicates(column, column.keys_of(rows), hashes)
-        shards.append(write_shard(folder, f"shard-{len(shards):04d}", rows, hashes))
+    shards = write_shards(folder, opened, column, schema)
     total = sum(len(segment.hashes) for segment in opened)
-    return Built(schema, key, tuple(shards), total, _sample(opened, schema, total))
+    return Built(schema, key, tuple(shards), total, sample(opened, schema, total))
+
+
+def write_shards(
+    folder: Path,
+    parts: Sequence[Sorted],
+    key: KeyColumn,
+    schema: pa.Schema,
+    number: int = 0,
+    within: tuple[int, int] = (0, ALL_HASHES),
+) -> list[ShardFacts]:
+    """Merge rows into shards.
+
+    Args:
+        folder: Where they go.
+        parts: The rows.
+        key: Their key.
+        schema: The columns that the shards have.
+        number: Of the first shard.
+        within: The range [least, end) of hashes that becomes shards.
+
+    Raises:
+        DuplicateKeyError: two rows have one key.
+        StoreError: a file can't be written.
+    """
+    shards: list[ShardFacts] = []
+    for least, end in ranges(parts, SHARD_ROWS, SHARD_BYTES, *within):
+        rows, hashes = _merge(folder, parts, least, end, schema)
+        _refuse_duplicates(key, key.keys_of(rows), hashes)
+        shards.append(write_shard(folder, f"shard-{number + len(shards):04d}", rows, hashes))
+    return shards
 
 
 def _merge(
-    folder: Path, segments: list[Sorted], least: int, end: int, schema: pa.Schema
+    folder: Path, segments: Sequence[Sorted], least: int, end: int, schema: pa.Schema
 ) -> tuple[pa.RecordBatch, NDArray[np.uint64]]:
     parts = [part for segment in segments if (part := segment.within(least, end)).rows.num_rows]
     hashes = np.concatenate([part.hashes for part in parts])
@@ -117,7 +143,7 @@ def _refuse_duplicates(column: KeyColumn, keys: pa.Array, hashes: NDArray[np.uin
         raise DuplicateKeyError(message, "keep one row for each key; nothing was published.")
 
 
-def _sample(segments: list[Sorted], schema: pa.Schema, total: int) -> pa.Table:
+def sample(segments: Sequence[Sorted], schema: pa.Schema, total: int) -> pa.Table:
     """Take rows at even distances over all segments: the same ones every time."""
     wanted = np.unique(np.linspace(0, max(total - 1, 0), min(_SAMPLE_ROWS, total), dtype=np.int64))
     starts = np.cumsum([0, *(len(segment.hashes) for segment in segments)])

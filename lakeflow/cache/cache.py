@@ -15,6 +15,7 @@ from lakeflow.cache.publish import pin, published, rollback
 from lakeflow.cache.retention import KEEP_VERSIONS, Collected, Retention, collect
 from lakeflow.cache.sink import CacheSink
 from lakeflow.cache.stats import CacheStats, disk_bytes
+from lakeflow.cache.update import update
 from lakeflow.cache.verify import repair, verify
 from lakeflow.cache.version import CacheVersion, OpenVersion
 from lakeflow_io.errors import NotFoundError
@@ -199,6 +200,44 @@ class Cache:
         """
         origin = Origin(run_id=run_id, source=source)
         return self._summary(load(self._folder, data, key_names(key), origin, self._retention, checks))
+
+    def update(
+        self,
+        data: Any = None,
+        *,
+        delete: ManyKeys | None = None,
+        run_id: str | None = None,
+        source: str | None = None,
+        checks: Sequence[Check] = (),
+    ) -> CacheVersion:
+        """Publish the current version with some rows changed; what doesn't change isn't written again.
+
+        Shards are ranges of key hashes, of up to 4,000,000 rows or 256 MiB. Those in which a row comes, changes or
+        goes are written anew, the others are shared with the version before by hard links. Where another version
+        is published meanwhile, the changes are made to that one.
+
+        Args:
+            data: Whole rows, as `load` takes them, with the version's columns; one whose key is there takes its place.
+            delete: Keys whose rows go, as `get_many` takes them; one that isn't there is no error. A key that is
+                also in `data` gets that row.
+            run_id: A label; a second update with the same one returns the version of the first.
+            source: Where the data came from: `table@snapshot`.
+            checks: As in `load`.
+
+        Returns:
+            The version, current now.
+
+        Raises:
+            NotFoundError: nothing was published.
+            InputError: there is neither `data` nor `delete`, or `data` isn't Arrow data.
+            SchemaError: the columns aren't the version's, or a key can't be one.
+            DuplicateKeyError: two rows of `data` have one key.
+            CheckFailedError: a check failed; it names all that did.
+            CorruptFileError: a shard that has to be written anew is damaged.
+            StoreError: another failure; the old version stays current.
+        """
+        origin = Origin(run_id=run_id, source=source)
+        return self._summary(update(self._folder, data, delete, origin, self._retention, checks))
 
     def rollback(self, version: str | None = None) -> CacheVersion:
         """Make an earlier version current again, for every reader.

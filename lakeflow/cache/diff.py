@@ -41,12 +41,19 @@ def diff(old: OpenVersion, new: OpenVersion) -> pa.RecordBatchReader:
 
 
 def _blocks(old: OpenVersion, new: OpenVersion, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    olds, news = ([Sorted(shard.hashes, shard.rows) for shard in each.shards] for each in (old, new))
+    olds, news = _own(old, new), _own(new, old)
     for least, end in ranges([*olds, *news], _BLOCK_ROWS, _BLOCK_BYTES):
         before, after = _joined(olds, least, end, old.schema), _joined(news, least, end, new.schema)
         keys, kinds = _changes(new.key, before, after)
         if len(kinds):
             yield pa.RecordBatch.from_arrays([*new.key.columns(keys).values(), kinds], schema=schema)
+
+
+def _own(version: OpenVersion, other: OpenVersion) -> list[Sorted]:
+    """Return the shards that the other version doesn't share: a shard is known by its writer and its first hash."""
+    shared = {(facts.owner, facts.first_hash) for facts in other.manifest.shards}
+    pairs = zip(version.shards, version.manifest.shards, strict=True)
+    return [Sorted(shard.hashes, shard.rows) for shard, facts in pairs if (facts.owner, facts.first_hash) not in shared]
 
 
 def _joined(parts: Sequence[Sorted], least: int, end: int, schema: pa.Schema) -> Sorted:

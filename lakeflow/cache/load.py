@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from lakeflow.cache.build import build
 from lakeflow.cache.claim import claimed
-from lakeflow.cache.columns import stored
+from lakeflow.cache.columns import fitted, stored
 from lakeflow.cache.publish import find_run, publish
 from lakeflow.cache.segment import SEGMENT_BYTES, CacheWriter, segment_path
 from lakeflow_io.errors import InputError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lakeflow.cache.manifest import Manifest, Origin
     from lakeflow.cache.retention import Retention
 
-__all__ = ["load"]
+__all__ = ["load", "write_segments"]
 
 
 def load(
@@ -37,14 +37,29 @@ def load(
         return earlier
     with claimed(cache) as folder:
         scratch = folder / "segments"  # in the claimed folder, so that a killed load is swept up with it
-        built = build(folder, _write_segments(scratch, data, key), key)
+        built = build(folder, write_segments(scratch, data, key), key)
         shutil.rmtree(scratch, ignore_errors=True)
         return publish(cache, folder, built, origin, retention, checks)
 
 
-def _write_segments(scratch: Path, data: Any, key: KeyNames) -> list[Path]:
+def write_segments(scratch: Path, data: Any, key: KeyNames, schema: pa.Schema | None = None) -> list[Path]:
+    """Stream `data` into segments.
+
+    Args:
+        scratch: The folder in which they go.
+        data: As `Cache.load` takes it.
+        key: The key column or columns.
+        schema: The columns that they are to have; the data's own where None.
+
+    Raises:
+        InputError: `data` isn't Arrow data.
+        SchemaError: the key column or another column can't be used, or doesn't fit `schema`.
+        StoreError: a file can't be written.
+    """
     writer = CacheWriter(str(scratch), key)
-    facts = [fact for table in _gathered(data, key) for fact in writer.write("load", table)]
+    tables = _gathered(data, key)
+    fitting = tables if schema is None else (fitted(table, schema) for table in tables)
+    facts = [fact for table in fitting for fact in writer.write("load", table)]
     return [segment_path(scratch, fact) for fact in facts]
 
 

@@ -42,6 +42,8 @@ class ShardFacts:
     last_hash: int
     payload: FileFacts
     index: FileFacts
+    owner: str
+    """The version that wrote it; later ones link its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,12 @@ class Manifest:
     def files(self) -> list[FileFacts]:
         """Every file but the manifest."""
         return [file for shard in self.shards for file in (shard.payload, shard.index)]
+
+    @property
+    def reused_bytes(self) -> int:
+        """Bytes of files that an earlier version wrote."""
+        reused = (shard for shard in self.shards if shard.owner != self.version)
+        return sum(shard.payload.bytes + shard.index.bytes for shard in reused)
 
     @property
     def size_bytes(self) -> int:
@@ -123,7 +131,7 @@ def read_manifest(folder: Path) -> Manifest:
             created=datetime.fromisoformat(content["created"]),
             key=key,
             schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(content["schema"]))),
-            shards=tuple(_shard_of_json(shard) for shard in content["shards"]),
+            shards=tuple(_shard_of_json(shard, content["version"]) for shard in content["shards"]),
             origin=Origin(content["run_id"], content["plan_digest"], content["source"]),
         )
 
@@ -139,14 +147,16 @@ def _shard_to_json(shard: ShardFacts) -> dict[str, Any]:
         "last_hash": f"{shard.last_hash:016x}",
         "payload": asdict(shard.payload),
         "index": asdict(shard.index),
+        "owner": shard.owner,
     }
 
 
-def _shard_of_json(content: dict[str, Any]) -> ShardFacts:
+def _shard_of_json(content: dict[str, Any], version: str) -> ShardFacts:
     return ShardFacts(
         rows=content["rows"],
         first_hash=int(content["first_hash"], 16),
         last_hash=int(content["last_hash"], 16),
         payload=FileFacts(**content["payload"]),
         index=FileFacts(**content["index"]),
+        owner=content.get("owner", version),
     )

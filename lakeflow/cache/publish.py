@@ -14,7 +14,7 @@ from lakeflow.cache.failures import writing
 from lakeflow.cache.manifest import MANIFEST_NAME, Manifest, read_manifest
 from lakeflow.cache.pointer import Pointer, read_consistently, read_pointer, write_pointer
 from lakeflow.cache.version import OpenVersion
-from lakeflow_io.errors import InternalError, NotFoundError, PlanChangedError
+from lakeflow_io.errors import CommitConflictError, InternalError, NotFoundError, PlanChangedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,11 +28,18 @@ if TYPE_CHECKING:
     from lakeflow.cache.manifest import Origin
     from lakeflow.cache.retention import Retention
 
-__all__ = ["find_run", "pin", "publish", "published", "rollback"]
+__all__ = ["current", "find_run", "pin", "publish", "published", "rollback"]
 
 
 def publish(
-    cache: CacheFolder, folder: Path, built: Built, origin: Origin, retention: Retention, checks: Sequence[Check] = ()
+    cache: CacheFolder,
+    folder: Path,
+    built: Built,
+    origin: Origin,
+    retention: Retention,
+    checks: Sequence[Check] = (),
+    *,
+    base: str | None = None,
 ) -> Manifest:
     """Read finished files back, write their manifest, run checks, and switch readers to the version.
 
@@ -47,10 +54,12 @@ def publish(
         origin: The run and its input.
         retention: Which versions stay, beside this one.
         checks: What must be true of the version.
+        base: The version that must still be the current one, where this one was built on it.
 
     Raises:
         PlanChangedError: the run id was used with another plan.
         CheckFailedError: a check failed.
+        CommitConflictError: another version than `base` is current.
         StoreError: the manifest or pointer can't be written; the old version stays current.
     """
     manifest = Manifest(folder.name, datetime.now(UTC), built.key, built.schema, built.shards, origin)
@@ -59,13 +68,16 @@ def publish(
     replace(folder / MANIFEST_NAME, manifest.to_json())
     sync_folder(cache.versions)
     while True:
-        previous = _current(cache) if checks else None
+        previous = current(cache) if checks else None
         run_checks(checks, opened, previous)
         with exclusive(cache.lock):
             earlier = find_run(cache, origin)
             if earlier:
                 return earlier
             pointer = read_pointer(cache.pointer)
+            if base is not None and (pointer is None or pointer.version != base):
+                message = f"Version {base} of {cache.path} isn't the current one any more."
+                raise CommitConflictError(message, "update again.")
             if checks and (pointer and pointer.version) != (previous and previous.id):
                 continue
             now = time.time()
@@ -161,7 +173,9 @@ def _need_pointer(cache: CacheFolder) -> Pointer:
     return pointer
 
 
-def _current(cache: CacheFolder) -> OpenVersion | None:
+def current(cache: CacheFolder) -> OpenVersion | None:
+    """Open the current version; None where nothing was published."""
+
     def read(pointer: Pointer | None) -> OpenVersion | None:
         if pointer is None:
             return None

@@ -110,6 +110,7 @@ def write_shard(folder: Path, name: str, rows: pa.RecordBatch, hashes: NDArray[n
         last_hash=int(hashes[-1]),
         payload=_facts(payload),
         index=_facts(index),
+        owner=folder.name,
     )
 
 

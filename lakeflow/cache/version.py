@@ -49,6 +49,8 @@ class CacheVersion:
     """Whether readers saw it when this was asked."""
     pinned: bool = False
     """Whether it stays whatever is published."""
+    reused_bytes: int = 0
+    """Of its bytes those in files of earlier versions, which take no space of their own."""
 
     @classmethod
     def of(cls, manifest: Manifest, pointer: Pointer | None) -> CacheVersion:
@@ -62,6 +64,7 @@ class CacheVersion:
             run_id=manifest.origin.run_id,
             current=bool(pointer and manifest.version == pointer.version),
             pinned=bool(pointer and manifest.version in pointer.pinned),
+            reused_bytes=manifest.reused_bytes,
         )
 
 

@@ -92,6 +92,7 @@ def versions_command(context: click.Context, name: str, *, as_json: bool) -> Non
             "pinned": version.pinned,
             "rows": version.rows,
             "bytes": version.bytes,
+            "reused_bytes": version.reused_bytes,
             "created": str(version.created),
             "source": version.source,
             "run_id": version.run_id,

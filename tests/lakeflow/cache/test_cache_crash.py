@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
+import lakeflow.cache.build as build_module
 from lakeflow.cache import Cache
 from lakeflow_io.errors import StoreFullError
 
@@ -30,6 +31,7 @@ setattr(owner, name.split(".")[-1], lambda *_, **__: os._exit({KILLED}))
 exec(action)
 """
 LOAD = 'Cache("scores", folder).load(pa.table({"id": [1], "version": [2]}), key="id", run_id="new")'
+UPDATE = 'Cache("scores", folder).update(pa.table({"id": [1], "version": [2]}), delete=[2], run_id="new")'
 COLLECT = 'Cache("scores", folder, keep=1).gc()'
 STEPS = {
     "before the first segment": ("lakeflow.cache.segment", "new_file"),
@@ -41,8 +43,13 @@ STEPS = {
     "before CURRENT is written": ("lakeflow.cache.publish", "write_pointer"),
     "before CURRENT is replaced": ("lakeflow.cache.durable", "os.utime"),
 }
+UPDATE_STEPS = {
+    "after the segments": ("lakeflow.cache.update", "rebuild"),
+    "before a link": ("lakeflow.cache.durable", "os.link"),
+    "in the middle of a shard": ("lakeflow.cache.shard", "np.save"),
+    "before CURRENT is replaced": ("lakeflow.cache.durable", "os.utime"),
+}
 COLLECTION_STEPS = {
-    "before CURRENT is written": ("lakeflow.cache.retention", "write_pointer"),
     "before CURRENT is replaced": ("lakeflow.cache.durable", "os.utime"),
     "before folders go": ("lakeflow.cache.retention", "sweep"),
     "when a folder goes": ("lakeflow.cache.claim", "shutil.rmtree"),
@@ -100,6 +107,36 @@ def test_a_publish_that_died_after_the_switch_counts(tmp_path: Path) -> None:
     assert killed.returncode == KILLED
     assert cache.get(1) == {"id": 1, "version": 2}
     assert cache.load(pa.table({"id": [7]}), key="id", run_id="new") == cache.version
+
+
+@pytest.mark.parametrize("step", UPDATE_STEPS)
+def test_a_killed_update_changes_nothing(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version that it shares files with is whole; the next update clears up and publishes."""
+    monkeypatch.setattr(build_module, "SHARD_ROWS", 10)
+    cache = load(tmp_path, 1, rows=40)
+    before = cache.version
+
+    killed = run(KILLED_AT, str(tmp_path), UPDATE, *UPDATE_STEPS[step])
+
+    assert (killed.returncode, killed.stderr) == (KILLED, "")
+    assert [before] == cache.versions()
+    assert cache.verify() == before
+    again = cache.update(pa.table({"id": [1], "version": [2]}), delete=[2], run_id="new")
+    assert {before.id, again.id} == {path.name for path in (tmp_path / "scores" / "versions").iterdir()}
+    assert [2, None, *[1] * 38] == cache.get_many(range(1, 41))["version"].to_pylist()
+    assert cache.verify() == again
+
+
+def test_an_update_that_died_after_the_switch_counts(tmp_path: Path) -> None:
+    """Once CURRENT is replaced it is read, and made no second time."""
+    cache = load(tmp_path, 1, rows=2)
+
+    killed = run(KILLED_AT, str(tmp_path), UPDATE, "lakeflow.cache.publish", "sweep")
+
+    assert killed.returncode == KILLED
+    assert [cache.get(1), cache.get(2)] == [{"id": 1, "version": 2}, None]
+    assert cache.update(pa.table({"id": [7], "version": [7]}), run_id="new") == cache.version
+    assert len(cache) == 1
 
 
 @pytest.mark.parametrize("step", COLLECTION_STEPS)
@@ -173,6 +210,19 @@ def test_a_file_over_the_limit_is_a_full_store(tmp_path: Path) -> None:
 
     assert "No space left to write" in failed.stdout
     assert len(cache.versions()) == len(list((tmp_path / "scores" / "versions").iterdir())) == 1
+
+
+def test_an_update_over_the_limit_is_a_full_store(tmp_path: Path) -> None:
+    """A shard that may not grow fails the update with StoreFullError; what it shares is as it was."""
+    cache = load(tmp_path, 1, rows=5_000)
+
+    failed = run(
+        SMALL_LIMIT.replace('.load(pa.table({"id": range(50_000)}), key="id")', ".update(delete=[1])"), str(tmp_path)
+    )
+
+    assert "No space left to write" in failed.stdout
+    assert cache.verify() == cache.version
+    assert [cache.version.id] == [path.name for path in (tmp_path / "scores" / "versions").iterdir()]
 
 
 def test_a_full_disk_is_a_full_store(tmp_path: Path) -> None:
