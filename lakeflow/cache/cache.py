@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
+from lakeflow.cache.answer import AnswerKind, check_kind, handed_over
 from lakeflow.cache.diff import diff
 from lakeflow.cache.keys import key_names
 from lakeflow.cache.layout import CacheFolder
@@ -23,6 +24,9 @@ from lakeflow_io.errors import NotFoundError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import duckdb
+    import pandas as pd
+    import polars as pl
     import pyarrow as pa
 
     from lakeflow.cache.checks import Check
@@ -85,37 +89,66 @@ class Cache:
         """The folder that holds it, absolute."""
         return str(self._folder.root)
 
-    def get(self, key: Key, default: Any = None) -> Any:
+    def get(self, key: Key, default: Any = None, *, columns: Sequence[str] | None = None) -> Any:
         """Return the row of one key as a dict, with the key column in it.
 
         Args:
             key: An int, str or bytes, as the cache's key column is; a tuple of them where several columns are the key.
             default: What to return where there is no such row.
+            columns: Which columns, in this order; all where None.
 
         Raises:
             SchemaError: the key is of another type, or out of the key column's range.
             UnsupportedError: a value, such as a date past the year 9999, has no Python form.
-            NotFoundError: nothing was published.
+            NotFoundError: nothing was published, or there is no such column.
         """
-        row = self._version().get(key)
+        row = self._version().get(key, columns)
         return default if row is None else row
 
-    def get_many(self, keys: ManyKeys) -> pa.Table:
+    @overload
+    def get_many(
+        self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: Literal["arrow"] = "arrow"
+    ) -> pa.Table: ...
+    @overload
+    def get_many(
+        self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: Literal["dict"]
+    ) -> dict[Key, dict[str, Any] | None]: ...
+    @overload
+    def get_many(
+        self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: Literal["polars"]
+    ) -> pl.DataFrame: ...
+    @overload
+    def get_many(
+        self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: Literal["pandas"]
+    ) -> pd.DataFrame: ...
+    @overload
+    def get_many(
+        self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: Literal["duckdb"]
+    ) -> duckdb.DuckDBPyRelation: ...
+    def get_many(self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: AnswerKind = "arrow") -> Any:
         """Return one row per key, in the order asked, duplicates included.
 
         Args:
             keys: ints, strs or bytes; or an Arrow array, a numpy integer array, or a data frame's column. Where
                 several columns are the key: tuples; or a table, a data frame or an array of structs with these columns.
+            columns: Which columns, in this order; all where None. Others aren't read.
+            to: `"arrow"`, `"polars"`, `"pandas"` (Arrow-backed columns) or `"duckdb"`; or `"dict"`: each key once, in
+                the order asked, with its row as a dict, or None where there is none.
 
         Returns:
             The columns as they were loaded, the key columns holding the keys asked for, and a last
-            column `found` (bool). The other columns are null where `found` is false.
+            column `found` (bool). The other columns are null where `found` is false. Or a dict.
 
         Raises:
             SchemaError: a null, a key of another type, or out of the key column's range.
-            NotFoundError: nothing was published.
+            NotFoundError: nothing was published, or there is no such column.
+            InputError: `to` or `columns` can't be.
+            ConfigError: the frame's package isn't installed.
         """
-        return self._version().get_many(keys)
+        check_kind(to)
+        opened = self._version()
+        asked = opened.key.array(keys)
+        return handed_over(opened.get_many(asked, columns), opened.key.values(asked) if to == "dict" else (), to)
 
     def __contains__(self, key: Key) -> bool:
         """Whether there is a row with this key."""

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from lakeflow.cache.keys import KeyNames, key_of
-from lakeflow_io.errors import SchemaError, UnsupportedError
+from lakeflow_io.errors import InputError, NotFoundError, SchemaError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["FOUND", "common_schema", "fitted", "one_batch", "pieces", "stored"]
+__all__ = ["FOUND", "chosen", "common_schema", "fitted", "one_batch", "pieces", "stored"]
 
 FOUND = "found"
 """The column that `get_many` adds."""
@@ -56,6 +56,24 @@ def stored(table: pa.Table, key: KeyNames) -> pa.Table:
         return table.replace_schema_metadata(None).cast(schema)
     except (pa.ArrowException, ValueError) as error:
         raise SchemaError(f"The columns don't fit their own types: {error}") from error
+
+
+def chosen(schema: pa.Schema, columns: Sequence[str] | None, version: str) -> list[str]:
+    """Return the columns that were asked for of a version, all of them where None.
+
+    Raises:
+        NotFoundError: there is no such column.
+        InputError: one is asked for twice, or text stands for a list.
+    """
+    known: list[str] = schema.names
+    if columns is None:
+        return known
+    if isinstance(columns, str) or len(set(columns)) < len(columns):
+        raise InputError(f"columns={columns!r} is no list of different columns.", 'give one, such as ["score"].')
+    for name in columns:
+        if name not in known:
+            raise NotFoundError.among("column", name, f"version {version}", known)
+    return list(columns)
 
 
 def common_schema(schemas: list[pa.Schema]) -> pa.Schema:

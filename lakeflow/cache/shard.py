@@ -21,6 +21,7 @@ from lakeflow.cache.manifest import FileFacts, ShardFacts
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Any
 
@@ -57,14 +58,19 @@ class Shard:
         """Return the row of each key, or -1, as int64."""
         return find_rows(self.keys, self.hashes, keys, hashes)
 
-    def row(self, number: int) -> dict[str, Any]:
+    def row(self, number: int, names: Sequence[str] | None = None) -> dict[str, Any]:
         """Return one row as Python values.
+
+        Args:
+            number: Which.
+            names: Which of its columns, in this order; all where None.
 
         Raises:
             UnsupportedError: a value, such as a date past the year 9999, has no Python form.
         """
+        columns = self.columns if names is None else [(name, self.rows.column(name)) for name in names]
         try:
-            return {name: column[number].as_py() for name, column in self.columns}
+            return {name: column[number].as_py() for name, column in columns}
         except (ValueError, OverflowError) as error:
             message = f"The row of key {self.keys[number]} has a value without a Python form: {error}"
             raise UnsupportedError(message, "read it as Arrow, with get_many().") from error

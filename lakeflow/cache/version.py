@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from lakeflow.cache.columns import FOUND
+from lakeflow.cache.columns import FOUND, chosen
 from lakeflow.cache.hashing import hash_key, hash_keys
 from lakeflow.cache.keys import key_of
 from lakeflow.cache.shard import open_shard
-from lakeflow_io.errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from lakeflow.cache.pointer import Pointer
     from lakeflow.cache.shard import Shard
 
-__all__ = ["CacheVersion", "OpenVersion", "chosen_columns"]
+__all__ = ["CacheVersion", "OpenVersion"]
 
 _BLOCK_KEYS = 65_536  # hashes, order and rows of a block stay in the L2 cache
 
@@ -114,7 +113,7 @@ class OpenVersion:
         Raises:
             NotFoundError: there is no such column.
         """
-        names = chosen_columns(self.manifest, columns)
+        names = chosen(self.schema, columns, self.id)
         for shard in self.shards:
             yield shard.rows.select(names)
 
@@ -128,35 +127,56 @@ class OpenVersion:
         row = self.shards[number].row_of(checked, key_hash)
         return None if row < 0 else (self.shards[number], row)
 
-    def get(self, key: Key) -> dict[str, Any] | None:
-        """Return the row of one key as Python values, or None."""
-        found = self.find(key)
-        return found[0].row(found[1]) if found else None
+    def get(self, key: Key, columns: Sequence[str] | None = None) -> dict[str, Any] | None:
+        """Return the row of one key as Python values, or None.
 
-    def get_many(self, keys: ManyKeys) -> pa.Table:
-        """Return one row per key, in order, and whether it was found."""
+        Args:
+            key: The key.
+            columns: Which columns, in this order; all where None.
+
+        Raises:
+            SchemaError: the key can't be one of this version.
+            NotFoundError: there is no such column.
+        """
+        names = None if columns is None else chosen(self.schema, columns, self.id)
+        found = self.find(key)
+        return found[0].row(found[1], names) if found else None
+
+    def get_many(self, keys: ManyKeys, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return one row per key, in order, and whether it was found.
+
+        Args:
+            keys: The keys.
+            columns: Which columns, in this order; all where None. `found` comes last in any case.
+
+        Raises:
+            SchemaError: a key can't be one of this version.
+            NotFoundError: there is no such column.
+        """
+        names = chosen(self.schema, columns, self.id)
         asked = self.key.array(keys)
         starts = range(0, max(len(asked), 1), _BLOCK_KEYS)
-        blocks = [self._get_block(asked.slice(start, _BLOCK_KEYS)) for start in starts]
+        blocks = [self._get_block(asked.slice(start, _BLOCK_KEYS), names) for start in starts]
         return pa.concat_tables([table for tables in blocks for table in tables])
 
-    def _get_block(self, asked: pa.Array) -> list[pa.Table]:
+    def _get_block(self, asked: pa.Array, names: list[str]) -> list[pa.Table]:
         """Look keys up; in halves where a column would outgrow the 2 GiB that 32-bit offsets reach."""
         try:
-            return [self._look_up(asked)]
+            return [self._look_up(asked, names)]
         except pa.ArrowInvalid:
             half = len(asked) // 2
             if not half:
                 raise
-            return [*self._get_block(asked[:half]), *self._get_block(asked[half:])]
+            return [*self._get_block(asked[:half], names), *self._get_block(asked[half:], names)]
 
-    def _look_up(self, asked: pa.Array) -> pa.Table:
+    def _look_up(self, asked: pa.Array, names: list[str]) -> pa.Table:
         """Look keys up in hash order, which reads hashes and rows in the order they lie on disk."""
         hashes = hash_keys(asked)
         order = np.argsort(hashes)
         bounds = np.array(self.bounds, dtype=np.uint64)
         cuts = [*np.searchsorted(hashes[order], bounds).tolist(), len(order)]
         places = np.full(len(asked), -1, dtype=np.int64)
+        values = [name for name in names if name not in self.key.names]  # keys are those asked for
         parts: list[pa.RecordBatch] = []
         found = 0
         for shard, start, end in zip(self.shards, cuts[:-1], cuts[1:], strict=True):
@@ -165,32 +185,22 @@ class OpenVersion:
             numbers = order[start:end]
             rows = shard.rows_of(asked.take(pa.array(numbers)), hashes[numbers])
             hit = rows >= 0
-            parts.append(shard.rows.take(pa.array(rows[hit])))
-            places[numbers[hit]] = np.arange(found, found + parts[-1].num_rows)
-            found += parts[-1].num_rows
-        return self._arranged(asked, parts, places)
-
-    def _arranged(self, asked: pa.Array, parts: list[pa.RecordBatch], places: NDArray[np.int64]) -> pa.Table:
-        """Put found rows in the order asked, with the keys asked for and nulls where there is no row."""
-        rows = pa.Table.from_batches(parts, schema=self.manifest.schema).combine_chunks()
-        rows = rows.take(pa.array(places, mask=places < 0))
-        fields = [field.with_nullable(nullable=True) for field in rows.schema]
-        given = self.key.columns(asked)
-        columns = [given[field.name] if field.name in given else rows[field.name] for field in fields]
+            if values:
+                parts.append(shard.rows.select(values).take(pa.array(rows[hit])))
+            places[numbers[hit]] = np.arange(found, found + hit.sum())
+            found += int(hit.sum())
+        given = {**self.key.columns(asked), **self._arranged(values, parts, places)}
+        fields = [self.manifest.schema.field(name).with_nullable(nullable=True) for name in names]
         fields.append(pa.field(FOUND, pa.bool_(), nullable=False))
-        return pa.Table.from_arrays([*columns, pa.array(places >= 0)], schema=pa.schema(fields))
+        return pa.Table.from_arrays([*(given[name] for name in names), pa.array(places >= 0)], schema=pa.schema(fields))
 
-
-def chosen_columns(manifest: Manifest, columns: Sequence[str] | None) -> list[str]:
-    """Return the columns that were asked for, all of them where None.
-
-    Raises:
-        NotFoundError: there is no such column.
-    """
-    known: list[str] = manifest.schema.names
-    if columns is None:
-        return known
-    for name in columns:
-        if name not in known:
-            raise NotFoundError.among("column", name, f"version {manifest.version}", known)
-    return list(columns)
+    def _arranged(
+        self, names: list[str], parts: list[pa.RecordBatch], places: NDArray[np.int64]
+    ) -> dict[str, pa.ChunkedArray]:
+        """Put found rows in the order asked, with nulls where there is no row."""
+        if not names:
+            return {}
+        schema = pa.schema([self.manifest.schema.field(name) for name in names])
+        rows = pa.Table.from_batches(parts, schema=schema).combine_chunks()
+        rows = rows.take(pa.array(places, mask=places < 0))
+        return dict(zip(names, rows.columns, strict=True))

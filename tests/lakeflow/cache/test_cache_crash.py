@@ -214,7 +214,7 @@ def test_a_file_over_the_limit_is_a_full_store(tmp_path: Path) -> None:
 
 def test_an_update_over_the_limit_is_a_full_store(tmp_path: Path) -> None:
     """A shard that may not grow fails the update with StoreFullError; what it shares is as it was."""
-    cache = load(tmp_path, 1, rows=5_000)
+    cache = load(tmp_path, 1, rows=50_000)
 
     failed = run(
         SMALL_LIMIT.replace('.load(pa.table({"id": range(50_000)}), key="id")', ".update(delete=[1])"), str(tmp_path)
