@@ -72,12 +72,12 @@ def collect(cache: CacheFolder, retention: Retention | None) -> Collected:
     """
     if not cache.versions.is_dir():  # before the lock, whose folder a mistyped name doesn't have
         raise NotFoundError(f"{cache.path} has no version yet.", "check the name and the folder.")
-    with exclusive(cache.lock):
+    with exclusive(cache.lock), writing(cache.versions):
+        removed = sweep(cache)  # first what needs no new pointer, for which a full disk has no room
         pointer = read_pointer(cache.pointer)
         if pointer and retention:
             kept = retention.applied(pointer, time.time())
             if kept != pointer:
                 write_pointer(cache.pointer, kept)
-        with writing(cache.versions):
-            removed = sweep(cache)
+                removed |= sweep(cache)
         return Collected(tuple(sorted(removed)), sum(removed.values()))
