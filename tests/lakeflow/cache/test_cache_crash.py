@@ -60,7 +60,7 @@ UPDATE_STEPS = {
 }
 COLLECTION_STEPS = {
     "before CURRENT is replaced": ("lakeflow.cache.durable", "os.utime"),
-    "before folders go": ("lakeflow.cache.retention", "sweep"),
+    "at the beginning": ("lakeflow.cache.retention", "sweep"),
     "when a folder goes": ("lakeflow.cache.claim", "shutil.rmtree"),
     "within a folder": ("shutil", "os.rmdir"),
 }

@@ -146,3 +146,19 @@ def test_a_diff_is_read_after_its_versions_went(tmp_path: Path) -> None:
         cache.load(pa.table({"id": [9]}), key="id")
 
     assert reader.read_all().to_pydict() == {"id": [3, 1], "_change_type": ["added", "removed"]}
+
+
+def test_a_nan_is_like_a_nan_and_no_null(tmp_path: Path) -> None:
+    """In a column of floats and within a list; a null is like a null."""
+    nan, kinds = math.nan, {"x": pa.float64(), "l": pa.list_(pa.float32())}
+    cache = Cache("scores", tmp_path)
+    old = {"x": [nan, nan, None, None, 1.0], "l": [[nan], None, [nan], [None], [1.0]]}
+    new = {"x": [nan, None, None, nan, 2.0], "l": [[nan], None, [nan], [None], [1.0]]}
+    first, second = (
+        cache.load(
+            pa.table({"id": range(5), **{name: pa.array(rows[name], kinds[name]) for name in kinds}}), key="id"
+        ).id
+        for rows in (old, new)
+    )
+
+    assert changes(cache, first, second) == {"changed": {1, 3, 4}}
