@@ -162,3 +162,24 @@ def test_a_nan_is_like_a_nan_and_no_null(tmp_path: Path) -> None:
     )
 
     assert changes(cache, first, second) == {"changed": {1, 3, 4}}
+
+
+def test_a_diff_holds_a_block_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of both versions together no more rows than a block has are in memory, whatever size the shards have."""
+    monkeypatch.setattr(build_module, "SHARD_ROWS", 300)
+    monkeypatch.setattr(diff_module, "_BLOCK_ROWS", 100)
+    cache = Cache("scores", tmp_path)
+    first = cache.load(pa.table({"id": range(1000), "n": range(1000)}), key="id").id
+    cache.load(pa.table({"id": range(500, 2000), "n": range(1500)}), key="id")
+    compare, sizes = diff_module._changes, []
+
+    def counted(key: Any, before: Any, after: Any) -> Any:
+        sizes.append((before.rows.num_rows, after.rows.num_rows))
+        return compare(key, before, after)
+
+    monkeypatch.setattr(diff_module, "_changes", counted)
+    rows = sum(batch.num_rows for batch in cache.diff(first))
+
+    assert rows == 2000
+    assert [sum(each) for each in zip(*sizes, strict=True)] == [1000, 1500]
+    assert max(map(sum, sizes)) <= 100
