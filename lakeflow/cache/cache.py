@@ -19,7 +19,7 @@ from lakeflow.cache.stats import CacheStats, disk_bytes
 from lakeflow.cache.update import update
 from lakeflow.cache.verify import repair, verify
 from lakeflow.cache.version import CacheVersion, OpenVersion
-from lakeflow_io.errors import NotFoundError
+from lakeflow_io.errors import NotFoundError, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -371,9 +371,18 @@ class Cache:
         manifest = self._manifest()
         return repair(self._folder.versions / manifest.version, manifest)
 
-    def sink(self, key: str | Sequence[str], checks: Sequence[Check] = ()) -> CacheSink:
-        """Return the output of a run that writes a new version, keyed by column `key`, or by several."""
-        return CacheSink(self._folder, key_names(key), self._retention, checks)
+    def sink(self, key: str | Sequence[str], checks: Sequence[Check] = (), *, update: bool = False) -> CacheSink:
+        """Return the output of a run that writes a new version, keyed by column `key`, or by several.
+
+        Raises:
+            NotFoundError: there is no version to update.
+            SchemaError: no key can be made of `key`, or the version to update has another.
+        """
+        names = key_names(key)
+        if update and names != self.key:
+            message = f"The rows have the key {names}, and cache {self.name!r} has {self.key}."
+            raise SchemaError(message, "update with the cache's key.")
+        return CacheSink(self._folder, names, self._retention, checks, update)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the mappings behind: another process maps the files itself."""

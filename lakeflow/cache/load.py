@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from lakeflow.cache.build import build
 from lakeflow.cache.claim import claimed
-from lakeflow.cache.columns import fitted, stored
+from lakeflow.cache.columns import stored
 from lakeflow.cache.publish import find_run, publish
 from lakeflow.cache.segment import SEGMENT_BYTES, CacheWriter, segment_path
 from lakeflow_io.errors import InputError
@@ -42,24 +42,21 @@ def load(
         return publish(cache, folder, built, origin, retention, checks)
 
 
-def write_segments(scratch: Path, data: Any, key: KeyNames, schema: pa.Schema | None = None) -> list[Path]:
+def write_segments(scratch: Path, data: Any, key: KeyNames) -> list[Path]:
     """Stream `data` into segments.
 
     Args:
         scratch: The folder in which they go.
         data: As `Cache.load` takes it.
         key: The key column or columns.
-        schema: The columns that they are to have; the data's own where None.
 
     Raises:
         InputError: `data` isn't Arrow data.
-        SchemaError: the key column or another column can't be used, or doesn't fit `schema`.
+        SchemaError: the key column or another column can't be used.
         StoreError: a file can't be written.
     """
     writer = CacheWriter(str(scratch), key)
-    tables = _gathered(data, key)
-    fitting = tables if schema is None else (fitted(table, schema) for table in tables)
-    facts = [fact for table in fitting for fact in writer.write("load", table)]
+    facts = [fact for table in _gathered(data, key) for fact in writer.write("load", table)]
     return [segment_path(scratch, fact) for fact in facts]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from lakeflow.cache.build import Built, sample, write_shards
+from lakeflow.cache.columns import fitted, one_batch
 from lakeflow.cache.durable import link
 from lakeflow.cache.hashing import hash_keys
 from lakeflow.cache.ranges import ALL_HASHES, Sorted
@@ -42,16 +43,17 @@ def rebuild(base: OpenVersion, home: Path, folder: Path, segments: Sequence[Path
         base: The version before.
         home: Its folder.
         folder: A folder without shards.
-        segments: Rows that are new or take the place of those with their keys; of the base's schema.
+        segments: Rows that are new or take the place of those with their keys.
         deleted: Keys whose rows go; as `KeyColumn.array` makes them. A row of a segment comes all the same.
 
     Raises:
+        SchemaError: the segments' columns don't fit the base's.
         DuplicateKeyError: two rows of the segments have one key.
         ObjectNotFoundError: the base was removed meanwhile.
         CorruptFileError: a shard of the base that has to be merged isn't what was written.
         StoreError: a file can't be read or written.
     """
-    opened = [open_segment(path) for path in segments]
+    opened = [_fitted(open_segment(path), base.schema) for path in segments]
     gone = _by_hash(base.key, deleted)
     shards: list[ShardFacts] = [] if base.shards else write_shards(folder, opened, base.key, base.schema)
     dropped = 0
@@ -69,6 +71,11 @@ def rebuild(base: OpenVersion, home: Path, folder: Path, segments: Sequence[Path
     came = sum(len(each.hashes) for each in opened)
     rows = base.rows - dropped + came
     return Built(base.schema, base.manifest.key, tuple(shards), rows, sample(opened, base.schema, came))
+
+
+def _fitted(segment: Sorted, schema: pa.Schema) -> Sorted:
+    """Bring rows into a version's columns; where they have its types, they stay mapped."""
+    return Sorted(segment.hashes, one_batch(fitted(pa.Table.from_batches([segment.rows]), schema)))
 
 
 def _by_hash(key: KeyColumn, keys: pa.Array) -> Sorted:

@@ -11,6 +11,7 @@ from lakeflow.cache.manifest import Manifest, Origin
 from lakeflow.cache.publish import find_run, publish, published
 from lakeflow.cache.retention import Retention
 from lakeflow.cache.segment import CacheWriter, segment_path
+from lakeflow.cache.update import publish_changes
 from lakeflow.runs.outputs.sink import Publication, Sink
 from lakeflow_io.errors import ObjectNotFoundError
 
@@ -34,6 +35,8 @@ class CacheSink(Sink):
     key: KeyNames
     retention: Retention = field(default_factory=Retention)
     checks: Sequence[Check] = ()
+    update: bool = False
+    """Whether the rows change the current version, and aren't all of the new one."""
 
     @property
     def location(self) -> str:
@@ -46,12 +49,10 @@ class CacheSink(Sink):
         return {}
 
     def describe(self) -> dict[str, Any]:
-        """Which cache, and by which key; a list of columns as JSON has it."""
-        return {
-            "cache": self.cache.name,
-            "root": str(self.cache.root),
-            "key": self.key if isinstance(self.key, str) else list(self.key),
-        }
+        """Which cache, by which key (a list of columns as JSON has it), and whether rows are added to it."""
+        key = self.key if isinstance(self.key, str) else list(self.key)
+        facts = {"cache": self.cache.name, "root": str(self.cache.root), "key": key}
+        return {**facts, "update": True} if self.update else facts
 
     def writer(self) -> CacheWriter:
         """Return the worker's side; workers must see the cache's folder under the same path."""
@@ -97,15 +98,17 @@ class CacheSink(Sink):
 
     def _build(self, origin: Origin, staged: Sequence[dict[str, Any]]) -> Manifest:
         segments = [segment_path(self.cache.staging, fact) for fact in staged]
-        with claimed(self.cache) as folder:
-            try:
+        try:
+            if self.update:
+                return publish_changes(self.cache, self.key, segments, None, origin, self.retention, self.checks)
+            with claimed(self.cache) as folder:
                 built = build(folder, segments, self.key)
-            except ObjectNotFoundError:
-                earlier = find_run(self.cache, origin)  # a twin driver published, and deleted the segments
-                if earlier is None:
-                    raise
-                return earlier
-            return publish(self.cache, folder, built, origin, self.retention, self.checks)
+                return publish(self.cache, folder, built, origin, self.retention, self.checks)
+        except ObjectNotFoundError:
+            earlier = find_run(self.cache, origin)  # a twin driver published, and deleted the segments
+            if earlier is None:
+                raise
+            return earlier
 
 
 def _publication(manifest: Manifest) -> Publication:

@@ -17,15 +17,18 @@ from lakeflow_io.errors import CommitConflictError, InputError, NotFoundError, O
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
 
     from lakeflow.cache.checks import Check
-    from lakeflow.cache.keys import ManyKeys
+    from lakeflow.cache.keys import KeyNames, ManyKeys
     from lakeflow.cache.layout import CacheFolder
     from lakeflow.cache.manifest import Manifest, Origin
     from lakeflow.cache.retention import Retention
     from lakeflow.cache.version import OpenVersion
 
-__all__ = ["update"]
+__all__ = ["publish_changes", "update"]
 
 
 def update(
@@ -42,20 +45,53 @@ def update(
     earlier = find_run(cache, origin)
     if earlier:
         return earlier
-    base = planned = _base(cache)
+    base = _base(cache)
     deleted = base.key.array([] if delete is None else delete)
     with claimed(cache) as scratch:
-        segments = [] if data is None else write_segments(scratch, data, base.manifest.key, base.schema)
-        while True:
-            _refuse_other(planned, base)
-            try:
-                with claimed(cache) as folder:
-                    built = rebuild(base, cache.versions / base.id, folder, segments, deleted)
-                    return publish(cache, folder, built, origin, retention, checks, base=base.id)
-            except (CommitConflictError, ObjectNotFoundError):
-                old, base = base, _base(cache)
-                if old.id == base.id:
-                    raise
+        segments = [] if data is None else write_segments(scratch, data, base.manifest.key)
+        return publish_changes(cache, base.manifest.key, segments, deleted, origin, retention, checks)
+
+
+def publish_changes(
+    cache: CacheFolder,
+    key: KeyNames,
+    segments: Sequence[Path],
+    deleted: pa.Array | None,
+    origin: Origin,
+    retention: Retention,
+    checks: Sequence[Check],
+) -> Manifest:
+    """Publish the current version with the rows of segments, and without those of some keys.
+
+    Args:
+        cache: Where.
+        key: The key column or columns by which the segments are sorted.
+        segments: New rows.
+        deleted: Keys, as `KeyColumn.array` makes them.
+        origin: The run and its input.
+        retention: Which versions stay, beside this one.
+        checks: What must be true of the version.
+
+    Raises:
+        NotFoundError: nothing was published.
+        SchemaError: the version has other columns, or another key.
+        ObjectNotFoundError: a segment is gone.
+        PlanChangedError, DuplicateKeyError, CheckFailedError, CorruptFileError, StoreError: as `Cache.update` says.
+    """
+    base = _base(cache)
+    while True:
+        if base.manifest.key != key:
+            message = f"The rows have the key {key}, and version {base.id} has {base.manifest.key}."
+            raise SchemaError(message, "update with the version's key; load() makes one with another.")
+        try:
+            with claimed(cache) as folder:
+                gone = base.key.array([] if deleted is None else deleted)
+                built = rebuild(base, cache.versions / base.id, folder, segments, gone)
+                return publish(cache, folder, built, origin, retention, checks, base=base.id)
+        except (CommitConflictError, ObjectNotFoundError):
+            old, base = base, _base(cache)
+            if old.id == base.id:
+                raise
 
 
 def _base(cache: CacheFolder) -> OpenVersion:
@@ -63,10 +99,3 @@ def _base(cache: CacheFolder) -> OpenVersion:
     if found is None:
         raise NotFoundError(f"{cache.path} has no version to update.", "publish one with Cache.load().")
     return found
-
-
-def _refuse_other(planned: OpenVersion, base: OpenVersion) -> None:
-    """Refuse a version in which the rows that were prepared have no place."""
-    if (planned.manifest.key, planned.schema) != (base.manifest.key, base.schema):
-        message = f"Version {base.id}, published meanwhile, has other columns than {planned.id}."
-        raise SchemaError(message, "update again with these columns; nothing was published.")
