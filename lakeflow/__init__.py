@@ -62,6 +62,7 @@ __all__ = [
     "scan_parquet",
 ]
 
+_MODULES = {"cache": "lakeflow.cache", "errors": "lakeflow_io.errors"}
 _HOMES = {
     "Cache": "lakeflow.cache.cache",
     "CacheVersion": "lakeflow.cache.version",
@@ -83,7 +84,6 @@ _HOMES = {
     "resume": "lakeflow.runs.resume",
     "scan_parquet": "lakeflow.parquet",
 }
-_MODULES = {"cache": "lakeflow.cache", "errors": "lakeflow_io.errors"}
 
 
 def __getattr__(name: str) -> Any:
