@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lakeflow import cache
     from lakeflow.cache.cache import Cache
     from lakeflow.cache.precompute import precompute
     from lakeflow.cache.version import CacheVersion
@@ -50,6 +51,7 @@ __all__ = [
     "Shard",
     "Snapshot",
     "Table",
+    "cache",
     "connect",
     "errors",
     "foreach",
@@ -60,6 +62,7 @@ __all__ = [
     "scan_parquet",
 ]
 
+_MODULES = {"cache": "lakeflow.cache", "errors": "lakeflow_io.errors"}
 _HOMES = {
     "Cache": "lakeflow.cache.cache",
     "CacheVersion": "lakeflow.cache.version",
@@ -84,8 +87,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return import_module("lakeflow_io.errors")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'lakeflow' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

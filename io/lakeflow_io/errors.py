@@ -10,9 +10,10 @@
      |   +- FunctionError             the caller's function raised, or returned what can't be used
      |   +- PlanChangedError          a run id that was used before, with another plan or other code
      |   +- DuplicateKeyError         two rows with one key, of a cache or a join
-     +- DataError                   the data's: a file that can't be read as what it claims to be
+     +- DataError                   the data's: it can't be read as what it claims to be, or isn't what it has to be
      |   +- CorruptFileError          truncated, changed in size, or not decodable
      |   +- UnsupportedError          a feature of the format that lakeflow doesn't read or write yet
+     |   +- CheckFailedError          data that a check of the caller's keeps from being published
      +- StoreError                  the store's or the catalog's: storage, network, permission
      |   +- ObjectNotFoundError       a file that metadata names and the store doesn't have
      |   +- AccessDeniedError         credentials missing, refused or without the right
@@ -43,6 +44,7 @@ __all__ = [
     "AccessDeniedError",
     "AlreadyExistsError",
     "CatalogError",
+    "CheckFailedError",
     "CommitConflictError",
     "ConfigError",
     "CorruptFileError",
@@ -157,7 +159,7 @@ class DuplicateKeyError(InputError):
 
 
 class DataError(LakeflowError):
-    """A file that can't be read as what it claims to be."""
+    """A file that can't be read as what it claims to be, or data that isn't what it has to be."""
 
 
 class CorruptFileError(DataError):
@@ -166,6 +168,10 @@ class CorruptFileError(DataError):
 
 class UnsupportedError(DataError):
     """A feature of the format that lakeflow doesn't read or write yet."""
+
+
+class CheckFailedError(DataError):
+    """Data that a check of the caller's keeps from being published."""
 
 
 class StoreError(LakeflowError):

@@ -12,6 +12,19 @@ In a few lines:
 from __future__ import annotations
 
 from lakeflow.cache.cache import Cache
-from lakeflow.cache.version import CacheVersion
+from lakeflow.cache.checks import Check, drift_from_previous, max_null, min_rows
+from lakeflow.cache.retention import Collected
+from lakeflow.cache.stats import CacheStats
+from lakeflow.cache.version import CacheVersion, OpenVersion
 
-__all__ = ["Cache", "CacheVersion"]
+__all__ = [
+    "Cache",
+    "CacheStats",
+    "CacheVersion",
+    "Check",
+    "Collected",
+    "OpenVersion",
+    "drift_from_previous",
+    "max_null",
+    "min_rows",
+]

@@ -1,8 +1,6 @@
 """Merges segments into the shards of a version, one range of key hashes at a time.
 
-Segments are sorted by hash and mapped, so the rows of a range are one slice of each: a build holds
-one shard in memory, whatever the size of the cache. Ranges halve until they fit a shard; as hashes
-are uniform, the shards come out within a factor of two of each other.
+Segments are sorted by hash and mapped, so a build holds one shard in memory, whatever the size of the cache.
 """
 
 from __future__ import annotations
@@ -12,29 +10,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakeflow.cache.columns import common_schema, one_batch
 from lakeflow.cache.failures import writing
-from lakeflow.cache.segment import Segment, open_segment
+from lakeflow.cache.hashing import join_keys
+from lakeflow.cache.keys import key_of
+from lakeflow.cache.ranges import ALL_HASHES, ranges
+from lakeflow.cache.segment import open_segment
 from lakeflow.cache.shard import write_shard
 from lakeflow_io.errors import DuplicateKeyError, SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from lakeflow.cache.keys import KeyColumn, KeyNames
     from lakeflow.cache.manifest import ShardFacts
+    from lakeflow.cache.ranges import Sorted
 
-__all__ = ["Built", "build"]
+__all__ = ["Built", "build", "sample", "write_shards"]
 
 SHARD_ROWS = 4_000_000
 """An index of 32 MB: a look-up reads it in 22 steps, of which the first dozen stay in the cache."""
 SHARD_BYTES = 256 << 20
 """What a build holds in memory about three times over: the slices, their order, the sorted rows."""
 
-_ALL_HASHES = 1 << 64
 _SAMPLE_ROWS = 256  # enough to see a shard that is missing or shifted, read in a few milliseconds
 _NAMED_KEYS = 5
 
@@ -44,7 +47,7 @@ class Built:
     """Finished files that no manifest names yet."""
 
     schema: pa.Schema
-    key: str
+    key: KeyNames
     shards: tuple[ShardFacts, ...]
     rows: int
     """Rows of the segments."""
@@ -52,13 +55,13 @@ class Built:
     """Some rows of the segments, to compare with what the finished files say."""
 
 
-def build(folder: Path, segments: Sequence[Path], key: str) -> Built:
+def build(folder: Path, segments: Sequence[Path], key: KeyNames) -> Built:
     """Write the shards of a version into `folder`.
 
     Args:
         folder: An empty folder.
         segments: Files that `CacheWriter` wrote, at least one.
-        key: The key column.
+        key: The key column or columns.
 
     Raises:
         SchemaError: the segments differ in their columns, or there are none.
@@ -70,39 +73,46 @@ def build(folder: Path, segments: Sequence[Path], key: str) -> Built:
         raise SchemaError(message, "for an empty version, give an empty table that has the columns.")
     opened = [open_segment(path) for path in segments]
     schema = common_schema([segment.rows.schema for segment in opened])
-    shards: list[ShardFacts] = []
-    for least, end in _ranges(opened, 0, _ALL_HASHES):
-        rows, hashes = _merge(folder, opened, least, end, schema)
-        _refuse_duplicates(rows.column(key), hashes)
-        shards.append(write_shard(folder, f"shard-{len(shards):04d}", rows, hashes))
+    column = key_of(schema, key)
+    shards = write_shards(folder, opened, column, schema)
     total = sum(len(segment.hashes) for segment in opened)
-    return Built(schema, key, tuple(shards), total, _sample(opened, schema, total))
+    return Built(schema, key, tuple(shards), total, sample(opened, schema, total))
 
 
-def _ranges(segments: list[Segment], least: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield hash ranges [least, end) that hold rows, each small enough for a shard."""
-    slices = [_slice(segment, least, end).rows for segment in segments]
-    rows = sum(part.num_rows for part in slices)
-    if not rows:
-        return
-    if end - least == 1 or (rows <= SHARD_ROWS and sum(part.nbytes for part in slices) <= SHARD_BYTES):
-        yield least, end
-        return
-    middle = (least + end) // 2
-    yield from _ranges(segments, least, middle)
-    yield from _ranges(segments, middle, end)
+def write_shards(
+    folder: Path,
+    parts: Sequence[Sorted],
+    key: KeyColumn,
+    schema: pa.Schema,
+    number: int = 0,
+    within: tuple[int, int] = (0, ALL_HASHES),
+) -> list[ShardFacts]:
+    """Merge rows into shards.
 
+    Args:
+        folder: Where they go.
+        parts: The rows.
+        key: Their key.
+        schema: The columns that the shards have.
+        number: Of the first shard.
+        within: The range [least, end) of hashes that becomes shards.
 
-def _slice(segment: Segment, least: int, end: int) -> Segment:
-    start = int(np.searchsorted(segment.hashes, np.uint64(least), side="left"))
-    stop = int(np.searchsorted(segment.hashes, np.uint64(end - 1), side="right"))
-    return Segment(segment.hashes[start:stop], segment.rows.slice(start, stop - start))
+    Raises:
+        DuplicateKeyError: two rows have one key.
+        StoreError: a file can't be written.
+    """
+    shards: list[ShardFacts] = []
+    for least, end in ranges(parts, SHARD_ROWS, SHARD_BYTES, *within):
+        rows, hashes = _merge(folder, parts, least, end, schema)
+        _refuse_duplicates(key, key.keys_of(rows), hashes)
+        shards.append(write_shard(folder, f"shard-{number + len(shards):04d}", rows, hashes))
+    return shards
 
 
 def _merge(
-    folder: Path, segments: list[Segment], least: int, end: int, schema: pa.Schema
+    folder: Path, segments: Sequence[Sorted], least: int, end: int, schema: pa.Schema
 ) -> tuple[pa.RecordBatch, NDArray[np.uint64]]:
-    parts = [part for segment in segments if (part := _slice(segment, least, end)).rows.num_rows]
+    parts = [part for segment in segments if (part := segment.within(least, end)).rows.num_rows]
     hashes = np.concatenate([part.hashes for part in parts])
     order = np.argsort(hashes, kind="stable")  # merges the runs that the segments already are
     with writing(folder):
@@ -115,12 +125,17 @@ def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
-def _refuse_duplicates(keys: pa.Array, hashes: NDArray[np.uint64]) -> None:
+def _refuse_duplicates(column: KeyColumn, keys: pa.Array, hashes: NDArray[np.uint64]) -> None:
     """Compare the keys of rows with equal hashes, which are few."""
     same = np.flatnonzero(hashes[1:] == hashes[:-1])
-    suspects = np.union1d(same, same + 1)
-    counted = keys.take(pa.array(suspects)).value_counts()
-    repeated = [entry["values"] for entry in counted.to_pylist() if entry["counts"] > 1]
+    if not len(same):
+        return
+    suspects = keys.take(pa.array(np.union1d(same, same + 1)))
+    comparable = join_keys(suspects) if pa.types.is_struct(suspects.type) else suspects
+    counted = comparable.value_counts()
+    several = counted.field("values").filter(pc.call_function("greater", [counted.field("counts"), 1]))
+    first = pc.call_function("index_in", [several], pc.SetLookupOptions(value_set=comparable))
+    repeated = column.values(suspects.take(first))
     if repeated:
         named = ", ".join(repr(key) for key in sorted(repeated)[:_NAMED_KEYS])
         more = ", ..." if len(repeated) > _NAMED_KEYS else ""
@@ -128,7 +143,7 @@ def _refuse_duplicates(keys: pa.Array, hashes: NDArray[np.uint64]) -> None:
         raise DuplicateKeyError(message, "keep one row for each key; nothing was published.")
 
 
-def _sample(segments: list[Segment], schema: pa.Schema, total: int) -> pa.Table:
+def sample(segments: Sequence[Sorted], schema: pa.Schema, total: int) -> pa.Table:
     """Take rows at even distances over all segments: the same ones every time."""
     wanted = np.unique(np.linspace(0, max(total - 1, 0), min(_SAMPLE_ROWS, total), dtype=np.int64))
     starts = np.cumsum([0, *(len(segment.hashes) for segment in segments)])

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
+from lakeflow.cache.answer import AnswerKind, check_kind, handed_over
+from lakeflow.cache.diff import diff
+from lakeflow.cache.keys import key_names
 from lakeflow.cache.layout import CacheFolder
 from lakeflow.cache.load import load
 from lakeflow.cache.manifest import Origin, read_manifest
 from lakeflow.cache.pointer import read_consistently, read_pointer, stamp_of
-from lakeflow.cache.publish import KEEP_VERSIONS, published, rollback
+from lakeflow.cache.publish import pin, published, rollback
+from lakeflow.cache.retention import KEEP_VERSIONS, Collected, Retention, collect
 from lakeflow.cache.sink import CacheSink
+from lakeflow.cache.stats import CacheStats, disk_bytes
+from lakeflow.cache.update import update
 from lakeflow.cache.verify import repair, verify
 from lakeflow.cache.version import CacheVersion, OpenVersion
-from lakeflow_io.errors import InputError, NotFoundError
+from lakeflow_io.errors import NotFoundError, SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
+    import duckdb
+    import pandas as pd
+    import polars as pl
     import pyarrow as pa
 
-    from lakeflow.cache.keys import Key
+    from lakeflow.cache.checks import Check
+    from lakeflow.cache.keys import Key, KeyNames, ManyKeys
     from lakeflow.cache.manifest import Manifest
     from lakeflow.cache.pointer import Pointer, Stamp
 
@@ -37,11 +47,13 @@ class Cache:
         name: Letters, digits, `_`, `-` and `.`.
         root: The folder that holds caches, made by the first publish; default `$LAKEFLOW_HOME/caches`,
             else `./caches`.
-        keep: How many versions a publish leaves, with its own.
+        keep: How many versions a publish leaves, with its own; pinned ones come on top.
+        grace: Seconds for which a publish and `gc` leave a version alone after it was the current one. Where
+            the folder is on a local disk none are needed for readers: what they have opened stays readable.
 
     Raises:
         ConfigError: the root isn't a local folder.
-        InputError: the name or `keep` can't be used.
+        InputError: the name, `keep` or `grace` can't be used.
 
     Example:
         >>> import pyarrow as pa, tempfile
@@ -53,13 +65,18 @@ class Cache:
         [True, False]
     """
 
-    def __init__(self, name: str, root: str | os.PathLike[str] | None = None, *, keep: int = KEEP_VERSIONS) -> None:
-        if keep < 1:
-            raise InputError(f"keep={keep} would leave no version.", "keep at least 1.")
+    def __init__(
+        self,
+        name: str,
+        root: str | os.PathLike[str] | None = None,
+        *,
+        keep: int = KEEP_VERSIONS,
+        grace: float = 0.0,
+    ) -> None:
         self._folder = CacheFolder.at(root, name)
-        self._keep = keep
+        self._retention = Retention(keep, grace)
         self._pointer_path = str(self._folder.pointer)
-        self._pinned: str | None = None
+        self._fixed: str | None = None
         self._opened: tuple[Stamp | None, OpenVersion] | None = None
 
     @property
@@ -72,36 +89,66 @@ class Cache:
         """The folder that holds it, absolute."""
         return str(self._folder.root)
 
-    def get(self, key: Key, default: Any = None) -> Any:
+    def get(self, key: Key, default: Any = None, *, columns: Sequence[str] | None = None) -> Any:
         """Return the row of one key as a dict, with the key column in it.
 
         Args:
-            key: An int, str or bytes, as the cache's key column is.
+            key: An int, str or bytes, as the cache's key column is; a tuple of them where several columns are the key.
             default: What to return where there is no such row.
+            columns: Which columns, in this order; all where None.
 
         Raises:
             SchemaError: the key is of another type, or out of the key column's range.
             UnsupportedError: a value, such as a date past the year 9999, has no Python form.
-            NotFoundError: nothing was published.
+            NotFoundError: nothing was published, or there is no such column.
         """
-        row = self._version().get(key)
+        row = self._version().get(key, columns)
         return default if row is None else row
 
-    def get_many(self, keys: Iterable[Key] | pa.Array | pa.ChunkedArray) -> pa.Table:
+    @overload
+    def get_many(
+        self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: Literal["arrow"] = "arrow"
+    ) -> pa.Table: ...
+    @overload
+    def get_many(
+        self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: Literal["dict"]
+    ) -> dict[Key, dict[str, Any] | None]: ...
+    @overload
+    def get_many(
+        self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: Literal["polars"]
+    ) -> pl.DataFrame: ...
+    @overload
+    def get_many(
+        self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: Literal["pandas"]
+    ) -> pd.DataFrame: ...
+    @overload
+    def get_many(
+        self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: Literal["duckdb"]
+    ) -> duckdb.DuckDBPyRelation: ...
+    def get_many(self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: AnswerKind = "arrow") -> Any:
         """Return one row per key, in the order asked, duplicates included.
 
         Args:
-            keys: ints, strs or bytes; or an Arrow array, a numpy integer array, or a data frame's column.
+            keys: ints, strs or bytes; or an Arrow array, a numpy integer array, or a data frame's column. Where
+                several columns are the key: tuples; or a table, a data frame or an array of structs with these columns.
+            columns: Which columns, in this order; all where None. Others aren't read.
+            to: `"arrow"`, `"polars"`, `"pandas"` (Arrow-backed columns) or `"duckdb"`; or `"dict"`: each key once, in
+                the order asked, with its row as a dict, or None where there is none.
 
         Returns:
-            The columns as they were loaded, the key column holding the keys asked for, and a last
-            column `found` (bool). The other columns are null where `found` is false.
+            The columns as they were loaded, the key columns holding the keys asked for, and a last
+            column `found` (bool). The other columns are null where `found` is false. Or a dict.
 
         Raises:
             SchemaError: a null, a key of another type, or out of the key column's range.
-            NotFoundError: nothing was published.
+            NotFoundError: nothing was published, or there is no such column.
+            InputError: `to` or `columns` can't be.
+            ConfigError: the frame's package isn't installed.
         """
-        return self._version().get_many(keys)
+        check_kind(to)
+        opened = self._version()
+        asked = opened.key.array(keys)
+        return handed_over(opened.get_many(asked, columns), opened.key.values(asked) if to == "dict" else (), to)
 
     def __contains__(self, key: Key) -> bool:
         """Whether there is a row with this key."""
@@ -112,8 +159,8 @@ class Cache:
         return self._version().manifest.rows
 
     def __repr__(self) -> str:
-        pinned = f", version {self._pinned}" if self._pinned else ""
-        return f"<Cache {self.name!r} in {self.root}{pinned}>"
+        fixed = f", version {self._fixed}" if self._fixed else ""
+        return f"<Cache {self.name!r} in {self.root}{fixed}>"
 
     @property
     def schema(self) -> pa.Schema:
@@ -121,19 +168,19 @@ class Cache:
         return self._version().manifest.schema
 
     @property
-    def key(self) -> str:
-        """The key column of the version that is read."""
+    def key(self) -> KeyNames:
+        """The key column of the version that is read; a tuple of several."""
         return self._version().manifest.key
 
     @property
     def version(self) -> CacheVersion:
-        """The version that is read: the current one, or the one that `at` pinned."""
+        """The version that is read: the current one, or the one that `at` chose."""
         return self._summary(self._version().manifest)
 
     def versions(self) -> list[CacheVersion]:
         """Return every version that can be read, oldest first; none where nothing was published."""
-        manifests, current = published(self._folder)
-        return [CacheVersion.of(manifest, current) for manifest in manifests]
+        manifests, pointer = published(self._folder)
+        return [CacheVersion.of(manifest, pointer) for manifest in manifests]
 
     def at(self, version: str) -> Cache:
         """Return a view of one version, which stays with it whatever is published.
@@ -146,11 +193,19 @@ class Cache:
         known = [found.id for found in self.versions()]
         if version not in known:
             raise NotFoundError.among("version", version, str(self._folder.path), known)
-        view = Cache(self.name, self.root, keep=self._keep)
-        view._pinned = version
+        view = Cache(self.name, self.root, keep=self._retention.keep, grace=self._retention.grace)
+        view._fixed = version
         return view
 
-    def load(self, data: Any, *, key: str, run_id: str | None = None, source: str | None = None) -> CacheVersion:
+    def load(
+        self,
+        data: Any,
+        *,
+        key: str | Sequence[str],
+        run_id: str | None = None,
+        source: str | None = None,
+        checks: Sequence[Check] = (),
+    ) -> CacheVersion:
         """Build a version from data in this process, and publish it.
 
         String views are stored as large strings, dictionaries as their values; schema metadata isn't kept.
@@ -158,9 +213,12 @@ class Cache:
         Args:
             data: Anything with `__arrow_c_stream__` (tables, data frames, readers, scans), or an
                 iterable of record batches; it is streamed, 256 MiB at a time.
-            key: The key column: integers, strings or binary, without nulls, each key once.
+            key: The key column: integers, strings or binary, without nulls, each key once; or a list of
+                columns that are the key together, in the order in which look-ups give their values.
             run_id: A label; a second load with the same one returns the version of the first.
             source: Where the data came from: `table@snapshot`.
+            checks: What must be true of the version for it to be published: those of `lakeflow.cache`, or any
+                callable from the new version and the current one (or None) to None or to what is wrong.
 
         Returns:
             The version, current now.
@@ -169,11 +227,50 @@ class Cache:
             InputError: `data` isn't Arrow data.
             SchemaError: the key column or another column can't be used.
             DuplicateKeyError: two rows have one key; it names the first few.
+            CheckFailedError: a check failed; it names all that did. The old version stays current.
             StoreFullError: no space left; nothing is left behind.
             StoreError: another failure; the old version stays current.
         """
         origin = Origin(run_id=run_id, source=source)
-        return self._summary(load(self._folder, data, key, origin, self._keep))
+        return self._summary(load(self._folder, data, key_names(key), origin, self._retention, checks))
+
+    def update(
+        self,
+        data: Any = None,
+        *,
+        delete: ManyKeys | None = None,
+        run_id: str | None = None,
+        source: str | None = None,
+        checks: Sequence[Check] = (),
+    ) -> CacheVersion:
+        """Publish the current version with some rows changed; what doesn't change isn't written again.
+
+        Shards are ranges of key hashes, of up to 4,000,000 rows or 256 MiB. Those in which a row comes, changes or
+        goes are written anew, the others are shared with the version before by hard links. Where another version
+        is published meanwhile, the changes are made to that one.
+
+        Args:
+            data: Whole rows, as `load` takes them, with the version's columns; one whose key is there takes its place.
+            delete: Keys whose rows go, as `get_many` takes them; one that isn't there is no error. A key that is
+                also in `data` gets that row.
+            run_id: A label; a second update with the same one returns the version of the first.
+            source: Where the data came from: `table@snapshot`.
+            checks: As in `load`.
+
+        Returns:
+            The version, current now.
+
+        Raises:
+            NotFoundError: nothing was published.
+            InputError: there is neither `data` nor `delete`, or `data` isn't Arrow data.
+            SchemaError: the columns aren't the version's, or a key can't be one.
+            DuplicateKeyError: two rows of `data` have one key.
+            CheckFailedError: a check failed; it names all that did.
+            CorruptFileError: a shard that has to be written anew is damaged.
+            StoreError: another failure; the old version stays current.
+        """
+        origin = Origin(run_id=run_id, source=source)
+        return self._summary(update(self._folder, data, delete, origin, self._retention, checks))
 
     def rollback(self, version: str | None = None) -> CacheVersion:
         """Make an earlier version current again, for every reader.
@@ -186,6 +283,73 @@ class Cache:
             CorruptFileError, ObjectNotFoundError: its files aren't whole; nothing changes.
         """
         return self._summary(rollback(self._folder, version))
+
+    def pin(self, version: str | None = None) -> CacheVersion:
+        """Keep a version, whatever is published, until `unpin`.
+
+        Args:
+            version: Which; the current one where None.
+
+        Raises:
+            NotFoundError: there is no such version.
+        """
+        return self._summary(pin(self._folder, version, pinned=True))
+
+    def unpin(self, version: str | None = None) -> CacheVersion:
+        """Let a version go when it is old enough: the next publish or `gc` may remove it.
+
+        Args:
+            version: Which; the current one where None.
+
+        Raises:
+            NotFoundError: there is no such version.
+        """
+        return self._summary(pin(self._folder, version, pinned=False))
+
+    def gc(self) -> Collected:
+        """Remove versions that `keep`, pins and `grace` don't keep, and what builds left that died.
+
+        A publish does the same at its end. What is being built is left alone.
+
+        Raises:
+            NotFoundError: there is no such cache.
+        """
+        return collect(self._folder, self._retention)
+
+    def diff(self, old: str, new: str | None = None) -> pa.RecordBatchReader:
+        """Tell which keys differ between two versions.
+
+        Args:
+            old: A version.
+            new: Another; the one that is read where None.
+
+        Returns:
+            The key columns, and `_change_type`: `"added"`, `"removed"` or `"changed"`. In no particular order, a
+            block at a time, so memory holds some ten thousand rows of both. A key has changed where a value
+            has; a NaN is like a NaN. Where columns came, went or have other types, every key that stayed has.
+
+        Raises:
+            NotFoundError: there is no such version.
+            SchemaError: the versions have other key columns.
+        """
+        views = self.at(old), self if new is None else self.at(new)
+        return diff(*(view._version() for view in views))  # noqa: SLF001  (of this class)
+
+    def stats(self) -> CacheStats:
+        """Return how large the cache is, and the version that is read.
+
+        Raises:
+            NotFoundError: nothing was published.
+        """
+        opened = self._version()
+        return CacheStats(
+            version=self._summary(opened.manifest),
+            key=opened.key.name,
+            columns=len(opened.schema.names),
+            shards=len(opened.shards),
+            versions=len(self.versions()),
+            disk_bytes=disk_bytes(self._folder.path),
+        )
 
     def verify(self) -> CacheVersion:
         """Read every file of the version and compare checksums.
@@ -207,17 +371,25 @@ class Cache:
         manifest = self._manifest()
         return repair(self._folder.versions / manifest.version, manifest)
 
-    def sink(self, key: str) -> CacheSink:
-        """Return the output of a run that writes a new version, keyed by column `key`."""
-        return CacheSink(self._folder, key, self._keep)
+    def sink(self, key: str | Sequence[str], checks: Sequence[Check] = (), *, update: bool = False) -> CacheSink:
+        """Return the output of a run that writes a new version, keyed by column `key`, or by several.
+
+        Raises:
+            NotFoundError: there is no version to update.
+            SchemaError: no key can be made of `key`, or the version to update has another.
+        """
+        names = key_names(key)
+        if update and names != self.key:
+            message = f"The rows have the key {names}, and cache {self.name!r} has {self.key}."
+            raise SchemaError(message, "update with the cache's key.")
+        return CacheSink(self._folder, names, self._retention, checks, update)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the mappings behind: another process maps the files itself."""
         return {**self.__dict__, "_opened": None}
 
     def _summary(self, manifest: Manifest) -> CacheVersion:
-        pointer = read_pointer(self._folder.pointer)
-        return CacheVersion.of(manifest, pointer.version if pointer else "")
+        return CacheVersion.of(manifest, read_pointer(self._folder.pointer))
 
     def _manifest(self) -> Manifest:
         return read_consistently(
@@ -228,7 +400,7 @@ class Cache:
     def _version(self) -> OpenVersion:
         """Return the open version; a publish shows as another stamp of the pointer, which costs one stat."""
         stamp = None
-        if self._pinned is None:
+        if self._fixed is None:
             try:
                 stamp = stamp_of(os.stat(self._pointer_path))  # noqa: PTH116  (half the time of Path.stat)
             except FileNotFoundError:
@@ -240,18 +412,18 @@ class Cache:
 
     def _open(self, pointer: Pointer | None) -> tuple[Stamp | None, OpenVersion]:
         folder = self._folder.versions / self._chosen(pointer)
-        stamp = pointer.stamp if pointer and self._pinned is None else None
+        stamp = pointer.stamp if pointer and self._fixed is None else None
         return stamp, OpenVersion.open(folder, read_manifest(folder))
 
     def _chosen(self, pointer: Pointer | None) -> str:
         if pointer is None:
             raise self._never_published()
-        if self._pinned is None:
+        if self._fixed is None:
             return pointer.version
-        if self._pinned not in pointer.published:
+        if self._fixed not in pointer.published:
             where = str(self._folder.path)
-            raise NotFoundError.among("version", self._pinned, where, list(pointer.published))
-        return self._pinned
+            raise NotFoundError.among("version", self._fixed, where, list(pointer.published))
+        return self._fixed
 
     def _never_published(self) -> NotFoundError:
         message = f"Cache {self.name!r} in {self.root} has no version."

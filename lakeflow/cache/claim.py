@@ -50,13 +50,23 @@ def claimed(cache: CacheFolder) -> Generator[Path]:
                 (folder / _CLAIM_NAME).unlink(missing_ok=True)
 
 
-def sweep(cache: CacheFolder) -> None:
-    """Remove folders that aren't published and that no living process builds; the caller holds the lock."""
+def sweep(cache: CacheFolder) -> dict[str, int]:
+    """Remove folders that aren't published and that no living process builds; the caller holds the lock.
+
+    Returns:
+        The folders that are gone, and the bytes of their files that no other folder has, too.
+    """
     pointer = read_pointer(cache.pointer)
     published = pointer.published if pointer else ()
-    for folder in cache.versions.iterdir():
+    removed: dict[str, int] = {}
+    for folder in list(cache.versions.iterdir()):
         if folder.name not in published and _abandoned(folder):
+            files = [path.stat() for path in folder.rglob("*") if path.is_file()]
+            freed = sum(file.st_size for file in files if file.st_nlink == 1)
             shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                removed[folder.name] = freed
+    return removed
 
 
 def _abandoned(folder: Path) -> bool:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lakeflow.cache.keys import KeyColumn
-from lakeflow_io.errors import SchemaError, UnsupportedError
+from lakeflow.cache.keys import KeyNames, key_of
+from lakeflow_io.errors import InputError, NotFoundError, SchemaError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["FOUND", "common_schema", "one_batch", "pieces", "stored"]
+__all__ = ["FOUND", "chosen", "common_schema", "fitted", "one_batch", "pieces", "stored"]
 
 FOUND = "found"
 """The column that `get_many` adds."""
@@ -27,7 +27,7 @@ _UNSUPPORTED = (
 _WITHOUT_VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 
 
-def stored(table: pa.Table, key: str) -> pa.Table:
+def stored(table: pa.Table, key: KeyNames) -> pa.Table:
     """Check a table and bring its columns into stored form.
 
     String and binary views become large strings and binaries, a dictionary becomes its values:
@@ -47,15 +47,33 @@ def stored(table: pa.Table, key: str) -> pa.Table:
         raise SchemaError(message, "rename it.")
     fields = [field.with_type(_stored_type(field.type)) for field in table.schema]
     schema = pa.schema(fields)
-    KeyColumn.of(schema, key)
-    nulls = table[key].null_count
-    if nulls:
-        message = f"{nulls} of {table.num_rows} rows have no key: column {key!r} is null there."
-        raise SchemaError(message, "drop those rows, or fill the column.")
+    for name in key_of(schema, key).names:
+        nulls = table[name].null_count
+        if nulls:
+            message = f"{nulls} of {table.num_rows} rows have no key: column {name!r} is null there."
+            raise SchemaError(message, "drop those rows, or fill the column.")
     try:
         return table.replace_schema_metadata(None).cast(schema)
     except (pa.ArrowException, ValueError) as error:
         raise SchemaError(f"The columns don't fit their own types: {error}") from error
+
+
+def chosen(schema: pa.Schema, columns: Sequence[str] | None, version: str) -> list[str]:
+    """Return the columns that were asked for of a version, all of them where None.
+
+    Raises:
+        NotFoundError: there is no such column.
+        InputError: one is asked for twice, or text stands for a list.
+    """
+    known: list[str] = schema.names
+    if columns is None:
+        return known
+    if isinstance(columns, str) or len(set(columns)) < len(columns):
+        raise InputError(f"columns={columns!r} is no list of different columns.", 'give one, such as ["score"].')
+    for name in columns:
+        if name not in known:
+            raise NotFoundError.among("column", name, f"version {version}", known)
+    return list(columns)
 
 
 def common_schema(schemas: list[pa.Schema]) -> pa.Schema:
@@ -76,6 +94,26 @@ def common_schema(schemas: list[pa.Schema]) -> pa.Schema:
         raise SchemaError(message, "return the same column types from every shard.") from error
 
 
+def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Bring the columns of stored form into those of a version, without the loss of a value.
+
+    Raises:
+        SchemaError: there are other columns, or a value doesn't fit its column.
+    """
+    if sorted(table.schema.names) != sorted(schema.names):
+        message = f"The rows have the columns {table.schema.names}, and the version has {schema.names}."
+        raise SchemaError(message, "give whole rows; load() makes a version with other columns.")
+    for field in table.schema:
+        wanted = schema.field(field.name).type
+        if not _fits(field.type, wanted):
+            message = f"Column {field.name!r} is {field.type}, and the version has {wanted}."
+            raise SchemaError(message, "cast it; load() makes a version with other columns.")
+    try:
+        return table.select(schema.names).cast(schema)
+    except (pa.ArrowException, ValueError) as error:
+        raise SchemaError(f"A value doesn't fit the version's columns: {error}") from error
+
+
 def pieces(table: pa.Table, most_bytes: int) -> Iterator[pa.Table]:
     """Cut a table into runs of rows of at most `most_bytes` each, or of one row."""
     if table.num_rows <= 1 or table.nbytes <= most_bytes:
@@ -90,6 +128,18 @@ def one_batch(table: pa.Table) -> pa.RecordBatch:
     """Join the chunks of a table that is small enough for it."""
     columns = [c.chunk(0) if c.num_chunks == 1 else c.combine_chunks() for c in table.columns]
     return pa.RecordBatch.from_arrays(columns, schema=table.schema)
+
+
+def _fits(kind: pa.DataType, wanted: pa.DataType) -> bool:
+    """Tell whether a checked cast keeps every value as it is, or fails."""
+    types = pa.types
+    if types.is_integer(kind):
+        return types.is_integer(wanted) or types.is_floating(wanted)
+    if types.is_floating(kind):
+        return types.is_floating(wanted) and kind.bit_width <= wanted.bit_width
+    texts, binaries = (pa.string(), pa.large_string()), (pa.binary(), pa.large_binary())
+    alike = any(kind in kinds and wanted in kinds for kinds in (texts, binaries))
+    return kind == wanted or types.is_null(kind) or alike
 
 
 def _stored_type(kind: pa.DataType) -> pa.DataType:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import shutil
 import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,8 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-__all__ = ["checksum", "exclusive", "new_file", "replace", "sync_folder"]
+__all__ = ["checksum", "exclusive", "link", "new_file", "replace", "sync_folder"]
 
+# EPERM: none at all, or protected_hardlinks; EMLINK: 65,000 names on ext4; EXDEV: another mount below the folder.
+_CANNOT_LINK = frozenset({errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS})
 _CHUNK_BYTES = 4 << 20  # large enough that the read call costs nothing beside the checksum
 
 
@@ -59,6 +63,26 @@ def replace(path: Path, content: bytes, *, mtime_ns: int | None = None) -> None:
             os.utime(draft, ns=(mtime_ns, mtime_ns))
         draft.replace(path)
     sync_folder(path.parent)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file another name; a copy of it where the file system has no hard links, or no more of them.
+
+    Raises:
+        ObjectNotFoundError: there is no such file.
+        StoreError: as `failures.writing` says.
+    """
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        with reading(source):
+            raise
+    except OSError as error:
+        if error.errno not in _CANNOT_LINK:
+            with writing(target):
+                raise
+        with reading(source), source.open("rb") as content, new_file(target) as file:
+            shutil.copyfileobj(content, file, _CHUNK_BYTES)
 
 
 def checksum(path: Path) -> int:

@@ -1,123 +1,110 @@
-"""What can be a key: an integer, string or binary column, and one Python value or many of its type."""
+"""What a key is: the seam between a cache and its key, and which of the two kinds a schema asks for."""
 
 from __future__ import annotations
 
-import operator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
-import pyarrow as pa
-
+from lakeflow.cache.composite_key import CompositeKey
+from lakeflow.cache.plain_key import PlainKey
 from lakeflow_io.errors import SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Key", "KeyColumn"]
+    import pyarrow as pa
 
-Key = int | str | bytes
+__all__ = ["Key", "KeyColumn", "KeyNames", "KeyPart", "ManyKeys", "PythonType", "key_names", "key_of"]
+
+KeyPart = int | str | bytes
+Key = KeyPart | tuple[KeyPart, ...]
+KeyNames = str | tuple[str, ...]
+"""The column that is the key, or the columns that are it together."""
+ManyKeys: TypeAlias = "Iterable[Key] | pa.Array | pa.ChunkedArray | pa.Table"
+PythonType = type[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class KeyColumn:
-    """The key of a cache: its column and what fits in it."""
+class KeyColumn(Protocol):
+    """The key of a cache: a column, or several together, and what fits in it."""
 
-    name: str
-    type: pa.DataType
-    """Any integer, string, large_string, binary or large_binary."""
-    python: type
-    """int, str or bytes."""
-    least: int
-    """The least and the greatest integer that fit; both 0 for other types."""
-    greatest: int
+    @property
+    def name(self) -> str:
+        """The column's name; of several, all with commas between."""
+        ...
 
-    @classmethod
-    def of(cls, schema: pa.Schema, name: str) -> KeyColumn:
-        """Describe column `name` of `schema` as a key.
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names."""
+        ...
 
-        Raises:
-            SchemaError: there is no such column, or its type can't be a key.
-        """
-        if name not in schema.names:
-            columns = ", ".join(schema.names) or "none"
-            raise SchemaError(f"There is no key column {name!r}.", f"the columns are: {columns}.")
-        kind = schema.field(name).type
-        if pa.types.is_integer(kind):
-            signed = pa.types.is_signed_integer(kind)
-            least = -(1 << (kind.bit_width - 1)) if signed else 0
-            return cls(name, kind, int, least, least + (1 << kind.bit_width) - 1)
-        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            return cls(name, kind, str, 0, 0)
-        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-            return cls(name, kind, bytes, 0, 0)
-        message = f"Column {name!r} is {kind}, which can't be a key."
-        raise SchemaError(message, "cast it to an integer, string or binary type.")
+    @property
+    def fields(self) -> list[pa.Field]:
+        """The columns' names and types."""
+        ...
+
+    @property
+    def python(self) -> PythonType:
+        """What one key is: int, str or bytes; tuple where there are several columns."""
+        ...
+
+    @property
+    def type(self) -> pa.DataType:
+        """The column's type; of several, a struct of them."""
+        ...
 
     def check(self, key: object) -> Key:
-        """Return `key` as int, str or bytes.
+        """Return `key` as the Python value that is looked up.
 
         Raises:
             SchemaError: it is of another type, or an integer out of the column's range.
         """
-        value: Any = key
-        if self.python is int and not isinstance(key, (bool, int)) and hasattr(key, "__index__"):
-            value = operator.index(value)  # numpy's integers; its booleans and floats have no index
-        if not isinstance(value, self.python) or isinstance(value, bool):
-            message = f"Key {key!r} is {type(key).__name__}; the cache expects {self.python.__name__}."
-            raise SchemaError(message, f"its key column {self.name!r} is {self.type}.")
-        if self.python is int and not self.least <= value <= self.greatest:
-            message = f"Key {key!r} doesn't fit column {self.name!r}, which is {self.type}."
-            raise SchemaError(message, f"its keys are from {self.least} to {self.greatest}.")
-        if isinstance(value, str) and not value.isascii():
-            self._check_text(value)
-        return value
+        ...
 
-    def array(self, keys: Iterable[Key] | pa.Array | pa.ChunkedArray) -> pa.Array:
-        """Return many keys as one Arrow array of the column's type.
+    def array(self, keys: Any) -> pa.Array:
+        """Return many keys as one Arrow array of `type`.
 
         Args:
-            keys: Python or numpy values, or anything with an Arrow or numpy array in it.
+            keys: Python or numpy values, or anything with Arrow data in it.
 
         Raises:
             SchemaError: a null, a value of another type, or one out of range.
         """
-        if isinstance(keys, (str, bytes)):
-            raise SchemaError(f"{keys!r} is one key, not many.", "use get(), or put it in a list.")
-        if hasattr(keys, "__arrow_c_stream__"):
-            return self._cast(pa.chunked_array(keys).combine_chunks())
-        if hasattr(keys, "__arrow_c_array__"):
-            return self._cast(pa.array(keys))
-        if isinstance(keys, np.ndarray) and keys.dtype.kind in "iu" and keys.ndim == 1:
-            return self._cast(pa.array(keys))
-        values: list[Key] = list(keys)
-        checked = [self.check(key) for key in values]
-        return pa.array(checked, type=self.type)
+        ...
 
-    def _cast(self, array: pa.Array) -> pa.Array:
-        if array.null_count:
-            raise SchemaError("A null can't be a key.", "drop the nulls first, for example with drop_null().")
-        if _python_type(array.type) is not self.python and len(array):
-            message = f"The keys asked for are {array.type}; column {self.name!r} is {self.type}."
-            raise SchemaError(message, f"cast them to {self.type}.")
-        try:
-            return array.cast(self.type)
-        except pa.ArrowException as error:
-            message = f"A key doesn't fit column {self.name!r}, which is {self.type}: {error}"
-            raise SchemaError(message) from error
+    def keys_of(self, rows: pa.RecordBatch | pa.Table) -> pa.Array:
+        """Return the keys of rows, without a copy where they lie in one chunk."""
+        ...
 
-    def _check_text(self, text: str) -> None:
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise SchemaError(f"Key {text!r} isn't text that UTF-8 can hold.") from error
+    def columns(self, keys: pa.Array) -> dict[str, pa.Array]:
+        """Take an array of `type` apart into the columns, by name."""
+        ...
+
+    def values(self, keys: pa.Array) -> list[Key]:
+        """Return an array of `type` as Python values."""
+        ...
 
 
-def _python_type(kind: pa.DataType) -> type | None:
-    if pa.types.is_integer(kind):
-        return int
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return str
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
-        return bytes
-    return None
+def key_names(key: str | Sequence[str]) -> KeyNames:
+    """Return one name as it is, several as a tuple, a list of one as that name.
+
+    Raises:
+        SchemaError: there is no name, one stands twice, or it is no text.
+    """
+    if isinstance(key, str):
+        return key
+    names = tuple(key) if isinstance(key, Sequence) else ()
+    if not names or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
+        message = f"key={key!r} names no key."
+        raise SchemaError(message, "give a column's name, or a list of different ones.")
+    return names[0] if len(names) == 1 else names
+
+
+def key_of(schema: pa.Schema, key: KeyNames) -> KeyColumn:
+    """Describe columns of `schema` as a key.
+
+    Raises:
+        SchemaError: a column isn't there, or its type can't be a key.
+    """
+    if isinstance(key, str):
+        return PlainKey.of(schema, key)
+    return CompositeKey(tuple(PlainKey.of(schema, name) for name in key))

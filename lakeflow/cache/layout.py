@@ -43,6 +43,17 @@ class CacheFolder:
             text = _local_path(text)
         return cls(Path(os.path.abspath(os.path.expanduser(text))), name)  # noqa: PTH100,PTH111  (a folder need not exist; keep symlinks)
 
+    @classmethod
+    def every(cls, root: str | os.PathLike[str] | None) -> list[CacheFolder]:
+        """Return the caches of a root that have a version, by name.
+
+        Raises:
+            ConfigError: the root isn't a local folder.
+        """
+        folder = cls.at(root, "any").root
+        names = [path.parent.name for path in folder.glob("*/CURRENT")]
+        return [cls(folder, name) for name in sorted(names) if _PLAIN_NAME.fullmatch(name)]
+
     @property
     def path(self) -> Path:
         """The folder of the cache."""

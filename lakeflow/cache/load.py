@@ -16,34 +16,51 @@ from lakeflow.cache.segment import SEGMENT_BYTES, CacheWriter, segment_path
 from lakeflow_io.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from lakeflow.cache.checks import Check
+    from lakeflow.cache.keys import KeyNames
     from lakeflow.cache.layout import CacheFolder
     from lakeflow.cache.manifest import Manifest, Origin
+    from lakeflow.cache.retention import Retention
 
-__all__ = ["load"]
+__all__ = ["load", "write_segments"]
 
 
-def load(cache: CacheFolder, data: Any, key: str, origin: Origin, keep: int) -> Manifest:
+def load(
+    cache: CacheFolder, data: Any, key: KeyNames, origin: Origin, retention: Retention, checks: Sequence[Check]
+) -> Manifest:
     """Stream `data` into segments, merge them and publish; see `Cache.load`."""
     earlier = find_run(cache, origin)
     if earlier:
         return earlier
     with claimed(cache) as folder:
         scratch = folder / "segments"  # in the claimed folder, so that a killed load is swept up with it
-        built = build(folder, _write_segments(scratch, data, key), key)
+        built = build(folder, write_segments(scratch, data, key), key)
         shutil.rmtree(scratch, ignore_errors=True)
-        return publish(cache, folder, built, origin, keep)
+        return publish(cache, folder, built, origin, retention, checks)
 
 
-def _write_segments(scratch: Path, data: Any, key: str) -> list[Path]:
+def write_segments(scratch: Path, data: Any, key: KeyNames) -> list[Path]:
+    """Stream `data` into segments.
+
+    Args:
+        scratch: The folder in which they go.
+        data: As `Cache.load` takes it.
+        key: The key column or columns.
+
+    Raises:
+        InputError: `data` isn't Arrow data.
+        SchemaError: the key column or another column can't be used.
+        StoreError: a file can't be written.
+    """
     writer = CacheWriter(str(scratch), key)
     facts = [fact for table in _gathered(data, key) for fact in writer.write("load", table)]
     return [segment_path(scratch, fact) for fact in facts]
 
 
-def _gathered(data: Any, key: str) -> Iterator[pa.Table]:
+def _gathered(data: Any, key: KeyNames) -> Iterator[pa.Table]:
     """Gather batches of one schema into tables of about a segment each."""
     waiting: list[pa.Table] = []
     size = 0

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from lakeflow.cache.failures import reading
-from lakeflow.cache.hashing import HASH_NAME
+from lakeflow.cache.hashing import HASH_NAME, JOINED_HASH_NAME
+from lakeflow.cache.keys import KeyNames, key_names
 from lakeflow_io.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class ShardFacts:
     last_hash: int
     payload: FileFacts
     index: FileFacts
+    owner: str
+    """The version that wrote it; later ones link its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,8 @@ class Manifest:
 
     version: str
     created: datetime
-    key: str
-    """The key column."""
+    key: KeyNames
+    """The key column, or the columns that are it together."""
     schema: pa.Schema
     shards: tuple[ShardFacts, ...]
     """By hash range, ascending; none where the version is empty."""
@@ -77,6 +80,12 @@ class Manifest:
         return [file for shard in self.shards for file in (shard.payload, shard.index)]
 
     @property
+    def reused_bytes(self) -> int:
+        """Bytes of files that an earlier version wrote."""
+        reused = (shard for shard in self.shards if shard.owner != self.version)
+        return sum(shard.payload.bytes + shard.index.bytes for shard in reused)
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of all files but the manifest."""
         return sum(file.bytes for file in self.files)
@@ -90,7 +99,7 @@ class Manifest:
             "rows": self.rows,
             "bytes": self.size_bytes,
             "key": self.key,
-            "hash": HASH_NAME,
+            "hash": _hash_name(self.key),
             "checksum": "crc32",
             "columns": {field.name: str(field.type) for field in self.schema},
             "schema": base64.b64encode(self.schema.serialize().to_pybytes()).decode(),
@@ -111,7 +120,8 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST_NAME
     with reading(path):
         content = json.loads(path.read_bytes())
-        known = (_FORMAT, HASH_NAME)
+        key = key_names(content["key"])
+        known = (_FORMAT, _hash_name(key))
         seen = (content["format"], content["hash"])
         if seen != known:
             message = f"{path} has format and hash {seen}; this version of lakeflow reads {known}."
@@ -119,11 +129,15 @@ def read_manifest(folder: Path) -> Manifest:
         return Manifest(
             version=content["version"],
             created=datetime.fromisoformat(content["created"]),
-            key=content["key"],
+            key=key,
             schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(content["schema"]))),
-            shards=tuple(_shard_of_json(shard) for shard in content["shards"]),
+            shards=tuple(_shard_of_json(shard, content["version"]) for shard in content["shards"]),
             origin=Origin(content["run_id"], content["plan_digest"], content["source"]),
         )
+
+
+def _hash_name(key: KeyNames) -> str:
+    return HASH_NAME if isinstance(key, str) else JOINED_HASH_NAME
 
 
 def _shard_to_json(shard: ShardFacts) -> dict[str, Any]:
@@ -133,14 +147,16 @@ def _shard_to_json(shard: ShardFacts) -> dict[str, Any]:
         "last_hash": f"{shard.last_hash:016x}",
         "payload": asdict(shard.payload),
         "index": asdict(shard.index),
+        "owner": shard.owner,
     }
 
 
-def _shard_of_json(content: dict[str, Any]) -> ShardFacts:
+def _shard_of_json(content: dict[str, Any], version: str) -> ShardFacts:
     return ShardFacts(
         rows=content["rows"],
         first_hash=int(content["first_hash"], 16),
         last_hash=int(content["last_hash"], 16),
         payload=FileFacts(**content["payload"]),
         index=FileFacts(**content["index"]),
+        owner=content.get("owner", version),
     )

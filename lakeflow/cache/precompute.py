@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lakeflow.cache.cache import Cache
+    from lakeflow.cache.checks import Check
     from lakeflow.runs.run import Run
     from lakeflow.scan import Scan
     from lakeflow_io.iceberg.shards import Shard
@@ -18,7 +19,14 @@ __all__ = ["precompute"]
 
 
 def precompute(
-    shards: Sequence[Shard] | Scan, function: Callable[..., Any], *, cache: Cache, key: str, **options: Any
+    shards: Sequence[Shard] | Scan,
+    function: Callable[..., Any],
+    *,
+    cache: Cache,
+    key: str | Sequence[str],
+    checks: Sequence[Check] = (),
+    update: bool = False,
+    **options: Any,
 ) -> Run:
     """Run a function over shards and publish what it returns as one version of a cache.
 
@@ -26,17 +34,23 @@ def precompute(
         shards: From `Scan.shards`; a scan stands for its default shards.
         function: As in `foreach`; returns the key column and the values, each key once in all shards.
         cache: Where the version goes. Readers see the old one until all of the new one is there.
-        key: The key column: integers, strings or binary, without nulls.
+        key: The key column: integers, strings or binary, without nulls; or several that are the key together.
+        checks: What must be true of the version for it to be published; see `Cache.load`. They are no part of the
+            run's plan: after one has failed, the same run id with other checks publishes what was computed.
+        update: Whether the rows change the current version, as `Cache.update` does, and aren't all of the new one:
+            for a scan of what has changed, such as `Table.changes`. `run.rows` counts the rows of the version.
         options: all of `foreach` but `into`, `mode` and `where`.
 
     Returns:
         The run; `run.version_id` names the version.
 
     Raises:
+        NotFoundError: there is no version to update.
         DuplicateKeyError: two rows have one key; names the first few. The old version stays current.
+        CheckFailedError: a check failed; names all that did. The old version stays current.
         FunctionError, SchemaError, PlanChangedError, RunError, StoreError: as in `foreach`.
 
     Example:
         >>> run = precompute(titles.scan(), predict, cache=Cache("scores"), key="title_id")  # doctest: +SKIP
     """
-    return foreach(shards, function, into=cache.sink(key), **options)
+    return foreach(shards, function, into=cache.sink(key, checks, update=update), **options)

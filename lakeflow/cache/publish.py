@@ -2,64 +2,90 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from lakeflow.cache.checks import run_checks
 from lakeflow.cache.claim import sweep
 from lakeflow.cache.durable import exclusive, replace, sync_folder
 from lakeflow.cache.failures import writing
 from lakeflow.cache.manifest import MANIFEST_NAME, Manifest, read_manifest
-from lakeflow.cache.pointer import read_consistently, read_pointer, write_pointer
+from lakeflow.cache.pointer import Pointer, read_consistently, read_pointer, write_pointer
 from lakeflow.cache.version import OpenVersion
-from lakeflow_io.errors import InternalError, NotFoundError, PlanChangedError
+from lakeflow_io.errors import CommitConflictError, InternalError, NotFoundError, PlanChangedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
     from lakeflow.cache.build import Built
+    from lakeflow.cache.checks import Check
     from lakeflow.cache.layout import CacheFolder
     from lakeflow.cache.manifest import Origin
-    from lakeflow.cache.pointer import Pointer
+    from lakeflow.cache.retention import Retention
 
-__all__ = ["KEEP_VERSIONS", "find_run", "publish", "published", "rollback"]
-
-KEEP_VERSIONS = 3
-"""The current version, the one to roll back to, and one for readers that are still at work on it."""
+__all__ = ["current", "find_run", "pin", "publish", "published", "rollback"]
 
 
-def publish(cache: CacheFolder, folder: Path, built: Built, origin: Origin, keep: int) -> Manifest:
-    """Check finished files, write their manifest, and switch readers to them.
+def publish(
+    cache: CacheFolder,
+    folder: Path,
+    built: Built,
+    origin: Origin,
+    retention: Retention,
+    checks: Sequence[Check] = (),
+    *,
+    base: str | None = None,
+) -> Manifest:
+    """Read finished files back, write their manifest, run checks, and switch readers to the version.
 
     A run publishes once: where another process published the same run meanwhile, that version is
-    returned and `folder` is left out.
+    returned and `folder` is left out. Checks run without the lock, which would hold other publishers up;
+    where one of these was faster, they run again, beside what is current then.
 
     Args:
         cache: Where.
         folder: The claimed folder with the files of `built`.
         built: What `build` returned.
         origin: The run and its input.
-        keep: How many versions stay, with this one.
+        retention: Which versions stay, beside this one.
+        checks: What must be true of the version.
+        base: The version that must still be the current one, where this one was built on it.
 
     Raises:
         PlanChangedError: the run id was used with another plan.
+        CheckFailedError: a check failed.
+        CommitConflictError: another version than `base` is current.
         StoreError: the manifest or pointer can't be written; the old version stays current.
     """
-    with exclusive(cache.lock):
-        earlier = find_run(cache, origin)
-        if earlier:
-            return earlier
-        manifest = Manifest(folder.name, datetime.now(UTC), built.key, built.schema, built.shards, origin)
-        _check(folder, manifest, built)
-        replace(folder / MANIFEST_NAME, manifest.to_json())
-        sync_folder(cache.versions)
-        pointer = read_pointer(cache.pointer)
-        kept = (*(pointer.published if pointer else ()), manifest.version)[-keep:]
-        write_pointer(cache.pointer, manifest.version, kept)
-        with writing(cache.versions):
-            sweep(cache)
-        return manifest
+    manifest = Manifest(folder.name, datetime.now(UTC), built.key, built.schema, built.shards, origin)
+    opened = OpenVersion.open(folder, manifest)
+    _read_back(folder, opened, built)
+    replace(folder / MANIFEST_NAME, manifest.to_json())
+    sync_folder(cache.versions)
+    while True:
+        previous = current(cache) if checks else None
+        run_checks(checks, opened, previous)
+        with exclusive(cache.lock):
+            earlier = find_run(cache, origin)
+            if earlier:
+                return earlier
+            pointer = read_pointer(cache.pointer)
+            if base is not None and (pointer is None or pointer.version != base):
+                message = f"Version {base} of {cache.path} isn't the current one any more."
+                raise CommitConflictError(message, "update again.")
+            if checks and (pointer and pointer.version) != (previous and previous.id):
+                continue
+            now = time.time()
+            new = pointer or Pointer(manifest.version, (manifest.version,))
+            write_pointer(cache.pointer, retention.applied(new.switched(manifest.version, now), now))
+            with writing(cache.versions):
+                sweep(cache)
+            return manifest
 
 
 def rollback(cache: CacheFolder, version: str | None) -> Manifest:
@@ -87,17 +113,38 @@ def rollback(cache: CacheFolder, version: str | None) -> Manifest:
         folder = cache.versions / version
         manifest = read_manifest(folder)
         OpenVersion.open(folder, manifest)
-        write_pointer(cache.pointer, version, pointer.published)
+        write_pointer(cache.pointer, pointer.switched(version, time.time()))
         return manifest
 
 
-def published(cache: CacheFolder) -> tuple[list[Manifest], str]:
-    """Return every published version, oldest first, and the id of the current one."""
+def pin(cache: CacheFolder, version: str | None, *, pinned: bool) -> Manifest:
+    """Keep a version whatever is published, or do so no longer.
 
-    def read(pointer: Pointer | None) -> tuple[list[Manifest], str]:
-        if pointer is None:
-            return [], ""
-        return [read_manifest(cache.versions / name) for name in pointer.published], pointer.version
+    Args:
+        cache: Where.
+        version: A published version; the current one where None.
+        pinned: Whether it stays.
+
+    Raises:
+        NotFoundError: there is no such version.
+    """
+    _need_pointer(cache)
+    with exclusive(cache.lock):
+        pointer = _need_pointer(cache)
+        version = pointer.version if version is None else version
+        if version not in pointer.published:
+            raise NotFoundError.among("version", version, str(cache.path), list(pointer.published))
+        others = [each for each in pointer.pinned if each != version]
+        write_pointer(cache.pointer, dataclasses.replace(pointer, pinned=(*others, *[version] * pinned)))
+        return read_manifest(cache.versions / version)
+
+
+def published(cache: CacheFolder) -> tuple[list[Manifest], Pointer | None]:
+    """Return every published version, oldest first, and the pointer that names them."""
+
+    def read(pointer: Pointer | None) -> tuple[list[Manifest], Pointer | None]:
+        names = pointer.published if pointer else ()
+        return [read_manifest(cache.versions / name) for name in names], pointer
 
     return read_consistently(cache.pointer, read)
 
@@ -126,16 +173,27 @@ def _need_pointer(cache: CacheFolder) -> Pointer:
     return pointer
 
 
-def _check(folder: Path, manifest: Manifest, built: Built) -> None:
+def current(cache: CacheFolder) -> OpenVersion | None:
+    """Open the current version; None where nothing was published."""
+
+    def read(pointer: Pointer | None) -> OpenVersion | None:
+        if pointer is None:
+            return None
+        folder = cache.versions / pointer.version
+        return OpenVersion.open(folder, read_manifest(folder))
+
+    return read_consistently(cache.pointer, read)
+
+
+def _read_back(folder: Path, version: OpenVersion, built: Built) -> None:
     """Compare counts, and read a sample back through both read paths."""
-    if manifest.rows != built.rows:
-        message = f"{folder} has {manifest.rows} rows of the {built.rows} it was built from."
+    if version.rows != built.rows:
+        message = f"{folder} has {version.rows} rows of the {built.rows} it was built from."
         raise InternalError(message, "please report it; nothing was published.")
-    version = OpenVersion.open(folder, manifest)
-    keys = built.sample[built.key].combine_chunks()
+    keys = version.key.keys_of(built.sample)
     seen = version.get_many(keys)
     wrong = [name for name in built.schema.names if not _same(built.sample[name], seen[name])]
-    if wrong or not all(version.find(key) for key in keys.to_pylist()):
+    if wrong or not all(version.find(key) for key in version.key.values(keys)):
         message = f"A sample of {folder} doesn't read back as it was written; columns: {wrong}."
         raise InternalError(message, "please report it; nothing was published.")
 

@@ -15,13 +15,13 @@ from lakeflow.cache.columns import common_schema, one_batch, pieces, stored
 from lakeflow.cache.durable import new_file, sync_folder
 from lakeflow.cache.failures import reading, writing
 from lakeflow.cache.hashing import hash_keys
+from lakeflow.cache.keys import KeyNames, key_of
+from lakeflow.cache.ranges import Sorted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-__all__ = ["SEGMENT_BYTES", "CacheWriter", "Segment", "SegmentWriter", "open_segment", "segment_path"]
+__all__ = ["SEGMENT_BYTES", "CacheWriter", "SegmentWriter", "open_segment", "segment_path"]
 
 SEGMENT_BYTES = 256 << 20
 """The most that is sorted in memory at once; string columns with 32-bit offsets stay far from 2 GiB."""
@@ -30,21 +30,12 @@ _HASH_FIELD = pa.field("__lakeflow_hash", pa.uint64(), nullable=False)  # known 
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """A segment, mapped."""
-
-    hashes: NDArray[np.uint64]
-    """Sorted; one per row."""
-    rows: pa.RecordBatch
-
-
-@dataclass(frozen=True, slots=True)
 class CacheWriter:
     """The worker's side of a cache: a `ShardWriter` that writes segments."""
 
     folder: str
     """Where segments go; every worker and the driver must see the same folder."""
-    key: str
+    key: KeyNames
 
     def write(self, name: str, data: pa.Table) -> list[dict[str, Any]]:
         """Write `data` into one segment, or into several where it is large.
@@ -145,7 +136,7 @@ def segment_path(folder: Path, fact: dict[str, Any]) -> Path:
     return folder / Path(unquote(urlsplit(fact["path"]).path)).name
 
 
-def open_segment(path: Path) -> Segment:
+def open_segment(path: Path) -> Sorted:
     """Map a segment.
 
     Raises:
@@ -155,13 +146,13 @@ def open_segment(path: Path) -> Segment:
     with reading(path), pa.memory_map(str(path)) as source:
         batch = pa.ipc.open_file(source).get_batch(0)
         hashes = batch.column(0).to_numpy()
-        return Segment(hashes, batch.select(batch.schema.names[1:]))
+        return Sorted(hashes, batch.select(batch.schema.names[1:]))
 
 
-def _write_segment(path: Path, table: pa.Table, key: str) -> int:
+def _write_segment(path: Path, table: pa.Table, key: KeyNames) -> int:
     with writing(path):
         batch = one_batch(table)
-        hashes = hash_keys(batch.column(key))
+        hashes = hash_keys(key_of(batch.schema, key).keys_of(batch))
         order = np.argsort(hashes, kind="stable")
         columns = [pa.array(hashes[order]), *batch.take(pa.array(order)).columns]
         schema = pa.schema([_HASH_FIELD, *table.schema])

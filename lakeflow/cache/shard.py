@@ -21,14 +21,15 @@ from lakeflow.cache.manifest import FileFacts, ShardFacts
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Any
 
     from numpy.typing import NDArray
 
-    from lakeflow.cache.keys import Key
+    from lakeflow.cache.keys import Key, KeyColumn
 
-__all__ = ["Shard", "open_shard", "rebuild_index", "write_shard"]
+__all__ = ["Shard", "find_rows", "open_shard", "rebuild_index", "write_shard"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Shard:
 
     rows: pa.RecordBatch
     keys: pa.Array
+    """Structs where several columns are the key."""
     hashes: NDArray[np.uint64]
     """Sorted; one per row."""
     bisectable: memoryview[int]
@@ -47,43 +49,54 @@ class Shard:
         """Return the row of one key, or -1."""
         row = bisect_left(self.bisectable, key_hash)
         while row < len(self.bisectable) and self.bisectable[row] == key_hash:
-            if self.keys[row].as_py() == key:
+            if _value(self.keys[row]) == key:
                 return row
             row += 1
         return -1
 
     def rows_of(self, keys: pa.Array, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Return the row of each key, or -1, as int64.
+        """Return the row of each key, or -1, as int64."""
+        return find_rows(self.keys, self.hashes, keys, hashes)
 
-        Each round compares the keys that are still open with the next row of equal hash; without
-        collisions there is one round.
-        """
-        found = np.full(len(keys), -1, dtype=np.int64)
-        rows = np.searchsorted(self.hashes, hashes)
-        open_ = np.arange(len(keys))
-        while True:
-            inside = rows < len(self.hashes)
-            open_, rows = open_[inside], rows[inside]
-            same_hash = self.hashes[rows] == hashes[open_]
-            open_, rows = open_[same_hash], rows[same_hash]
-            if not len(open_):
-                return found
-            equal = pc.call_function("equal", [self.keys.take(pa.array(rows)), keys.take(pa.array(open_))])
-            hit = equal.to_numpy(zero_copy_only=False)
-            found[open_[hit]] = rows[hit]
-            open_, rows = open_[~hit], rows[~hit] + 1
-
-    def row(self, number: int) -> dict[str, Any]:
+    def row(self, number: int, names: Sequence[str] | None = None) -> dict[str, Any]:
         """Return one row as Python values.
+
+        Args:
+            number: Which.
+            names: Which of its columns, in this order; all where None.
 
         Raises:
             UnsupportedError: a value, such as a date past the year 9999, has no Python form.
         """
+        columns = self.columns if names is None else [(name, self.rows.column(name)) for name in names]
         try:
-            return {name: column[number].as_py() for name, column in self.columns}
+            return {name: column[number].as_py() for name, column in columns}
         except (ValueError, OverflowError) as error:
             message = f"The row of key {self.keys[number]} has a value without a Python form: {error}"
             raise UnsupportedError(message, "read it as Arrow, with get_many().") from error
+
+
+def find_rows(
+    stored: pa.Array, stored_hashes: NDArray[np.uint64], keys: pa.Array, hashes: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    """Return where each of `keys` lies among stored ones that are sorted by hash, or -1, as int64.
+
+    Each round compares the keys that are still open with the next row of equal hash; without
+    collisions there is one round.
+    """
+    found = np.full(len(keys), -1, dtype=np.int64)
+    rows = np.searchsorted(stored_hashes, hashes)
+    open_ = np.arange(len(keys))
+    while True:
+        inside = rows < len(stored_hashes)
+        open_, rows = open_[inside], rows[inside]
+        same_hash = stored_hashes[rows] == hashes[open_]
+        open_, rows = open_[same_hash], rows[same_hash]
+        if not len(open_):
+            return found
+        hit = _equal(stored.take(pa.array(rows)), keys.take(pa.array(open_)))
+        found[open_[hit]] = rows[hit]
+        open_, rows = open_[~hit], rows[~hit] + 1
 
 
 def write_shard(folder: Path, name: str, rows: pa.RecordBatch, hashes: NDArray[np.uint64]) -> ShardFacts:
@@ -103,10 +116,11 @@ def write_shard(folder: Path, name: str, rows: pa.RecordBatch, hashes: NDArray[n
         last_hash=int(hashes[-1]),
         payload=_facts(payload),
         index=_facts(index),
+        owner=folder.name,
     )
 
 
-def open_shard(folder: Path, facts: ShardFacts, key: str) -> Shard:
+def open_shard(folder: Path, facts: ShardFacts, key: KeyColumn) -> Shard:
     """Map a shard and close its files: the mappings stay, and cost no file descriptors.
 
     Raises:
@@ -121,20 +135,34 @@ def open_shard(folder: Path, facts: ShardFacts, key: str) -> Shard:
         raise CorruptFileError(message, "roll back to another version, or build it again.")
     with reading(folder / facts.payload.name):
         columns = tuple(zip(rows.schema.names, rows.columns, strict=True))
-        return Shard(rows, rows.column(key), hashes, hashes.data, columns)
+        return Shard(rows, key.keys_of(rows), hashes, hashes.data, columns)
 
 
-def rebuild_index(folder: Path, facts: ShardFacts, key: str) -> None:
+def rebuild_index(folder: Path, facts: ShardFacts, key: KeyColumn) -> None:
     """Compute the index from the payload and put it in place in one step.
 
     Raises:
         CorruptFileError, ObjectNotFoundError: the payload can't be read.
     """
-    hashes = hash_keys(_map_payload(folder, facts.payload).column(key))
+    hashes = hash_keys(key.keys_of(_map_payload(folder, facts.payload)))
     path = folder / facts.index.name
     draft = pa.BufferOutputStream()
     np.save(draft, hashes)
     replace(path, draft.getvalue().to_pybytes())
+
+
+def _value(key: pa.Scalar) -> Key:
+    """Return a key as a look-up has it: a struct as a tuple."""
+    value = key.as_py()
+    return tuple(value.values()) if isinstance(value, dict) else value
+
+
+def _equal(left: pa.Array, right: pa.Array) -> NDArray[np.bool_]:
+    if pa.types.is_struct(left.type):
+        pairs = zip(left.flatten(), right.flatten(), strict=True)
+        return np.logical_and.reduce([_equal(*pair) for pair in pairs])
+    equal: NDArray[np.bool_] = pc.call_function("equal", [left, right]).to_numpy(zero_copy_only=False)
+    return equal
 
 
 def _facts(path: Path) -> FileFacts:

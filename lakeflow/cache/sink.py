@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.cache.build import build
 from lakeflow.cache.claim import claimed
 from lakeflow.cache.manifest import Manifest, Origin
-from lakeflow.cache.publish import KEEP_VERSIONS, find_run, publish, published
+from lakeflow.cache.publish import find_run, publish, published
+from lakeflow.cache.retention import Retention
 from lakeflow.cache.segment import CacheWriter, segment_path
+from lakeflow.cache.update import publish_changes
 from lakeflow.runs.outputs.sink import Publication, Sink
 from lakeflow_io.errors import ObjectNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lakeflow.cache.checks import Check
+    from lakeflow.cache.keys import KeyNames
     from lakeflow.cache.layout import CacheFolder
     from lakeflow.runs.outputs.sink import RunLabel
     from lakeflow_io.iceberg.pack import PackedManifest
@@ -28,8 +32,11 @@ class CacheSink(Sink):
     """The driver's side of a cache."""
 
     cache: CacheFolder
-    key: str
-    keep: int = KEEP_VERSIONS
+    key: KeyNames
+    retention: Retention = field(default_factory=Retention)
+    checks: Sequence[Check] = ()
+    update: bool = False
+    """Whether the rows change the current version, and aren't all of the new one."""
 
     @property
     def location(self) -> str:
@@ -42,8 +49,10 @@ class CacheSink(Sink):
         return {}
 
     def describe(self) -> dict[str, Any]:
-        """Which cache, and by which key."""
-        return {"cache": self.cache.name, "root": str(self.cache.root), "key": self.key}
+        """Which cache, by which key (a list of columns as JSON has it), and whether rows are added to it."""
+        key = self.key if isinstance(self.key, str) else list(self.key)
+        facts = {"cache": self.cache.name, "root": str(self.cache.root), "key": key}
+        return {**facts, "update": True} if self.update else facts
 
     def writer(self) -> CacheWriter:
         """Return the worker's side; workers must see the cache's folder under the same path."""
@@ -76,6 +85,7 @@ class CacheSink(Sink):
         Raises:
             PlanChangedError: the run id was used with another plan.
             DuplicateKeyError: two rows have one key.
+            CheckFailedError: a check failed; the segments stay, for the run to be published with other checks.
             SchemaError: the segments differ in their columns, or there are none.
             StoreError: a file can't be read or written; the old version stays current.
         """
@@ -88,15 +98,17 @@ class CacheSink(Sink):
 
     def _build(self, origin: Origin, staged: Sequence[dict[str, Any]]) -> Manifest:
         segments = [segment_path(self.cache.staging, fact) for fact in staged]
-        with claimed(self.cache) as folder:
-            try:
+        try:
+            if self.update:
+                return publish_changes(self.cache, self.key, segments, None, origin, self.retention, self.checks)
+            with claimed(self.cache) as folder:
                 built = build(folder, segments, self.key)
-            except ObjectNotFoundError:
-                earlier = find_run(self.cache, origin)  # a twin driver published, and deleted the segments
-                if earlier is None:
-                    raise
-                return earlier
-            return publish(self.cache, folder, built, origin, self.keep)
+                return publish(self.cache, folder, built, origin, self.retention, self.checks)
+        except ObjectNotFoundError:
+            earlier = find_run(self.cache, origin)  # a twin driver published, and deleted the segments
+            if earlier is None:
+                raise
+            return earlier
 
 
 def _publication(manifest: Manifest) -> Publication:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lakeflow.cache.durable import checksum
+from lakeflow.cache.keys import key_of
 from lakeflow.cache.shard import rebuild_index
 from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.manifest import FileFacts, Manifest
 
-__all__ = ["repair", "verify"]
+__all__ = ["repair", "verify", "verify_file"]
 
 
 def verify(folder: Path, manifest: Manifest) -> None:
@@ -24,7 +25,7 @@ def verify(folder: Path, manifest: Manifest) -> None:
         ObjectNotFoundError: a file is gone.
     """
     for facts in manifest.files:
-        _verify_file(folder, facts)
+        verify_file(folder, facts)
 
 
 def repair(folder: Path, manifest: Manifest) -> list[str]:
@@ -35,17 +36,23 @@ def repair(folder: Path, manifest: Manifest) -> list[str]:
     """
     repaired = []
     for shard in manifest.shards:
-        _verify_file(folder, shard.payload)
+        verify_file(folder, shard.payload)
         try:
-            _verify_file(folder, shard.index)
+            verify_file(folder, shard.index)
         except (CorruptFileError, ObjectNotFoundError):
-            rebuild_index(folder, shard, manifest.key)
-            _verify_file(folder, shard.index)
+            rebuild_index(folder, shard, key_of(manifest.schema, manifest.key))
+            verify_file(folder, shard.index)
             repaired.append(shard.index.name)
     return repaired
 
 
-def _verify_file(folder: Path, facts: FileFacts) -> None:
+def verify_file(folder: Path, facts: FileFacts) -> None:
+    """Read one file.
+
+    Raises:
+        CorruptFileError: it differs from the manifest.
+        ObjectNotFoundError: it is gone.
+    """
     path = folder / facts.name
     seen = checksum(path)
     if seen != facts.crc32:

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from lakeflow.cache.columns import FOUND
+from lakeflow.cache.columns import FOUND, chosen
 from lakeflow.cache.hashing import hash_key, hash_keys
-from lakeflow.cache.keys import KeyColumn
+from lakeflow.cache.keys import key_of
 from lakeflow.cache.shard import open_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from lakeflow.cache.keys import Key
+    from lakeflow.cache.keys import Key, KeyColumn, ManyKeys
     from lakeflow.cache.manifest import Manifest
+    from lakeflow.cache.pointer import Pointer
     from lakeflow.cache.shard import Shard
 
 __all__ = ["CacheVersion", "OpenVersion"]
@@ -45,10 +46,14 @@ class CacheVersion:
     run_id: str | None
     current: bool
     """Whether readers saw it when this was asked."""
+    pinned: bool = False
+    """Whether it stays whatever is published."""
+    reused_bytes: int = 0
+    """Of its bytes those in files of earlier versions, which take no space of their own."""
 
     @classmethod
-    def of(cls, manifest: Manifest, current: str) -> CacheVersion:
-        """Summarise a manifest."""
+    def of(cls, manifest: Manifest, pointer: Pointer | None) -> CacheVersion:
+        """Summarise a manifest, and what the pointer says of it."""
         return cls(
             id=manifest.version,
             rows=manifest.rows,
@@ -56,13 +61,15 @@ class CacheVersion:
             created=manifest.created,
             source=manifest.origin.source,
             run_id=manifest.origin.run_id,
-            current=manifest.version == current,
+            current=bool(pointer and manifest.version == pointer.version),
+            pinned=bool(pointer and manifest.version in pointer.pinned),
+            reused_bytes=manifest.reused_bytes,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class OpenVersion:
-    """A version, mapped."""
+    """A version, mapped: it can be read to the end, whatever is published or removed."""
 
     manifest: Manifest
     key: KeyColumn
@@ -78,9 +85,37 @@ class OpenVersion:
             ObjectNotFoundError: a file is gone.
             CorruptFileError: a file isn't what the manifest says.
         """
-        key = KeyColumn.of(manifest.schema, manifest.key)
-        shards = [open_shard(folder, facts, manifest.key) for facts in manifest.shards]
+        key = key_of(manifest.schema, manifest.key)
+        shards = [open_shard(folder, facts, key) for facts in manifest.shards]
         return cls(manifest, key, shards, [facts.first_hash for facts in manifest.shards])
+
+    @property
+    def id(self) -> str:
+        """The version's id."""
+        return self.manifest.version
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return self.manifest.rows
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns."""
+        return self.manifest.schema
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield all rows, one shard at a time, mapped: memory holds what is looked at.
+
+        Args:
+            columns: Which, in this order; all where None.
+
+        Raises:
+            NotFoundError: there is no such column.
+        """
+        names = chosen(self.schema, columns, self.id)
+        for shard in self.shards:
+            yield shard.rows.select(names)
 
     def find(self, key: Key) -> tuple[Shard, int] | None:
         """Return the shard and row of one key, or None."""
@@ -92,35 +127,56 @@ class OpenVersion:
         row = self.shards[number].row_of(checked, key_hash)
         return None if row < 0 else (self.shards[number], row)
 
-    def get(self, key: Key) -> dict[str, Any] | None:
-        """Return the row of one key as Python values, or None."""
-        found = self.find(key)
-        return found[0].row(found[1]) if found else None
+    def get(self, key: Key, columns: Sequence[str] | None = None) -> dict[str, Any] | None:
+        """Return the row of one key as Python values, or None.
 
-    def get_many(self, keys: Iterable[Key] | pa.Array | pa.ChunkedArray) -> pa.Table:
-        """Return one row per key, in order, and whether it was found."""
+        Args:
+            key: The key.
+            columns: Which columns, in this order; all where None.
+
+        Raises:
+            SchemaError: the key can't be one of this version.
+            NotFoundError: there is no such column.
+        """
+        names = None if columns is None else chosen(self.schema, columns, self.id)
+        found = self.find(key)
+        return found[0].row(found[1], names) if found else None
+
+    def get_many(self, keys: ManyKeys, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return one row per key, in order, and whether it was found.
+
+        Args:
+            keys: The keys.
+            columns: Which columns, in this order; all where None. `found` comes last in any case.
+
+        Raises:
+            SchemaError: a key can't be one of this version.
+            NotFoundError: there is no such column.
+        """
+        names = chosen(self.schema, columns, self.id)
         asked = self.key.array(keys)
         starts = range(0, max(len(asked), 1), _BLOCK_KEYS)
-        blocks = [self._get_block(asked.slice(start, _BLOCK_KEYS)) for start in starts]
+        blocks = [self._get_block(asked.slice(start, _BLOCK_KEYS), names) for start in starts]
         return pa.concat_tables([table for tables in blocks for table in tables])
 
-    def _get_block(self, asked: pa.Array) -> list[pa.Table]:
+    def _get_block(self, asked: pa.Array, names: list[str]) -> list[pa.Table]:
         """Look keys up; in halves where a column would outgrow the 2 GiB that 32-bit offsets reach."""
         try:
-            return [self._look_up(asked)]
+            return [self._look_up(asked, names)]
         except pa.ArrowInvalid:
             half = len(asked) // 2
             if not half:
                 raise
-            return [*self._get_block(asked[:half]), *self._get_block(asked[half:])]
+            return [*self._get_block(asked[:half], names), *self._get_block(asked[half:], names)]
 
-    def _look_up(self, asked: pa.Array) -> pa.Table:
+    def _look_up(self, asked: pa.Array, names: list[str]) -> pa.Table:
         """Look keys up in hash order, which reads hashes and rows in the order they lie on disk."""
         hashes = hash_keys(asked)
         order = np.argsort(hashes)
         bounds = np.array(self.bounds, dtype=np.uint64)
         cuts = [*np.searchsorted(hashes[order], bounds).tolist(), len(order)]
         places = np.full(len(asked), -1, dtype=np.int64)
+        values = [name for name in names if name not in self.key.names]  # keys are those asked for
         parts: list[pa.RecordBatch] = []
         found = 0
         for shard, start, end in zip(self.shards, cuts[:-1], cuts[1:], strict=True):
@@ -129,16 +185,22 @@ class OpenVersion:
             numbers = order[start:end]
             rows = shard.rows_of(asked.take(pa.array(numbers)), hashes[numbers])
             hit = rows >= 0
-            parts.append(shard.rows.take(pa.array(rows[hit])))
-            places[numbers[hit]] = np.arange(found, found + parts[-1].num_rows)
-            found += parts[-1].num_rows
-        return self._arranged(asked, parts, places)
-
-    def _arranged(self, asked: pa.Array, parts: list[pa.RecordBatch], places: NDArray[np.int64]) -> pa.Table:
-        """Put found rows in the order asked, with the keys asked for and nulls where there is no row."""
-        rows = pa.Table.from_batches(parts, schema=self.manifest.schema).combine_chunks()
-        rows = rows.take(pa.array(places, mask=places < 0))
-        fields = [field.with_nullable(nullable=True) for field in rows.schema]
-        columns = [asked if field.name == self.key.name else rows[field.name] for field in fields]
+            if values:
+                parts.append(shard.rows.select(values).take(pa.array(rows[hit])))
+            places[numbers[hit]] = np.arange(found, found + hit.sum())
+            found += int(hit.sum())
+        given = {**self.key.columns(asked), **self._arranged(values, parts, places)}
+        fields = [self.manifest.schema.field(name).with_nullable(nullable=True) for name in names]
         fields.append(pa.field(FOUND, pa.bool_(), nullable=False))
-        return pa.Table.from_arrays([*columns, pa.array(places >= 0)], schema=pa.schema(fields))
+        return pa.Table.from_arrays([*(given[name] for name in names), pa.array(places >= 0)], schema=pa.schema(fields))
+
+    def _arranged(
+        self, names: list[str], parts: list[pa.RecordBatch], places: NDArray[np.int64]
+    ) -> dict[str, pa.ChunkedArray]:
+        """Put found rows in the order asked, with nulls where there is no row."""
+        if not names:
+            return {}
+        schema = pa.schema([self.manifest.schema.field(name) for name in names])
+        rows = pa.Table.from_batches(parts, schema=schema).combine_chunks()
+        rows = rows.take(pa.array(places, mask=places < 0))
+        return dict(zip(names, rows.columns, strict=True))

@@ -1,7 +1,8 @@
-"""`lakeflow cache get | versions | rollback | verify | push`: look-ups and versions from a shell."""
+"""`lakeflow cache ls | versions | get | stats | verify | rollback | gc | push`: look-ups and versions from a shell."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +25,30 @@ def cache_group(context: click.Context, root: str | None) -> None:
     context.obj = {"root": root}
 
 
+@cache_group.command("ls")
+@json_option
+@click.pass_context
+def ls_command(context: click.Context, *, as_json: bool) -> None:
+    """List the caches that have a version."""
+    from lakeflow.cache.cache import Cache
+    from lakeflow.cache.layout import CacheFolder
+
+    rows: list[dict[str, Any]] = []
+    for folder in CacheFolder.every(context.obj["root"]):
+        version = Cache(folder.name, folder.root).version
+        rows.append(
+            {
+                "cache": folder.name,
+                "rows": version.rows,
+                "bytes": version.bytes,
+                "version": version.id,
+                "created": str(version.created),
+                "source": version.source,
+            }
+        )
+    _print_table(rows, as_json=as_json, empty=f"No caches in {CacheFolder.at(context.obj['root'], 'any').root}.")
+
+
 def _cache(context: click.Context, name: str) -> Cache:
     from lakeflow.cache.cache import Cache
 
@@ -36,7 +61,7 @@ def _cache(context: click.Context, name: str) -> Cache:
 @json_option
 @click.pass_context
 def get_command(context: click.Context, name: str, keys: tuple[str, ...], *, as_json: bool) -> None:
-    """Show the row of each KEY in the cache NAME."""
+    """Show the row of each KEY in the cache NAME; where several columns are the key, a KEY is a list in JSON."""
     cache = _cache(context, name)
     rows = [(key, cache.get(_as_key(cache, key))) for key in keys]
     for _, row in rows:
@@ -64,20 +89,45 @@ def versions_command(context: click.Context, name: str, *, as_json: bool) -> Non
         {
             "version": version.id,
             "current": version.current,
+            "pinned": version.pinned,
             "rows": version.rows,
             "bytes": version.bytes,
+            "reused_bytes": version.reused_bytes,
             "created": str(version.created),
             "source": version.source,
             "run_id": version.run_id,
         }
         for version in versions
     ]
+    _print_table(rows, as_json=as_json, empty=f"Cache {name!r} has no versions.")
+
+
+@cache_group.command("stats")
+@click.argument("name")
+@json_option
+@click.pass_context
+def stats_command(context: click.Context, name: str, *, as_json: bool) -> None:
+    """Show how large the cache NAME is, and where its current version came from."""
+    stats = _cache(context, name).stats()
+    version = stats.version
+    facts = {
+        "cache": name,
+        "version": version.id,
+        "created": str(version.created),
+        "source": version.source,
+        "run_id": version.run_id,
+        "key": stats.key,
+        "columns": stats.columns,
+        "rows": version.rows,
+        "bytes": version.bytes,
+        "shards": stats.shards,
+        "versions": stats.versions,
+        "disk_bytes": stats.disk_bytes,
+    }
     if as_json:
-        print_json(rows)
-    elif rows:
-        print_rows(list(rows[0]), [list(row.values()) for row in rows])
+        print_json(facts)
     else:
-        click.echo(f"Cache {name!r} has no versions.", err=True)
+        click.echo("\n".join(f"{fact:12}{'' if value is None else value}" for fact, value in facts.items()))
 
 
 @cache_group.command("rollback")
@@ -99,6 +149,27 @@ def verify_command(context: click.Context, name: str) -> None:
     click.echo(f"{name}: {current.id} is whole, {current.rows:,} rows.")
 
 
+@cache_group.command("gc")
+@click.argument("name")
+@click.option("--keep", type=int, help="Remove versions, too, but the newest N, the current one and pinned ones.")
+@click.option(
+    "--grace", type=float, default=0.0, show_default=True, help="Seconds that a version stays after it was current."
+)
+@json_option
+@click.pass_context
+def gc_command(context: click.Context, name: str, keep: int | None, grace: float, *, as_json: bool) -> None:
+    """Remove what builds of the cache NAME left that died; with --keep also old versions."""
+    from lakeflow.cache.layout import CacheFolder
+    from lakeflow.cache.retention import Retention, collect
+
+    retention = None if keep is None else Retention(keep, grace)
+    collected = collect(CacheFolder.at(context.obj["root"], name), retention)
+    if as_json:
+        print_json({"removed": collected.versions, "bytes": collected.bytes})
+    else:
+        click.echo("\n".join([*collected.versions, f"{len(collected.versions)} removed, {collected.bytes:,} bytes."]))
+
+
 @cache_group.command("push")
 @click.argument("name")
 @click.argument("url", metavar="valkey://HOST:PORT[/DB]")
@@ -116,15 +187,30 @@ def push_command(context: click.Context, name: str, url: str) -> None:
         click.echo(f"{name}: {report.version} was current there already.")
 
 
-def _as_key(cache: Cache, text: str) -> Any:
-    import pyarrow as pa
+def _print_table(rows: list[dict[str, Any]], *, as_json: bool, empty: str) -> None:
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_rows(list(rows[0]), [list(row.values()) for row in rows])
+    else:
+        click.echo(empty, err=True)
 
-    kind = cache.schema.field(cache.key).type
-    if pa.types.is_integer(kind):
+
+def _as_key(cache: Cache, text: str) -> Any:
+    from lakeflow.cache.keys import key_of
+
+    key = key_of(cache.schema, cache.key)
+    if key.python is int:
         try:
             return int(text)
         except ValueError:
             raise InputError(
                 f"Cache {cache.name!r} has integer keys, and {text!r} is none.", "give a number."
             ) from None
-    return text if pa.types.is_string(kind) or pa.types.is_large_string(kind) else text.encode()
+    if key.python is tuple:
+        try:
+            return json.loads(text)
+        except ValueError:
+            message = f"Cache {cache.name!r} has keys of {key.name}, and {text!r} is no list in JSON."
+            raise InputError(message, """give one as '["u1", 7]'.""") from None
+    return text if key.python is str else text.encode()

@@ -185,3 +185,32 @@ def failing() -> str | None:
     except lf.LakeflowError as error:
         return error.message
     return None
+
+
+def caches(lake: lf.Lake, rows: pa.Table) -> None:
+    """Versions of a cache: made, checked, changed, compared, read, removed."""
+
+    def keeps_its_rows(new: lf.cache.OpenVersion, old: lf.cache.OpenVersion | None) -> str | None:
+        return "rows went away" if old and new.rows < old.rows else None
+
+    checks = [
+        lf.cache.min_rows(10),
+        lf.cache.max_null("x", 0.1),
+        lf.cache.drift_from_previous("x", 0.1),
+        keeps_its_rows,
+    ]
+    cache = lf.Cache("scores", "./caches", keep=5, grace=60.0)
+    version: lf.CacheVersion = cache.load(rows, key=["user", "item"], run_id="r", checks=checks)
+    updated: lf.CacheVersion = cache.update(rows, delete=[("ann", 1)], checks=checks)
+    run: lf.Run = lf.precompute(lake.table("kg.t").scan(), len, cache=cache, key="id", checks=checks)
+    one: dict[str, Any] | None = cache.get(("ann", 1), columns=["x"])
+    table: pa.Table = cache.get_many([1, 2])
+    many: dict[Any, dict[str, Any] | None] = cache.get_many(rows, to="dict")
+    polars: pl.DataFrame = cache.get_many(["a"], columns=("x",), to="polars")
+    pandas: pd.DataFrame = cache.get_many([b"a"], to="pandas")
+    duck: duckdb.DuckDBPyRelation = cache.get_many([1], to="duckdb")
+    changes: pa.RecordBatchReader = cache.diff(version.id, updated.id)
+    pinned: bool = cache.pin(version.id).pinned
+    removed: tuple[str, ...] = cache.gc().versions
+    size: int = cache.stats().disk_bytes
+    use(run, one, table, many, polars, pandas, duck, changes, pinned, removed, size)

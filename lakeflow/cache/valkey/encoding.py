@@ -26,12 +26,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from lakeflow.cache.hashing import join_key
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lakeflow.cache.keys import Key
+    from lakeflow.cache.keys import Key, KeyNames
 
 __all__ = ["RowCodec", "key_bytes"]
 
@@ -53,15 +54,16 @@ class RowCodec:
 
     Args:
         schema: The columns of the version.
-        key: The key column, which is in the server's key and not in the value.
+        key: The key column or columns, which are in the server's key and not in the value.
 
     Raises:
         UnsupportedError: a column's type has no exact form; it names the column.
     """
 
-    def __init__(self, schema: pa.Schema, key: str) -> None:
+    def __init__(self, schema: pa.Schema, key: KeyNames) -> None:
         self._schema = schema
-        self._columns = [field for field in schema if field.name != key]
+        self._key = (key,) if isinstance(key, str) else key
+        self._columns = [field for field in schema if field.name not in self._key]
         refused = [f"{field.name!r} ({field.type})" for field in self._columns if not _is_exact(field.type)]
         if refused:
             message = f"A row in Valkey can't hold column {', '.join(refused)} exactly."
@@ -82,7 +84,8 @@ class RowCodec:
             CorruptFileError: the value isn't one of this schema.
             UnsupportedError: a value, such as a date past the year 9999, has no Python form.
         """
-        row: dict[str, Any] = dict.fromkeys(self._schema.names, key)
+        row: dict[str, Any] = dict.fromkeys(self._schema.names)
+        row.update(zip(self._key, key if isinstance(key, tuple) else (key,), strict=True))
         try:
             for name, convert, stored in zip(self._names, self._to_python, self._values(value), strict=True):
                 row[name] = stored if convert is None or stored is None else convert(stored)
@@ -118,7 +121,9 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def key_bytes(key: Key) -> bytes:
-    """Return a key as it ends the server's key: decimal digits, UTF-8, or the bytes themselves."""
+    """Return a key as it ends the server's key: decimal digits, UTF-8, the bytes themselves; or as `join_key` does."""
+    if isinstance(key, tuple):
+        return join_key(key)
     return key if isinstance(key, bytes) else str(key).encode()
 
 

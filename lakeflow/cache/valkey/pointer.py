@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from lakeflow.cache.keys import KeyNames, key_names
+from lakeflow.cache.pointer import Pointer
 from lakeflow.cache.version import CacheVersion
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 
@@ -54,13 +56,13 @@ class PushedVersion:
     summary: CacheVersion
     previous: str | None
     """The version that was current before, whose rows stay until the next push."""
-    key: str
+    key: KeyNames
     schema: pa.Schema
 
     @classmethod
     def of(cls, manifest: Manifest, previous: str | None) -> PushedVersion:
         """Describe a local version."""
-        summary = CacheVersion.of(manifest, manifest.version)
+        summary = CacheVersion.of(manifest, Pointer(manifest.version, (manifest.version,)))
         return cls(summary, previous, manifest.key, manifest.schema)
 
     @classmethod
@@ -86,7 +88,7 @@ class PushedVersion:
                 current=True,
             )
             schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(content["schema"])))
-            return cls(summary, content["previous"], content["key"], schema)
+            return cls(summary, content["previous"], key_names(content["key"]), schema)
         except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
             message = f"{where} can't be decoded: {error}"
             raise CorruptFileError(message, "delete that key and push the cache again.") from error

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lakeflow.cache.cache import Cache
+    from lakeflow.cache.keys import KeyColumn
     from lakeflow.cache.version import OpenVersion
 
 __all__ = ["PushReport", "push"]
@@ -73,7 +74,7 @@ def push(cache: Cache, url: str) -> PushReport:
         _refuse_eviction(server)
         previous = current.summary.id if current else None
         for chunk in _chunks(opened):
-            _write(lock, version, opened.key.name, codec, chunk)
+            _write(lock, version, opened.key, codec, chunk)
         pointer = PushedVersion.of(opened.manifest, previous)
         lock.guarding("SET", names.pointer, pointer.to_json())
         removed = _clear(lock, [version] if previous is None else [version, previous])
@@ -107,9 +108,9 @@ def _chunks(opened: OpenVersion) -> Iterator[pa.Table]:
             yield from pieces(pa.Table.from_batches([rows]), _CHUNK_BYTES)
 
 
-def _write(lock: PushLock, version: str, key: str, codec: RowCodec, chunk: pa.Table) -> None:
+def _write(lock: PushLock, version: str, key: KeyColumn, codec: RowCodec, chunk: pa.Table) -> None:
     prefix = lock.names.version(version)
-    keys = [prefix + key_bytes(each) for each in chunk[key].to_pylist()]
+    keys = [prefix + key_bytes(each) for each in key.values(key.keys_of(chunk))]
     pairs = zip(keys, codec.encode(chunk), strict=True)
     lock.renewing("MSET", *(part for pair in pairs for part in pair))
 

@@ -8,12 +8,13 @@ removed only after the pointer has left it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import pyarrow as pa
 
-from lakeflow.cache.columns import FOUND
-from lakeflow.cache.keys import KeyColumn
+from lakeflow.cache.answer import AnswerKind, check_kind, handed_over
+from lakeflow.cache.columns import FOUND, chosen
+from lakeflow.cache.keys import key_of
 from lakeflow.cache.layout import CacheFolder
 from lakeflow.cache.valkey.encoding import RowCodec, key_bytes
 from lakeflow.cache.valkey.pointer import Names, PushedVersion
@@ -21,9 +22,9 @@ from lakeflow.cache.valkey.server import Server
 from lakeflow_io.errors import NotFoundError, SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
-    from lakeflow.cache.keys import Key
+    from lakeflow.cache.keys import Key, KeyColumn, ManyKeys
     from lakeflow.cache.version import CacheVersion
 
 __all__ = ["ValkeyCache"]
@@ -39,9 +40,13 @@ class _Known:
     def __init__(self, value: bytes, names: Names) -> None:
         self.value = value
         self.pushed = PushedVersion.parse(value, names.pointer.decode())
-        self.key = KeyColumn.of(self.pushed.schema, self.pushed.key)
+        self.key = key_of(self.pushed.schema, self.pushed.key)
         self.codec = RowCodec(self.pushed.schema, self.pushed.key)
         self.prefix = names.version(self.pushed.summary.id)
+
+    def chosen(self, columns: Sequence[str] | None) -> list[str]:
+        """Return the columns that were asked for, all of them where None."""
+        return chosen(self.pushed.schema, columns, self.pushed.summary.id)
 
 
 class ValkeyCache:
@@ -67,46 +72,62 @@ class ValkeyCache:
         """The cache's name."""
         return self._names.cache
 
-    def get(self, key: Key, default: Any = None) -> Any:
+    def get(self, key: Key, default: Any = None, *, columns: Sequence[str] | None = None) -> Any:
         """Return the row of one key as a dict, with the key column in it.
 
         Args:
-            key: An int, str or bytes, as the cache's key column is.
+            key: An int, str or bytes, as the cache's key column is; a tuple where several columns are the key.
             default: What to return where there is no such row.
+            columns: Which columns, in this order; all where None. The server sends all of them.
 
         Raises:
             SchemaError: the key is of another type, or out of the key column's range.
             UnsupportedError: a value, such as a date past the year 9999, has no Python form.
-            NotFoundError: nothing was pushed.
+            NotFoundError: nothing was pushed, or there is no such column.
             StoreError: the server can't be reached, or refuses.
         """
         while True:
             known, checked = self._asked(lambda column: column.check(key))
             pointer, values = self._read(known, [checked])
             if pointer == known.value:
-                return default if values[0] is None else known.codec.row(checked, values[0])
+                names = known.chosen(columns)
+                row = None if values[0] is None else known.codec.row(checked, values[0])
+                return default if row is None else {name: row[name] for name in names}
             self._follow(pointer)
 
-    def get_many(self, keys: Iterable[Key] | pa.Array | pa.ChunkedArray) -> pa.Table:
+    @overload
+    def get_many(
+        self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: Literal["arrow"] = "arrow"
+    ) -> pa.Table: ...
+    @overload
+    def get_many(self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: AnswerKind) -> Any: ...
+    def get_many(self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: AnswerKind = "arrow") -> Any:
         """Return one row per key, in the order asked, duplicates included.
 
         Args:
-            keys: ints, strs or bytes; or an Arrow array, a numpy integer array, or a data frame's column.
+            keys: As `Cache.get_many` takes them.
+            columns: Which columns, in this order; all where None. The server sends all of them.
+            to: What to return, as in `Cache.get_many`.
 
         Returns:
-            What `Cache.get_many` returns: the columns, and a last column `found` (bool).
+            What `Cache.get_many` returns: the columns, and a last column `found` (bool); or a dict.
 
         Raises:
             SchemaError: a null, a key of another type, or out of the key column's range.
-            NotFoundError: nothing was pushed.
+            NotFoundError: nothing was pushed, or there is no such column.
+            InputError: `to` or `columns` can't be.
+            ConfigError: the frame's package isn't installed.
             StoreError: the server can't be reached, or refuses.
         """
+        check_kind(to)
         many: Any = keys if hasattr(keys, "__arrow_c_stream__") or hasattr(keys, "__len__") else list(keys)
         while True:
             known, asked = self._asked(lambda column: column.array(many))
-            pointer, values = self._read_blocks(known, asked.to_pylist())
+            plain = known.key.values(asked)
+            pointer, values = self._read_blocks(known, plain)
             if pointer == known.value:
-                return _table(known, asked, values)
+                names = known.chosen(columns)
+                return handed_over(_table(known, asked, values).select([*names, FOUND]), plain, to)
             self._follow(pointer)
 
     @property
@@ -173,9 +194,9 @@ class ValkeyCache:
 
 def _table(known: _Known, asked: pa.Array, values: list[bytes | None]) -> pa.Table:
     columns = known.codec.columns(values)
-    schema, key = known.pushed.schema, known.pushed.key
+    schema, given = known.pushed.schema, known.key.columns(asked)
     fields = [field.with_nullable(nullable=True) for field in schema]
     found = pa.field(FOUND, pa.bool_(), nullable=False)
-    arrays = [asked if name == key else columns[name] for name in schema.names]
+    arrays = [given[name] if name in given else columns[name] for name in schema.names]
     hits = pa.array([value is not None for value in values], pa.bool_())
     return pa.Table.from_arrays([*arrays, hits], schema=pa.schema([*fields, found]))

@@ -15,6 +15,7 @@ from lakeflow.cache.hashing import hash_keys
 from lakeflow.runs.outputs.sink import RunLabel
 from lakeflow_io.errors import (
     DuplicateKeyError,
+    NotFoundError,
     ObjectNotFoundError,
     PlanChangedError,
     SchemaError,
@@ -203,3 +204,43 @@ def test_the_sink_describes_its_place(cache: Cache, tmp_path: Path) -> None:
     assert (tmp_path / "scores").as_uri() == sink.location
     assert sink.store_properties == {}
     assert {"cache": "scores", "root": str(tmp_path), "key": "id"} == sink.describe()
+
+
+def test_a_run_can_update(cache: Cache, tmp_path: Path) -> None:
+    """Its rows take the place of those with their keys, or come; the others stay. A rerun is a no-op."""
+    cache.load(pa.table({"shard": [9.0] * 3, "id": pa.array([0, 29, 99], pa.int32())}), key="id")
+    sink, staged = cache.sink("id", update=True), stage(cache)
+
+    publication = sink.publish(LABEL, staged)
+
+    assert (publication.rows, len(cache)) == (31, 31)
+    assert cache.get_many([0, 11, 29, 99])["shard"].to_pylist() == [0, 1, 2, 9]
+    assert cache.get(99) == {"shard": 9.0, "id": 99}
+    assert publication == sink.publish(LABEL, staged) == sink.find("run-1")
+    assert list((tmp_path / "scores" / "staging").iterdir()) == []
+    assert len(cache.versions()) == 2
+
+
+def test_an_update_that_fails_can_be_tried_again(cache: Cache) -> None:
+    """Its segments stay, and so does the old version; a segment that was lost is named."""
+    old = cache.load(pa.table({"id": [1], "shard": [9]}), key="id")
+    sink, staged = cache.sink("id", update=True), stage(cache)
+    other = sink.writer().write("run-1-3-a0", pa.table({"id": [500], "other": [9]}))
+
+    with pytest.raises(SchemaError, match="'other'"):
+        sink.publish(LABEL, [*staged, *other])
+    with pytest.raises(ObjectNotFoundError, match="gone"):
+        sink.publish(LABEL, [*staged, {"path": "file:///gone"}])
+    assert [old] == cache.versions()
+    assert sink.publish(LABEL, staged).rows == 30
+
+
+def test_an_update_needs_a_version_with_its_key(cache: Cache) -> None:
+    """Said before anything is computed; what it does is part of the run's plan."""
+    with pytest.raises(NotFoundError):
+        cache.sink("id", update=True)
+    cache.load(pa.table({"id": [1], "shard": [9]}), key="id")
+
+    with pytest.raises(SchemaError, match="the key shard"):
+        cache.sink("shard", update=True)
+    assert cache.sink("id", update=True).describe() == {**cache.sink("id").describe(), "update": True}

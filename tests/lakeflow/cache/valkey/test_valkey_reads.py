@@ -162,3 +162,30 @@ def test_memory_is_bounded_by_chunks(
     assert sum(chunk.num_rows for chunk in chunks) == 3000
     assert max(chunk.num_rows for chunk in chunks) <= 1000
     assert max(chunk.nbytes for chunk in chunks) <= 1 << 20
+
+
+def test_composite_keys_read_as_they_do_locally(cache: Cache, url: str) -> None:
+    """Tuples are told apart in the server, too, wherever one part ends and the next begins."""
+    keys = [("ab", "c", -1), ("a", "bc", -1), ("", "abc", 7)]
+    users, items, numbers = zip(*keys, strict=True)
+    cache.load(
+        pa.table({"n": [1, 2, 3], "user": users, "item": items, "number": numbers}), key=["user", "item", "number"]
+    )
+    push(cache, url)
+    reader = ValkeyCache("scores", url)
+
+    assert [cache.get(key) for key in keys] == [reader.get(key) for key in keys]
+    assert reader.get(("abc", "", -1)) is None
+    assert cache.get_many([*keys, ("x", "y", 1)]).equals(reader.get_many([*keys, ("x", "y", 1)]))
+
+
+def test_columns_and_kinds_are_those_of_the_local_cache(local_and_pushed: Any, cache: Cache, url: str) -> None:
+    """A projection, in any order, as a table, a frame or a dict."""
+    reader = local_and_pushed(cache, url, pa.table({"id": [1, 2], "a": [10, 20], "b": ["x", "y"]}))
+    asked = [2, 9, 1, 2]
+
+    assert cache.get(2, columns=["b", "id"]) == reader.get(2, columns=["b", "id"])
+    for columns in (None, ["b", "id"], ["a"], []):
+        assert cache.get_many(asked, columns=columns).equals(reader.get_many(asked, columns=columns))
+        assert cache.get_many(asked, columns=columns, to="dict") == reader.get_many(asked, columns=columns, to="dict")
+    assert cache.get_many(asked, to="polars").equals(reader.get_many(asked, to="polars"))

@@ -1,0 +1,104 @@
+"""Builds a version from another one and what changes in it; shards that nothing changes in aren't written again.
+
+A shard has a range of key hashes to itself, up to where the next one begins. Rows that come or go fall into
+some of these ranges: those shards are merged anew, and may be cut where they have grown. The files of the
+others get a second name in the new version's folder, a hard link. So each folder is whole by itself, the file
+system counts who needs a file, and a version can be removed without a look at any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from lakeflow.cache.build import Built, sample, write_shards
+from lakeflow.cache.columns import fitted, one_batch
+from lakeflow.cache.durable import link
+from lakeflow.cache.hashing import hash_keys
+from lakeflow.cache.ranges import ALL_HASHES, Sorted
+from lakeflow.cache.segment import open_segment
+from lakeflow.cache.verify import verify_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from lakeflow.cache.keys import KeyColumn
+    from lakeflow.cache.manifest import ShardFacts
+    from lakeflow.cache.shard import Shard
+    from lakeflow.cache.version import OpenVersion
+
+__all__ = ["rebuild"]
+
+
+def rebuild(base: OpenVersion, home: Path, folder: Path, segments: Sequence[Path], deleted: pa.Array) -> Built:
+    """Write what changes of a version into `folder`, and link the rest.
+
+    Args:
+        base: The version before.
+        home: Its folder.
+        folder: A folder without shards.
+        segments: Rows that are new or take the place of those with their keys.
+        deleted: Keys whose rows go; as `KeyColumn.array` makes them. A row of a segment comes all the same.
+
+    Raises:
+        SchemaError: the segments' columns don't fit the base's.
+        DuplicateKeyError: two rows of the segments have one key.
+        ObjectNotFoundError: the base was removed meanwhile.
+        CorruptFileError: a shard of the base that has to be merged isn't what was written.
+        StoreError: a file can't be read or written.
+    """
+    opened = [_fitted(open_segment(path), base.schema) for path in segments]
+    gone = _by_hash(base.key, deleted)
+    shards: list[ShardFacts] = [] if base.shards else write_shards(folder, opened, base.key, base.schema)
+    dropped = 0
+    ends = [*base.bounds[1:], ALL_HASHES]
+    for shard, facts, least, end in zip(base.shards, base.manifest.shards, [0, *ends], ends, strict=False):
+        parts = [part for each in opened if (part := each.within(least, end)).rows.num_rows]
+        stays = _stays(base.key, shard, [*parts, gone.within(least, end)])
+        if stays.all() and not parts:
+            shards.append(_linked(facts, home, folder, len(shards)))
+            continue
+        verify_file(home, facts.payload)  # else damage would be written again, with a checksum that fits it
+        dropped += int((~stays).sum())
+        parts.append(Sorted(shard.hashes[stays], shard.rows.filter(pa.array(stays))))
+        shards += write_shards(folder, parts, base.key, base.schema, len(shards), (least, end))
+    came = sum(len(each.hashes) for each in opened)
+    rows = base.rows - dropped + came
+    return Built(base.schema, base.manifest.key, tuple(shards), rows, sample(opened, base.schema, came))
+
+
+def _fitted(segment: Sorted, schema: pa.Schema) -> Sorted:
+    """Bring rows into a version's columns; where they have its types, they stay mapped."""
+    return Sorted(segment.hashes, one_batch(fitted(pa.Table.from_batches([segment.rows]), schema)))
+
+
+def _by_hash(key: KeyColumn, keys: pa.Array) -> Sorted:
+    """Return keys as rows of nothing else."""
+    hashes = hash_keys(keys)
+    order = np.argsort(hashes, kind="stable")
+    rows = pa.RecordBatch.from_arrays(list(key.columns(keys).values()), schema=pa.schema(key.fields))
+    return Sorted(hashes[order], rows.take(pa.array(order)))
+
+
+def _stays(key: KeyColumn, shard: Shard, going: Sequence[Sorted]) -> NDArray[np.bool_]:
+    """Tell which rows of a shard have another key than those that are replaced or deleted."""
+    stays = np.ones(len(shard.hashes), dtype=np.bool_)
+    for part in going:
+        places = shard.rows_of(key.keys_of(part.rows), part.hashes)
+        stays[places[places >= 0]] = False
+    return stays
+
+
+def _linked(facts: ShardFacts, home: Path, folder: Path, number: int) -> ShardFacts:
+    """Give a shard's files their name in another version."""
+    files = {}
+    for kind, file in (("payload", facts.payload), ("index", facts.index)):
+        files[kind] = replace(file, name=f"shard-{number:04d}.{file.name.rpartition('.')[2]}")
+        link(home / file.name, folder / files[kind].name)
+    return replace(facts, payload=files["payload"], index=files["index"])
