@@ -17,6 +17,7 @@ from lakeflow_io.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     from lakeflow.serve.asgi import Application
 
@@ -27,7 +28,13 @@ _GRACE_SECONDS = 10
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def run(root: str | os.PathLike[str] | None = None, *, host: str = "127.0.0.1", port: int = 8080) -> None:
+def run(
+    root: str | os.PathLike[str] | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    require: Sequence[str] = (),
+) -> None:
     """Serve the caches of a folder until SIGINT or SIGTERM.
 
     Requests under way are answered first, for at most 10 seconds.
@@ -37,9 +44,11 @@ def run(root: str | os.PathLike[str] | None = None, *, host: str = "127.0.0.1", 
         host: The address to listen on. There is no authentication: any other than loopback opens all
             caches of the folder to the network.
         port: The port to listen on.
+        require: Names of caches without which `/readyz` says 503.
 
     Raises:
         ConfigError: granian isn't installed, or the root isn't a local folder.
+        InputError: a name can't name a cache.
         StoreError: the address can't be listened on.
     """
     try:
@@ -49,6 +58,7 @@ def run(root: str | os.PathLike[str] | None = None, *, host: str = "127.0.0.1", 
     except ImportError as error:
         raise ConfigError.missing_extra("granian", "serve", "The HTTP server") from error
     folder = str(CacheFolder.at(root, "any").root)
+    required = tuple(CacheFolder.at(root, name).name for name in require)
     address = _free(host, port)
     server = Server(
         "lakeflow.serve",
@@ -59,7 +69,7 @@ def run(root: str | os.PathLike[str] | None = None, *, host: str = "127.0.0.1", 
         log_level=LogLevels.warning,
         workers_kill_timeout=_GRACE_SECONDS,
     )
-    server.serve(target_loader=partial(_load, folder), wrap_loader=False)
+    server.serve(target_loader=partial(_load, folder, required), wrap_loader=False)
 
 
 def is_loopback(host: str) -> bool:
@@ -70,11 +80,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _load(folder: str) -> Application:
+def _load(folder: str, required: Sequence[str]) -> Application:
     """Return the application in the worker's process, which ends with its parent even if that is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    return lingering(app(folder))
+    return lingering(app(folder, require=required))
 
 
 def _free(host: str, port: int) -> str:

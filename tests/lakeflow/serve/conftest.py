@@ -1,4 +1,4 @@
-"""The server as users start it."""
+"""The server as users start it, and the application without one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import anyio
 import httpx
 import pytest
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from lakeflow.serve.asgi import Application
 
 
 @contextmanager
@@ -46,3 +49,20 @@ def _serving(root: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
 def serving() -> Callable[[Path], AbstractContextManager[tuple[subprocess.Popen[bytes], str]]]:
     """Starts a server over the caches of a folder, in a block; gives its process and its URL."""
     return _serving
+
+
+def _ask(application: Application, *requests: tuple[Any, ...], root_path: str = "") -> list[httpx.Response]:
+    """Each request is a method, a path and, where there is more, a dict of httpx's options."""
+    transport = httpx.ASGITransport(application, root_path=root_path)
+
+    async def ask() -> list[httpx.Response]:
+        async with httpx.AsyncClient(transport=transport, base_url="http://inside") as client:
+            return [await client.request(method, path, **dict(*more)) for method, path, *more in requests]
+
+    return anyio.run(ask)
+
+
+@pytest.fixture(scope="session")
+def ask() -> Callable[..., list[httpx.Response]]:
+    """Asks an application without a server, as an outer application would."""
+    return _ask
