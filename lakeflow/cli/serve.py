@@ -11,8 +11,9 @@ __all__ = ["serve_command"]
 @click.option("--root", metavar="FOLDER", help="The folder of caches; default $LAKEFLOW_HOME/caches, else ./caches.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="How many processes answer.")
 @click.option("--require", metavar="NAME", multiple=True, help="Not ready without this cache; may be repeated.")
-def serve_command(root: str | None, host: str, port: int, require: tuple[str, ...]) -> None:
+def serve_command(root: str | None, host: str, port: int, workers: int, require: tuple[str, ...]) -> None:
     """Answer look-ups in local caches over HTTP, until Ctrl-C."""
     from lakeflow.cache.layout import CacheFolder
     from lakeflow.serve.server import is_loopback, run
@@ -24,4 +25,4 @@ def serve_command(root: str | None, host: str, port: int, require: tuple[str, ..
         click.secho(
             f"Anyone who reaches {shown}:{port} can read every cache: there is no password.", fg="yellow", err=True
         )
-    run(folder, host=host, port=port, require=require)
+    run(folder, host=host, port=port, workers=workers, require=require)

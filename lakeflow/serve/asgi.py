@@ -4,6 +4,7 @@ Routes:
 
     GET  /healthz                         the process lives
     GET  /readyz                          the caches that were named can be opened
+    GET  /metrics                         for Prometheus
     GET  /v1/caches/{name}
     GET  /v1/caches/{name}/{key}          the key is the rest of the path, percent-encoded; slashes may stay
     POST /v1/caches/{name}:batchGet       {"keys": [...]}, or Arrow; answered with JSON, or Arrow
@@ -17,14 +18,18 @@ It is written to ASGI 3.0 by hand: a few routes are less than a framework would 
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.cache.layout import CacheFolder
 from lakeflow.serve.answer import Answer, of_exception
 from lakeflow.serve.batch import get_many_rows
+from lakeflow.serve.counters import Counters
 from lakeflow.serve.endpoints import describe, get_row
 from lakeflow.serve.media import sent_form, wanted_form
+from lakeflow.serve.metrics import metrics
 from lakeflow.serve.noted import Noted
 from lakeflow.serve.opened import Caches
 from lakeflow.serve.probes import health, readiness
@@ -43,7 +48,12 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 
-def app(root: str | os.PathLike[str] | None = None, *, require: Sequence[str] = ()) -> Application:
+def app(
+    root: str | os.PathLike[str] | None = None,
+    *,
+    require: Sequence[str] = (),
+    shared: str | os.PathLike[str] | None = None,
+) -> Application:
     """Return an ASGI application over the caches of a folder, for servers on asyncio.
 
     It has no authentication, and shows every cache of the folder to whoever reaches it.
@@ -51,6 +61,8 @@ def app(root: str | os.PathLike[str] | None = None, *, require: Sequence[str] = 
     Args:
         root: The folder of caches; default `$LAKEFLOW_HOME/caches`, else `./caches`. It need not exist yet.
         require: Names of caches without which `/readyz` says 503.
+        shared: A folder, empty at the start, in which all worker processes of one server count, so that each of
+            them can tell `/metrics` of all. Without it, each process counts for itself.
 
     Returns:
         An ASGI 3.0 callable for `http` and `lifespan` scopes.
@@ -63,7 +75,7 @@ def app(root: str | os.PathLike[str] | None = None, *, require: Sequence[str] = 
         >>> import tempfile
         >>> application = app(tempfile.mkdtemp())
     """
-    service = _Service(root, require)
+    service = _Service(root, require, Path(shared) if shared else None)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -77,19 +89,21 @@ def app(root: str | os.PathLike[str] | None = None, *, require: Sequence[str] = 
 
 
 class _Service:
-    """What all requests share: the opened caches."""
+    """What all requests share: the opened caches and the counters."""
 
-    def __init__(self, root: str | os.PathLike[str] | None, require: Sequence[str]) -> None:
+    def __init__(self, root: str | os.PathLike[str] | None, require: Sequence[str], shared: Path | None) -> None:
         self._caches = Caches(str(CacheFolder.at(root, "any").root))
         self._required = [CacheFolder.at(root, name).name for name in require]
+        self._counters = Counters(shared)
 
     async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        noted = Noted()
+        """Answer one request; it is counted before its client can know the answer, and ask for the count."""
+        noted, start = Noted(), time.perf_counter()
         try:
             answer = await self._answer(scope, receive, noted)
         except Exception as error:  # noqa: BLE001  (the outermost frame: whatever it is becomes a JSON error)
             answer = of_exception(error)
+        self._counters.count(noted, answer.status, time.perf_counter() - start)
         await _send(scope["method"], answer, send)
 
     async def _answer(self, scope: Scope, receive: Receive, noted: Noted) -> Answer:
@@ -109,6 +123,8 @@ class _Service:
                 return describe(caches, name, header(scope, b"if-none-match"), noted)
             case Route.READY:
                 return readiness(caches, self._required)
+            case Route.METRICS:
+                return metrics(self._counters.total(), caches, self._required)
             case _:
                 return health()
 

@@ -29,11 +29,12 @@ class Route(Enum):
     CACHE = "/v1/caches/{name}"
     HEALTH = "/healthz"
     READY = "/readyz"
+    METRICS = "/metrics"
     OTHER = "other"
     """Nothing is there."""
 
 
-_FIXED = {route.value.encode(): route for route in (Route.HEALTH, Route.READY)}
+_FIXED = {route.value.encode(): route for route in (Route.HEALTH, Route.READY, Route.METRICS)}
 
 
 @dataclass(frozen=True, slots=True)

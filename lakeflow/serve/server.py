@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import ipaddress
+import os
 import signal
 import socket
 import sys
+import tempfile
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,6 @@ from lakeflow.serve.lingering import lingering
 from lakeflow_io.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     from lakeflow.serve.asgi import Application
@@ -26,6 +27,7 @@ __all__ = ["is_loopback", "run"]
 _GRACE_SECONDS = 10
 """For requests that are being answered when the server is told to end; then they are cut off."""
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_MEMORY = "/dev/shm"  # noqa: S108  (a folder that nobody else can guess is made in it)
 
 
 def run(
@@ -33,6 +35,7 @@ def run(
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
+    workers: int = 1,
     require: Sequence[str] = (),
 ) -> None:
     """Serve the caches of a folder until SIGINT or SIGTERM.
@@ -44,6 +47,7 @@ def run(
         host: The address to listen on. There is no authentication: any other than loopback opens all
             caches of the folder to the network.
         port: The port to listen on.
+        workers: How many processes answer; look-ups of one don't wait for those of another.
         require: Names of caches without which `/readyz` says 503.
 
     Raises:
@@ -64,12 +68,14 @@ def run(
         "lakeflow.serve",
         address=address,
         port=port,
+        workers=workers,
         interface=Interfaces.ASGI,
         websockets=False,
         log_level=LogLevels.warning,
         workers_kill_timeout=_GRACE_SECONDS,
     )
-    server.serve(target_loader=partial(_load, folder, required), wrap_loader=False)
+    with tempfile.TemporaryDirectory(prefix="lakeflow-serve-", dir=_memory()) as shared:
+        server.serve(target_loader=partial(_load, folder, required, shared), wrap_loader=False)
 
 
 def is_loopback(host: str) -> bool:
@@ -80,11 +86,16 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _load(folder: str, required: Sequence[str]) -> Application:
+def _load(folder: str, required: Sequence[str], shared: str) -> Application:
     """Return the application in the worker's process, which ends with its parent even if that is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    return lingering(app(folder, require=required))
+    return lingering(app(folder, require=required, shared=shared))
+
+
+def _memory() -> str | None:
+    """Return a folder in memory, which no one tidies while the server runs, or None where there is none."""
+    return _MEMORY if os.access(_MEMORY, os.W_OK) else None
 
 
 def _free(host: str, port: int) -> str:

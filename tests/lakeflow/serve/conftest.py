@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def _serving(root: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def _serving(root: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """`lakeflow serve` on a free port, ready."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "lakeflow", "serve", "--root", str(root), "--port", str(port)]
+    command = [sys.executable, "-m", "lakeflow", "serve", "--root", str(root), "--port", str(port), *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         try:
             url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 30
@@ -46,8 +46,8 @@ def _serving(root: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
 
 
 @pytest.fixture(scope="session")
-def serving() -> Callable[[Path], AbstractContextManager[tuple[subprocess.Popen[bytes], str]]]:
-    """Starts a server over the caches of a folder, in a block; gives its process and its URL."""
+def serving() -> Callable[..., AbstractContextManager[tuple[subprocess.Popen[bytes], str]]]:
+    """Starts a server over the caches of a folder, with more options, in a block; gives its process and its URL."""
     return _serving
 
 
