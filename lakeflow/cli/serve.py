@@ -13,7 +13,24 @@ __all__ = ["serve_command"]
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="How many processes answer.")
 @click.option("--require", metavar="NAME", multiple=True, help="Not ready without this cache; may be repeated.")
-def serve_command(root: str | None, host: str, port: int, workers: int, require: tuple[str, ...]) -> None:
+@click.option(
+    "--drain-seconds",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="How long requests are still answered after SIGTERM, while /readyz says 503.",
+)
+@click.option("--access-log/--no-access-log", default=True, help="A line of JSON for each request, on standard output.")
+def serve_command(
+    root: str | None,
+    host: str,
+    port: int,
+    workers: int,
+    require: tuple[str, ...],
+    drain_seconds: float,
+    *,
+    access_log: bool,
+) -> None:
     """Answer look-ups in local caches over HTTP, until Ctrl-C."""
     from lakeflow.cache.layout import CacheFolder
     from lakeflow.serve.server import is_loopback, run
@@ -25,4 +42,12 @@ def serve_command(root: str | None, host: str, port: int, workers: int, require:
         click.secho(
             f"Anyone who reaches {shown}:{port} can read every cache: there is no password.", fg="yellow", err=True
         )
-    run(folder, host=host, port=port, workers=workers, require=require)
+    run(
+        folder,
+        host=host,
+        port=port,
+        workers=workers,
+        require=require,
+        drain_seconds=drain_seconds,
+        access_log=access_log,
+    )

@@ -35,6 +35,11 @@ class Answer:
         error = {"status": status.value, "type": kind, "message": message, "hint": hint}
         return cls(status, to_json({"error": error}).encode(errors="backslashreplace"))
 
+    def without_body(self) -> Answer:
+        """Return what HEAD is answered: the length is said, the body isn't sent."""
+        length = {} if self.status is HTTPStatus.NOT_MODIFIED else {"content-length": str(len(self.body))}
+        return Answer(self.status, b"", {**length, **self.headers})
+
 
 class RequestError(Exception):
     """A request that HTTP's own rules refuse; never leaves the application.

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.cache.layout import CacheFolder
+from lakeflow.serve.access import log_request
 from lakeflow.serve.answer import Answer, of_exception
 from lakeflow.serve.batch import get_many_rows
 from lakeflow.serve.counters import Counters
@@ -32,7 +33,7 @@ from lakeflow.serve.media import sent_form, wanted_form
 from lakeflow.serve.metrics import metrics
 from lakeflow.serve.noted import Noted
 from lakeflow.serve.opened import Caches
-from lakeflow.serve.probes import health, readiness
+from lakeflow.serve.probes import DRAINING, health, readiness
 from lakeflow.serve.request import check_headers, header, read_body
 from lakeflow.serve.routes import Route, asked
 
@@ -62,7 +63,8 @@ def app(
         root: The folder of caches; default `$LAKEFLOW_HOME/caches`, else `./caches`. It need not exist yet.
         require: Names of caches without which `/readyz` says 503.
         shared: A folder, empty at the start, in which all worker processes of one server count, so that each of
-            them can tell `/metrics` of all. Without it, each process counts for itself.
+            them can tell `/metrics` of all; a file `draining` in it turns all `/readyz` to 503. Without it,
+            each process counts for itself.
 
     Returns:
         An ASGI 3.0 callable for `http` and `lifespan` scopes.
@@ -89,22 +91,27 @@ def app(
 
 
 class _Service:
-    """What all requests share: the opened caches and the counters."""
+    """What all requests share: the opened caches, the counters, and whether the server is about to end."""
 
     def __init__(self, root: str | os.PathLike[str] | None, require: Sequence[str], shared: Path | None) -> None:
         self._caches = Caches(str(CacheFolder.at(root, "any").root))
         self._required = [CacheFolder.at(root, name).name for name in require]
         self._counters = Counters(shared)
+        self._draining = shared / DRAINING if shared else None
 
     async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; it is counted before its client can know the answer, and ask for the count."""
+        """Answer one request; it is noted before its client can know the answer, and ask for the count."""
         noted, start = Noted(), time.perf_counter()
         try:
             answer = await self._answer(scope, receive, noted)
         except Exception as error:  # noqa: BLE001  (the outermost frame: whatever it is becomes a JSON error)
             answer = of_exception(error)
-        self._counters.count(noted, answer.status, time.perf_counter() - start)
-        await _send(scope["method"], answer, send)
+        seconds, method = time.perf_counter() - start, scope["method"]
+        if method == "HEAD":
+            answer = answer.without_body()
+        self._counters.count(noted, answer.status, seconds)
+        log_request(noted, method, answer.status, seconds, len(answer.body))
+        await _send(answer, send)
 
     async def _answer(self, scope: Scope, receive: Receive, noted: Noted) -> Answer:
         where = asked(scope)
@@ -122,22 +129,20 @@ class _Service:
             case Route.CACHE:
                 return describe(caches, name, header(scope, b"if-none-match"), noted)
             case Route.READY:
-                return readiness(caches, self._required)
+                return readiness(caches, self._required, self._draining)
             case Route.METRICS:
                 return metrics(self._counters.total(), caches, self._required)
             case _:
                 return health()
 
 
-async def _send(method: str, answer: Answer, send: Send) -> None:
-    headers = {"content-type": "application/json", "x-content-type-options": "nosniff", **answer.headers}
-    if answer.status is HTTPStatus.NOT_MODIFIED:
-        del headers["content-type"]
-    else:
-        headers["content-length"] = str(len(answer.body))
+async def _send(answer: Answer, send: Send) -> None:
+    headers = {"x-content-type-options": "nosniff", **answer.headers}
+    if answer.status is not HTTPStatus.NOT_MODIFIED:
+        headers = {"content-type": "application/json", "content-length": str(len(answer.body)), **headers}
     encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status.value, "headers": encoded})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 async def _live(receive: Receive, send: Send) -> None:

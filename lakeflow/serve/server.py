@@ -9,21 +9,29 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lakeflow.cache.layout import CacheFolder
+from lakeflow.serve.access import print_lines
 from lakeflow.serve.asgi import app
 from lakeflow.serve.lingering import lingering
+from lakeflow.serve.probes import DRAINING
 from lakeflow_io.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from granian.server.common import AbstractServer
+
     from lakeflow.serve.asgi import Application
 
-__all__ = ["is_loopback", "run"]
+__all__ = ["DRAIN_SECONDS", "is_loopback", "run"]
 
+DRAIN_SECONDS = 5.0
+"""What a load balancer commonly takes to notice: Kubernetes' documentation sleeps about as long before SIGTERM."""
 _GRACE_SECONDS = 10
 """For requests that are being answered when the server is told to end; then they are cut off."""
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -37,10 +45,14 @@ def run(
     port: int = 8080,
     workers: int = 1,
     require: Sequence[str] = (),
+    drain_seconds: float = DRAIN_SECONDS,
+    access_log: bool = True,
 ) -> None:
     """Serve the caches of a folder until SIGINT or SIGTERM.
 
-    Requests under way are answered first, for at most 10 seconds.
+    After SIGTERM `/readyz` says 503 while all else is answered as before, so that whoever distributes
+    requests has time to send them elsewhere; a second signal, or SIGINT, cuts that short. Then no
+    connection is taken any more, and requests under way are answered, for at most 10 seconds.
 
     Args:
         root: The folder of caches; default `$LAKEFLOW_HOME/caches`, else `./caches`.
@@ -49,6 +61,8 @@ def run(
         port: The port to listen on.
         workers: How many processes answer; look-ups of one don't wait for those of another.
         require: Names of caches without which `/readyz` says 503.
+        drain_seconds: How long requests are still welcome after SIGTERM.
+        access_log: Whether to print a line of JSON for each request on standard output.
 
     Raises:
         ConfigError: granian isn't installed, or the root isn't a local folder.
@@ -75,7 +89,8 @@ def run(
         workers_kill_timeout=_GRACE_SECONDS,
     )
     with tempfile.TemporaryDirectory(prefix="lakeflow-serve-", dir=_memory()) as shared:
-        server.serve(target_loader=partial(_load, folder, required, shared), wrap_loader=False)
+        server.on_startup(partial(_drain_on_sigterm, server, Path(shared), drain_seconds))
+        server.serve(target_loader=partial(_load, folder, required, shared, access_log), wrap_loader=False)
 
 
 def is_loopback(host: str) -> bool:
@@ -86,8 +101,27 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _load(folder: str, required: Sequence[str], shared: str) -> Application:
+def _drain_on_sigterm(server: AbstractServer[Any], shared: Path, seconds: float) -> None:
+    """Have SIGTERM say in `shared` that the server is about to end, and end it after a while.
+
+    For granian's own start, behind its handlers of signals and before the workers.
+    """
+
+    def drain(*_: object) -> None:
+        signal.signal(signal.SIGTERM, server.signal_handler_interrupt)
+        (shared / DRAINING).touch()
+        timer = threading.Timer(seconds, server.signal_handler_interrupt)
+        timer.daemon = True
+        timer.start()
+
+    signal.signal(signal.SIGTERM, drain)
+
+
+def _load(folder: str, required: Sequence[str], shared: str, access_log: bool) -> Application:  # noqa: FBT001  (of a partial)
     """Return the application in the worker's process, which ends with its parent even if that is killed."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until granian sets its own: draining is the parent's
+    if access_log:
+        print_lines()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     return lingering(app(folder, require=required, shared=shared))

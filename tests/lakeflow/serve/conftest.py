@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def _serving(root: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def _serving(
+    root: Path, *options: str, output: Any = subprocess.DEVNULL
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """`lakeflow serve` on a free port, ready."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "lakeflow", "serve", "--root", str(root), "--port", str(port), *options]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+    where = ["--root", str(root), "--port", str(port), "--drain-seconds", "0"]
+    command = [sys.executable, "-m", "lakeflow", "serve", *where, *options]
+    with subprocess.Popen(command, stdout=output, stderr=subprocess.PIPE) as process:
         try:
             url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 30
             while True:
@@ -41,7 +45,7 @@ def _serving(root: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes
                     time.sleep(0.02)
             yield process, url
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)
             process.communicate(timeout=30)
 
 

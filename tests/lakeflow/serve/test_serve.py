@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    Serving = Callable[[Path], AbstractContextManager[tuple[subprocess.Popen[bytes], str]]]
+    Serving = Callable[..., AbstractContextManager[tuple[subprocess.Popen[bytes], str]]]
 
 NAMES = ["é", "a/b", "../../etc/passwd", "50%", "a?b#c", "", "x:batchGet"]
 ODD = {
@@ -288,6 +288,21 @@ def test_a_signal_ends_it_after_the_request_under_way(root: Path, serving: Servi
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.endswith(b'"half": 3.5}]}')
     assert code == 0
+
+
+def test_after_sigterm_requests_are_answered_for_a_while(root: Path, serving: Serving) -> None:
+    """It isn't ready any more, in any process, and answers as before; a second signal ends that."""
+    with serving(root, "--drain-seconds", "300", "--workers", "2") as (process, url):
+        assert httpx.get(f"{url}/readyz").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 20
+        while httpx.get(f"{url}/readyz").status_code == 200:
+            assert time.monotonic() < deadline
+
+        assert {503} == {httpx.get(f"{url}/readyz").status_code for _ in range(8)}
+        assert httpx.get(f"{url}/v1/caches/numbers/7").json()["half"] == 3.5
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
 
 
 def test_nobody_goes_on_serving_when_the_program_is_killed(root: Path, serving: Serving) -> None:
