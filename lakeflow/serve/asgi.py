@@ -27,6 +27,7 @@ from lakeflow.cache.layout import CacheFolder
 from lakeflow.serve.access import log_request
 from lakeflow.serve.answer import Answer, of_exception
 from lakeflow.serve.batch import get_many_rows
+from lakeflow.serve.bearer import Bearer
 from lakeflow.serve.counters import Counters
 from lakeflow.serve.endpoints import describe, get_row
 from lakeflow.serve.media import sent_form, wanted_form
@@ -53,15 +54,17 @@ def app(
     root: str | os.PathLike[str] | None = None,
     *,
     require: Sequence[str] = (),
+    token: str | None = None,
     shared: str | os.PathLike[str] | None = None,
 ) -> Application:
     """Return an ASGI application over the caches of a folder, for servers on asyncio.
 
-    It has no authentication, and shows every cache of the folder to whoever reaches it.
+    Without a token it shows every cache of the folder to whoever reaches it.
 
     Args:
         root: The folder of caches; default `$LAKEFLOW_HOME/caches`, else `./caches`. It need not exist yet.
         require: Names of caches without which `/readyz` says 503.
+        token: What requests must carry as `authorization: Bearer TOKEN`, but for `/healthz` and `/readyz`.
         shared: A folder, empty at the start, in which all worker processes of one server count, so that each of
             them can tell `/metrics` of all; a file `draining` in it turns all `/readyz` to 503. Without it,
             each process counts for itself.
@@ -70,14 +73,14 @@ def app(
         An ASGI 3.0 callable for `http` and `lifespan` scopes.
 
     Raises:
-        ConfigError: the root isn't a local folder.
+        ConfigError: the root isn't a local folder, or the token is too short.
         InputError: a name can't name a cache.
 
     Example:
         >>> import tempfile
         >>> application = app(tempfile.mkdtemp())
     """
-    service = _Service(root, require, Path(shared) if shared else None)
+    service = _Service(root, require, token, Path(shared) if shared else None)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -93,9 +96,12 @@ def app(
 class _Service:
     """What all requests share: the opened caches, the counters, and whether the server is about to end."""
 
-    def __init__(self, root: str | os.PathLike[str] | None, require: Sequence[str], shared: Path | None) -> None:
+    def __init__(
+        self, root: str | os.PathLike[str] | None, require: Sequence[str], token: str | None, shared: Path | None
+    ) -> None:
         self._caches = Caches(str(CacheFolder.at(root, "any").root))
         self._required = [CacheFolder.at(root, name).name for name in require]
+        self._bearer = Bearer(token) if token is not None else None
         self._counters = Counters(shared)
         self._draining = shared / DRAINING if shared else None
 
@@ -117,6 +123,8 @@ class _Service:
         where = asked(scope)
         noted.route = where.route
         check_headers(scope)
+        if self._bearer is not None:
+            self._bearer.check(where.route, header(scope, b"authorization"))
         where.allow(scope["method"])
         caches, name = self._caches, where.name
         match where.route:

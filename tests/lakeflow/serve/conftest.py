@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -32,7 +33,8 @@ def _serving(
         port = probe.getsockname()[1]
     where = ["--root", str(root), "--port", str(port), "--drain-seconds", "0"]
     command = [sys.executable, "-m", "lakeflow", "serve", *where, *options]
-    with subprocess.Popen(command, stdout=output, stderr=subprocess.PIPE) as process:
+    environment = {**os.environ, "TMPDIR": str(root.parent)}  # also what a killed server leaves goes with the test
+    with subprocess.Popen(command, stdout=output, stderr=subprocess.PIPE, env=environment) as process:
         try:
             url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 30
             while True:

@@ -347,14 +347,6 @@ def test_a_port_that_is_taken(root: Path, capsys: Any) -> None:
     assert "Can't listen on 127.0.0.1" in capsys.readouterr().err
 
 
-def test_the_network_is_warned_of(root: Path, capsys: Any) -> None:
-    """An address other than loopback is said to be open to everyone."""
-    with pytest.raises(SystemExit):
-        main(["serve", "--root", str(root), "--host", "192.0.2.1"])  # documentation's own: no machine has it
-
-    assert "there is no password" in capsys.readouterr().err
-
-
 def test_without_granian_the_extra_is_named(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """And a root that isn't a local folder is refused at once."""
     monkeypatch.setitem(sys.modules, "granian.constants", None)
