@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lakeflow import serve
     from lakeflow.cache.cache import Cache
     from lakeflow.cache.precompute import precompute
     from lakeflow.cache.version import CacheVersion
@@ -58,8 +59,10 @@ __all__ = [
     "read_parquet",
     "resume",
     "scan_parquet",
+    "serve",
 ]
 
+_MODULES = {"errors": "lakeflow_io.errors", "serve": "lakeflow.serve"}
 _HOMES = {
     "Cache": "lakeflow.cache.cache",
     "CacheVersion": "lakeflow.cache.version",
@@ -84,8 +87,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return import_module("lakeflow_io.errors")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'lakeflow' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

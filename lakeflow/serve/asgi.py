@@ -2,6 +2,8 @@
 
 Routes:
 
+    GET  /                                the document as a page
+    GET  /openapi.json                    what can be asked
     GET  /healthz                         the process lives
     GET  /readyz                          the caches that were named can be opened
     GET  /metrics                         for Prometheus
@@ -24,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.cache.layout import CacheFolder
+from lakeflow.jsonable import to_json
 from lakeflow.serve.access import log_request
 from lakeflow.serve.answer import Answer, of_exception
 from lakeflow.serve.batch import get_many_rows
@@ -33,7 +36,9 @@ from lakeflow.serve.endpoints import describe, get_row
 from lakeflow.serve.media import sent_form, wanted_form
 from lakeflow.serve.metrics import metrics
 from lakeflow.serve.noted import Noted
+from lakeflow.serve.openapi import document
 from lakeflow.serve.opened import Caches
+from lakeflow.serve.page import page
 from lakeflow.serve.probes import DRAINING, health, readiness
 from lakeflow.serve.request import check_headers, header, read_body
 from lakeflow.serve.routes import Route, asked
@@ -64,7 +69,8 @@ def app(
     Args:
         root: The folder of caches; default `$LAKEFLOW_HOME/caches`, else `./caches`. It need not exist yet.
         require: Names of caches without which `/readyz` says 503.
-        token: What requests must carry as `authorization: Bearer TOKEN`, but for `/healthz` and `/readyz`.
+        token: What requests must carry as `authorization: Bearer TOKEN`, but for `/`, `/openapi.json`,
+            `/healthz` and `/readyz`.
         shared: A folder, empty at the start, in which all worker processes of one server count, so that each of
             them can tell `/metrics` of all; a file `draining` in it turns all `/readyz` to 503. Without it,
             each process counts for itself.
@@ -79,6 +85,8 @@ def app(
     Example:
         >>> import tempfile
         >>> application = app(tempfile.mkdtemp())
+
+        In an application of FastAPI or Starlette: `outer.mount("/caches", application)`.
     """
     service = _Service(root, require, token, Path(shared) if shared else None)
 
@@ -138,10 +146,17 @@ class _Service:
                 return describe(caches, name, header(scope, b"if-none-match"), noted)
             case Route.READY:
                 return readiness(caches, self._required, self._draining)
+            case Route.OPENAPI:
+                return Answer.of_json(to_json(self._document(scope)))
+            case Route.PAGE:
+                return page(self._document(scope))
             case Route.METRICS:
                 return metrics(self._counters.total(), caches, self._required)
             case _:
                 return health()
+
+    def _document(self, scope: Scope) -> dict[str, Any]:
+        return document(scope.get("root_path", ""), protected=self._bearer is not None)
 
 
 async def _send(answer: Answer, send: Send) -> None:

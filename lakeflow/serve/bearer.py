@@ -13,16 +13,17 @@ from lakeflow.serve.answer import RequestError
 from lakeflow.serve.routes import Route
 from lakeflow_io.errors import ConfigError
 
-__all__ = ["TOKEN_VARIABLE", "Bearer", "find_token"]
+__all__ = ["TOKEN_VARIABLE", "WITHOUT_TOKEN", "Bearer", "find_token"]
 
 TOKEN_VARIABLE = "LAKEFLOW_SERVE_TOKEN"  # noqa: S105  (a name)
 """The environment variable with the token."""
 
+WITHOUT_TOKEN = frozenset({Route.HEALTH, Route.READY, Route.OPENAPI, Route.PAGE})
+"""Probes and browsers carry no token, and what they are answered tells nothing of caches."""
+
 _FEWEST_CHARACTERS = 16
 """A shorter one can be guessed: 16 of base64's are 96 bits."""
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
-_OPEN = frozenset({Route.HEALTH, Route.READY})
-"""Probes carry no token, and what they are answered tells nothing of caches."""
 
 
 class Bearer:
@@ -43,7 +44,7 @@ class Bearer:
         self._digest = _digest(token)
 
     def check(self, route: Route, authorization: str | None) -> None:
-        """Refuse a request without the token, wherever it goes but to the probes.
+        """Refuse a request without the token, wherever it goes but to the probes and the documentation.
 
         Raises:
             RequestError: 401.
@@ -51,7 +52,7 @@ class Bearer:
         scheme, _, token = (authorization or "").partition(" ")
         # Digests are of one length, so the time says nothing of the token's either.
         same = hmac.compare_digest(self._digest, _digest(token.strip()))
-        if route not in _OPEN and not (same and scheme.lower() == "bearer"):
+        if route not in WITHOUT_TOKEN and not (same and scheme.lower() == "bearer"):
             message = "This needs the server's token: 'authorization: Bearer TOKEN'."
             raise RequestError(HTTPStatus.UNAUTHORIZED, message, {"www-authenticate": "Bearer"})
 

@@ -30,11 +30,14 @@ class Route(Enum):
     HEALTH = "/healthz"
     READY = "/readyz"
     METRICS = "/metrics"
+    OPENAPI = "/openapi.json"
+    PAGE = "/"
     OTHER = "other"
     """Nothing is there."""
 
 
-_FIXED = {route.value.encode(): route for route in (Route.HEALTH, Route.READY, Route.METRICS)}
+_WITHOUT_NAMES = (Route.HEALTH, Route.READY, Route.METRICS, Route.OPENAPI, Route.PAGE)
+_FIXED = {route.value.encode(): route for route in _WITHOUT_NAMES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Asked:
             RequestError: 404 where there is no route, else 405.
         """
         if self.route is Route.OTHER:
-            message = "There is nothing at this path; see /v1/caches/{name}/{key}."
+            message = "There is nothing at this path; /openapi.json says where there is something."
             raise RequestError(HTTPStatus.NOT_FOUND, message)
         methods = ("POST",) if self.route is Route.BATCH else _READS
         if method not in methods:
@@ -87,5 +90,5 @@ def _below_mount(scope: MutableMapping[str, Any]) -> bytes:
     """Return the path below the mount point, still percent-encoded: an encoded slash is part of a key."""
     raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
     mounted_at = quote(scope.get("root_path", "")).encode().rstrip(b"/")
-    below = raw.removeprefix(mounted_at) if raw.startswith(mounted_at + b"/") else raw
-    return below.partition(b"?")[0]
+    path = raw.partition(b"?")[0]
+    return path.removeprefix(mounted_at) or b"/" if (path + b"/").startswith(mounted_at + b"/") else path

@@ -65,7 +65,8 @@ def run(
         port: The port to listen on.
         workers: How many processes answer; look-ups of one don't wait for those of another.
         require: Names of caches without which `/readyz` says 503.
-        token: What requests must carry as `authorization: Bearer TOKEN`, but for `/healthz` and `/readyz`.
+        token: What requests must carry as `authorization: Bearer TOKEN`, but for `/`, `/openapi.json`,
+            `/healthz` and `/readyz`.
         unprotected: Whether another address than loopback will do without a token.
         drain_seconds: How long requests are still welcome after SIGTERM.
         access_log: Whether to print a line of JSON for each request on standard output.

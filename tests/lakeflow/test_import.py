@@ -37,7 +37,7 @@ def test_the_public_names_are_exact_and_sorted() -> None:
     assert lf.__all__ == [
         "Cache", "CacheVersion", "DataFrame", "Lake", "LakeflowError", "Run", "RunInfo", "Scan", "ScanReport", "Shard",
         "Snapshot", "Table", "connect", "errors", "foreach", "open_table", "precompute", "read_parquet", "resume",
-        "scan_parquet",
+        "scan_parquet", "serve",
     ]  # fmt: skip
 
 

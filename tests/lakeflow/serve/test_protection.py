@@ -73,15 +73,17 @@ def test_anything_but_the_token_is_refused(root: Path, ask: Any, authorization: 
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER  "])
 def test_the_token_opens_it(root: Path, ask: Any, scheme: str) -> None:
-    """As does no token at the probes."""
-    row, health, ready = ask(
+    """As does no token at the probes and the documentation."""
+    row, *others = ask(
         app(root, token=TOKEN),
         ("GET", "/v1/caches/scores/1", {"headers": {"authorization": scheme + TOKEN}}),
         ("GET", "/healthz"),
         ("GET", "/readyz"),
+        ("GET", "/openapi.json"),
+        ("GET", "/"),
     )
 
-    assert [row.status_code, health.status_code, ready.status_code] == [200, 200, 200]
+    assert [row.status_code, *(each.status_code for each in others)] == [200] * 5
 
 
 def test_tokens_are_compared_in_constant_time(root: Path, ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:

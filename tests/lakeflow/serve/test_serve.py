@@ -151,7 +151,7 @@ def test_many_keys_in_the_order_asked(client: httpx.Client, root: Path) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("GET", "/v1", 404),
         ("GET", "/v1/caches/", 404),
         ("GET", "/v1/caches/none/1", 404),
         ("GET", "/v1/caches/none", 404),
