@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lakeflow import cache
+    from lakeflow import cache, serve
     from lakeflow.cache.cache import Cache
     from lakeflow.cache.precompute import precompute
     from lakeflow.cache.version import CacheVersion
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lakeflow.runs.run import Run
     from lakeflow.runs.state.listing import RunInfo
     from lakeflow.scan import Scan
+    from lakeflow.serve.client import Client
     from lakeflow.snapshot import Snapshot
     from lakeflow.static import open_table
     from lakeflow.table import Table
@@ -41,6 +42,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Cache",
     "CacheVersion",
+    "Client",
     "DataFrame",
     "Lake",
     "LakeflowError",
@@ -60,12 +62,14 @@ __all__ = [
     "read_parquet",
     "resume",
     "scan_parquet",
+    "serve",
 ]
 
-_MODULES = {"cache": "lakeflow.cache", "errors": "lakeflow_io.errors"}
+_MODULES = {"cache": "lakeflow.cache", "errors": "lakeflow_io.errors", "serve": "lakeflow.serve"}
 _HOMES = {
     "Cache": "lakeflow.cache.cache",
     "CacheVersion": "lakeflow.cache.version",
+    "Client": "lakeflow.serve.client",
     "DataFrame": "lakeflow.dataframe",
     "Lake": "lakeflow.lake",
     "LakeflowError": "lakeflow_io.errors",

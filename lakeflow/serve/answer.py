@@ -20,15 +20,25 @@ class Answer:
 
     status: HTTPStatus
     body: bytes = b""
-    """JSON in UTF-8; empty where the status has no content."""
+    """JSON in UTF-8, unless the headers say otherwise; empty where the status has no content."""
     headers: dict[str, str] = field(default_factory=dict)
     """In lower case, as ASGI wants them."""
+
+    @classmethod
+    def of_json(cls, text: str, headers: dict[str, str] | None = None) -> Answer:
+        """Answer with JSON, which nobody keeps unless `headers` say otherwise."""
+        return cls(HTTPStatus.OK, text.encode(), headers or {"cache-control": "no-store"})
 
     @classmethod
     def of_error(cls, status: HTTPStatus, kind: str, message: str, hint: str | None = None) -> Answer:
         """Describe a failure: `{"error": {"status", "type", "message", "hint"}}`."""
         error = {"status": status.value, "type": kind, "message": message, "hint": hint}
         return cls(status, to_json({"error": error}).encode(errors="backslashreplace"))
+
+    def without_body(self) -> Answer:
+        """Return what HEAD is answered: the length is said, the body isn't sent."""
+        length = {} if self.status is HTTPStatus.NOT_MODIFIED else {"content-length": str(len(self.body))}
+        return Answer(self.status, b"", {**length, **self.headers})
 
 
 class RequestError(Exception):
@@ -62,7 +72,7 @@ def of_exception(error: Exception) -> Answer:
     if isinstance(error, InputError):
         return Answer.of_error(HTTPStatus.BAD_REQUEST, kind, error.message, error.hint)
     if isinstance(error, UnsupportedError):
-        return Answer.of_error(HTTPStatus.NOT_IMPLEMENTED, kind, error.message)
+        return Answer.of_error(HTTPStatus.NOT_IMPLEMENTED, kind, error.message, error.hint)
     _log.error("A request failed: %s", error, exc_info=error)
     if isinstance(error, StoreError):
         return Answer.of_error(

@@ -1,33 +1,51 @@
 """`app(root)`: caches as an ASGI application, to be served alone or mounted in another one.
 
-Routes, all JSON:
+Routes:
 
-    GET  /healthz
+    GET  /                                the document as a page
+    GET  /openapi.json                    what can be asked
+    GET  /healthz                         the process lives
+    GET  /readyz                          the caches that were named can be opened
+    GET  /metrics                         for Prometheus
     GET  /v1/caches/{name}
     GET  /v1/caches/{name}/{key}          the key is the rest of the path, percent-encoded; slashes may stay
-    POST /v1/caches/{name}:batchGet       {"keys": [...]}
+    POST /v1/caches/{name}:batchGet       {"keys": [...]}, or Arrow; answered with JSON, or Arrow
 
 Look-ups run in the event loop: one takes tens of microseconds where its pages are in memory, no more
 than a hand-over to a thread, and a batch of 10,000 keys some tenths of a second. A page that has to come from disk
 holds the loop up for as long as the disk takes. More cores, or slow disks: run more processes.
 
-It is written to ASGI 3.0 by hand: four routes are less than a framework would add.
+It is written to ASGI 3.0 by hand: a few routes are less than a framework would add.
 """
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote_to_bytes
 
 from lakeflow.cache.layout import CacheFolder
-from lakeflow.serve.answer import Answer, RequestError, of_exception
-from lakeflow.serve.endpoints import BODY_BYTES, describe, get_many_rows, get_row, health
+from lakeflow.jsonable import to_json
+from lakeflow.serve.access import log_request
+from lakeflow.serve.answer import Answer, of_exception
+from lakeflow.serve.batch import get_many_rows
+from lakeflow.serve.bearer import Bearer
+from lakeflow.serve.counters import Counters
+from lakeflow.serve.endpoints import describe, get_row
+from lakeflow.serve.media import sent_form, wanted_form
+from lakeflow.serve.metrics import metrics
+from lakeflow.serve.noted import Noted
+from lakeflow.serve.openapi import document
 from lakeflow.serve.opened import Caches
+from lakeflow.serve.page import page
+from lakeflow.serve.probes import DRAINING, health, readiness
+from lakeflow.serve.request import check_headers, header, read_body
+from lakeflow.serve.routes import Route, asked
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -36,30 +54,41 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-_CACHES = b"/v1/caches/"
-_BATCH_GET = ":batchGet"
-_READS = ("GET", "HEAD")
 
+def app(
+    root: str | os.PathLike[str] | None = None,
+    *,
+    require: Sequence[str] = (),
+    token: str | None = None,
+    shared: str | os.PathLike[str] | None = None,
+) -> Application:
+    """Return an ASGI application over the caches of a folder, for servers on asyncio.
 
-def app(root: str | os.PathLike[str] | None = None) -> Application:
-    """Return an ASGI application over the caches of a folder.
-
-    It has no authentication, and shows every cache of the folder to whoever reaches it.
+    Without a token it shows every cache of the folder to whoever reaches it.
 
     Args:
         root: The folder of caches; default `$LAKEFLOW_HOME/caches`, else `./caches`. It need not exist yet.
+        require: Names of caches without which `/readyz` says 503.
+        token: What requests must carry as `authorization: Bearer TOKEN`, but for `/`, `/openapi.json`,
+            `/healthz` and `/readyz`.
+        shared: A folder, empty at the start, in which all worker processes of one server count, so that each of
+            them can tell `/metrics` of all; a file `draining` in it turns all `/readyz` to 503. Without it,
+            each process counts for itself.
 
     Returns:
         An ASGI 3.0 callable for `http` and `lifespan` scopes.
 
     Raises:
-        ConfigError: the root isn't a local folder.
+        ConfigError: the root isn't a local folder, or the token is too short.
+        InputError: a name can't name a cache.
 
     Example:
         >>> import tempfile
         >>> application = app(tempfile.mkdtemp())
+
+        In an application of FastAPI or Starlette: `outer.mount("/caches", application)`.
     """
-    caches = Caches(str(CacheFolder.at(root, "any").root))
+    service = _Service(root, require, token, Path(shared) if shared else None)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -67,86 +96,76 @@ def app(root: str | os.PathLike[str] | None = None) -> Application:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1003})
         else:
-            await _respond(scope["method"], await _answer(caches, scope, receive), send)
+            await service.respond(scope, receive, send)
 
     return application
 
 
-async def _answer(caches: Caches, scope: Scope, receive: Receive) -> Answer:
-    try:
-        return await _route(caches, scope, receive)
-    except Exception as error:  # noqa: BLE001  (the outermost frame: whatever it is becomes a JSON error)
-        return of_exception(error)
+class _Service:
+    """What all requests share: the opened caches, the counters, and whether the server is about to end."""
+
+    def __init__(
+        self, root: str | os.PathLike[str] | None, require: Sequence[str], token: str | None, shared: Path | None
+    ) -> None:
+        self._caches = Caches(str(CacheFolder.at(root, "any").root))
+        self._required = [CacheFolder.at(root, name).name for name in require]
+        self._bearer = Bearer(token) if token is not None else None
+        self._counters = Counters(shared)
+        self._draining = shared / DRAINING if shared else None
+
+    async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; it is noted before its client can know the answer, and ask for the count."""
+        noted, start = Noted(), time.perf_counter()
+        try:
+            answer = await self._answer(scope, receive, noted)
+        except Exception as error:  # noqa: BLE001  (the outermost frame: whatever it is becomes a JSON error)
+            answer = of_exception(error)
+        seconds, method = time.perf_counter() - start, scope["method"]
+        if method == "HEAD":
+            answer = answer.without_body()
+        self._counters.count(noted, answer.status, seconds)
+        log_request(noted, method, answer.status, seconds, len(answer.body))
+        await _send(answer, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, noted: Noted) -> Answer:
+        where = asked(scope)
+        noted.route = where.route
+        check_headers(scope)
+        if self._bearer is not None:
+            self._bearer.check(where.route, header(scope, b"authorization"))
+        where.allow(scope["method"])
+        caches, name = self._caches, where.name
+        match where.route:
+            case Route.ROW:
+                return get_row(caches, name, where.raw_key, header(scope, b"if-none-match"), noted)
+            case Route.BATCH:
+                sent, wanted = sent_form(header(scope, b"content-type")), wanted_form(header(scope, b"accept"))
+                body = await read_body(scope, receive)
+                return get_many_rows(caches, name, body, sent=sent, wanted=wanted, noted=noted)
+            case Route.CACHE:
+                return describe(caches, name, header(scope, b"if-none-match"), noted)
+            case Route.READY:
+                return readiness(caches, self._required, self._draining)
+            case Route.OPENAPI:
+                return Answer.of_json(to_json(self._document(scope)))
+            case Route.PAGE:
+                return page(self._document(scope))
+            case Route.METRICS:
+                return metrics(self._counters.total(), caches, self._required)
+            case _:
+                return health()
+
+    def _document(self, scope: Scope) -> dict[str, Any]:
+        return document(scope.get("root_path", ""), protected=self._bearer is not None)
 
 
-async def _route(caches: Caches, scope: Scope, receive: Receive) -> Answer:
-    path, method = _path(scope), scope["method"]
-    if path == b"/healthz":
-        _allow(method, *_READS)
-        return health()
-    if not path.startswith(_CACHES) or path == _CACHES:
-        message = "There is nothing at this path; see /v1/caches/{name}/{key}."
-        raise RequestError(HTTPStatus.NOT_FOUND, message)
-    raw_name, slash, raw_key = path.removeprefix(_CACHES).partition(b"/")
-    name = unquote_to_bytes(raw_name).decode(errors="backslashreplace")
-    if not slash and name.endswith(_BATCH_GET):
-        _allow(method, "POST")
-        return get_many_rows(caches, name.removesuffix(_BATCH_GET), await _body(scope, receive))
-    _allow(method, *_READS)
-    known_tags = _header(scope, b"if-none-match")
-    if slash:
-        return get_row(caches, name, unquote_to_bytes(raw_key), known_tags)
-    return describe(caches, name, known_tags)
-
-
-def _path(scope: Scope) -> bytes:
-    """Return the path below the mount point, still percent-encoded: an encoded slash is part of a key."""
-    raw = scope.get("raw_path") or quote(scope["path"]).encode()
-    mounted_at = quote(scope.get("root_path", "")).encode().rstrip(b"/")
-    below = raw.removeprefix(mounted_at) if raw.startswith(mounted_at + b"/") else raw
-    return below.partition(b"?")[0]
-
-
-def _allow(method: str, *methods: str) -> None:
-    if method not in methods:
-        allowed = ", ".join(methods)
-        message = f"{method} can't be used here, {allowed} can."
-        raise RequestError(HTTPStatus.METHOD_NOT_ALLOWED, message, {"allow": allowed})
-
-
-def _header(scope: Scope, name: bytes) -> str | None:
-    """Return a header, its lines joined by commas, or None."""
-    values = [value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name]
-    return ", ".join(values) if values else None
-
-
-async def _body(scope: Scope, receive: Receive) -> bytes:
-    """Read the body, up to its limit, whatever length its sender claims."""
-    too_large = RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body has at most {BODY_BYTES} bytes.")
-    claimed = _header(scope, b"content-length") or ""
-    if claimed.isdecimal() and (len(claimed) > len(str(BODY_BYTES)) or int(claimed) > BODY_BYTES):
-        raise too_large
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise RequestError(HTTPStatus.BAD_REQUEST, "The body ended before it was whole.")
-        body += message.get("body", b"")
-        if len(body) > BODY_BYTES:
-            raise too_large
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-async def _respond(method: str, answer: Answer, send: Send) -> None:
-    headers = {"content-type": "application/json", "x-content-type-options": "nosniff", **answer.headers}
-    if answer.status is HTTPStatus.NOT_MODIFIED:
-        del headers["content-type"]
-    else:
-        headers["content-length"] = str(len(answer.body))
+async def _send(answer: Answer, send: Send) -> None:
+    headers = {"x-content-type-options": "nosniff", **answer.headers}
+    if answer.status is not HTTPStatus.NOT_MODIFIED:
+        headers = {"content-type": "application/json", "content-length": str(len(answer.body)), **headers}
     encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status.value, "headers": encoded})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -176,6 +176,19 @@ def runs(lake: lf.Lake) -> None:
     use(resumed, files, [(info.state, info.owner, info.age_seconds, info.progress) for info in infos])
 
 
+def serving(path: Path) -> lf.Client:
+    """A server's application, and a client of one."""
+    application = lf.serve.app(path, require=["scores"], token="t" * 16, shared=path)
+    client = lf.Client("http://127.0.0.1:8080", token="t" * 16, timeout=3, retries=2)
+    with client as opened:
+        row: dict[str, Any] | None = opened.get("scores", 42)
+        known: dict[str, Any] | int | None = opened.get("scores", b"k", 7)
+        rows: pa.Table = opened.get_many("scores", ["a", "b"])
+    use(application, row, known, rows)
+    client.close()
+    return client
+
+
 def failing() -> str | None:
     """One clause catches everything; a hint says what to do."""
     try:

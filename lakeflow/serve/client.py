@@ -1,0 +1,286 @@
+"""`Client`: look-ups in a server's caches, with the types that the caches have.
+
+Keys and rows travel as Arrow. urllib3 keeps the connections and repeats what failed on the way: every
+request only reads, so each can be sent twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from lakeflow.cache.columns import FOUND
+from lakeflow.serve.batch import VERSION
+from lakeflow.serve.limits import BATCH_KEYS, BODY_BYTES
+from lakeflow.serve.media import Form
+from lakeflow_io.errors import (
+    AccessDeniedError,
+    ConfigError,
+    InputError,
+    LakeflowError,
+    NotFoundError,
+    SchemaError,
+    StoreError,
+    ThrottledError,
+    UnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import urllib3
+
+    from lakeflow.cache.keys import Key
+
+__all__ = ["Client"]
+
+_T = TypeVar("_T")
+
+_BACKOFF_SECONDS = 0.2
+"""Before the second repetition, doubled with each; the first goes out at once, as a kept connection may have ended."""
+_LONGEST_BACKOFF_SECONDS = 10
+"""Also where a server asks for more by `Retry-After`."""
+_CONNECTIONS = 10
+"""That are kept for later; threads beyond it open more."""
+_READINGS = 3
+"""Of one call, where a version is published between its batches."""
+_LARGE = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary(), pa.null(): pa.string()}
+_ERRORS: dict[int, type[LakeflowError]] = {
+    400: InputError,
+    401: AccessDeniedError,
+    403: AccessDeniedError,
+    404: NotFoundError,
+    413: InputError,
+    429: ThrottledError,
+    501: UnsupportedError,
+}
+_TOO_LARGE = 413
+_OK = 200
+
+
+class Client:
+    """Reads the caches of `lakeflow serve`.
+
+    It may be used by many threads at once, and be pickled; its connections stay open until `close`, or
+    the end of a `with` block.
+
+    Args:
+        url: Where the server, or what the application is mounted in, is: `http://127.0.0.1:8080`.
+        token: The server's token.
+        timeout: Seconds for a connection to open, and for the next bytes of an answer to come.
+        retries: How often a request is repeated after a connection that fails, a 503 or a 429.
+
+    Raises:
+        ConfigError: the address isn't one of HTTP, or has more in it than a path.
+
+    Example:
+        >>> client = Client("http://127.0.0.1:8080", token="c2VjcmV0IGFuZCBsb25n")
+        >>> client
+        <Client of http://127.0.0.1:8080>
+    """
+
+    def __init__(self, url: str, *, token: str | None = None, timeout: float = 30.0, retries: int = 5) -> None:
+        self._url = _checked(url)
+        self._token = token
+        self._timeout = timeout
+        self._retries = retries
+        self._pool: tuple[int, urllib3.PoolManager] | None = None
+
+    def get(self, cache: str, key: Key, default: _T | None = None) -> dict[str, Any] | _T | None:
+        """Return the row of one key as a dict, as `Cache.get` does.
+
+        Args:
+            cache: A cache's name.
+            key: An int, str or bytes, as the cache's key column is.
+            default: What to return where there is no such row.
+
+        Raises:
+            LakeflowError: as `get_many`, and UnsupportedError for a value without a Python form.
+        """
+        table = self.get_many(cache, [key])
+        try:
+            row: dict[str, Any] = table.to_pylist()[0]
+        except (ValueError, OverflowError) as error:
+            message = f"The row of key {key!r} has a value without a Python form: {error}"
+            raise UnsupportedError(message, "read it as Arrow, with get_many().") from error
+        return row if row.pop(FOUND) else default
+
+    def get_many(self, cache: str, keys: Iterable[Key] | pa.Array | pa.ChunkedArray) -> pa.Table:
+        """Return one row per key, in the order asked, duplicates included, all of one version.
+
+        Many keys go in several requests, by number and size. Where a version is published between two
+        of them, all are sent again.
+
+        Args:
+            cache: A cache's name.
+            keys: ints, strs or bytes; or an Arrow array, a numpy integer array, or a data frame's column.
+
+        Returns:
+            The columns as they were loaded, the key column holding the keys asked for, and a last
+            column `found` (bool). The other columns are null where `found` is false. The schema's
+            metadata has the version's id as `lakeflow.version`.
+
+        Raises:
+            NotFoundError: there is no such cache.
+            SchemaError: a null, or keys that don't fit the key column.
+            InputError: the server can't take the name or a key, or one row is larger than an answer may be.
+            AccessDeniedError: the token is missing or another.
+            ThrottledError, StoreError: the server can't be reached, or can't answer now.
+            UnsupportedError: the cache is of another version of lakeflow than the server.
+        """
+        asked = _key_array(keys)
+        for _ in range(_READINGS):
+            tables = list(self._tables(cache, asked))
+            if len({table.schema.metadata[VERSION] for table in tables}) == 1:
+                return pa.concat_tables(tables)
+        message = f"Cache {cache!r} was published anew each of {_READINGS} times while its rows were asked for."
+        raise StoreError(message, "try again, or ask for fewer keys.")
+
+    def close(self) -> None:
+        """Close the connections; the next call opens new ones."""
+        if self._pool is not None:
+            self._pool[1].clear()
+            self._pool = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Client of {self._url}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the connections behind: another process opens its own."""
+        return {**self.__dict__, "_pool": None}
+
+    def _tables(self, cache: str, keys: pa.Array) -> Iterator[pa.Table]:
+        """Ask batch by batch, in halves where a request or its answer is too large."""
+        parts = deque(keys.slice(start, BATCH_KEYS) for start in range(0, max(len(keys), 1), BATCH_KEYS))
+        while parts:
+            part = parts.popleft()
+            body = _stream(part)
+            halved = len(part) > 1
+            table = None if halved and len(body) > BODY_BYTES else self._ask(cache, body, halved=halved)
+            if table is None:
+                half = len(part) // 2
+                parts.extendleft([part.slice(half), part.slice(0, half)])
+            else:
+                yield table
+
+    def _ask(self, cache: str, body: bytes, *, halved: bool) -> pa.Table | None:
+        """Send one batch; None where it is too large and can be halved."""
+        from urllib.parse import quote
+
+        url = f"{self._url}/v1/caches/{quote(cache, safe='')}:batchGet"
+        answer = self._send(url, body)
+        if answer.status == _TOO_LARGE and halved:
+            return None
+        if answer.status != _OK:
+            raise _error(url, answer.status, answer.data)
+        try:
+            table = pa.ipc.open_stream(answer.data).read_all()
+            if table.schema.metadata and VERSION in table.schema.metadata:
+                return table
+        except (pa.ArrowException, OSError):
+            pass
+        raise _unknown(url, "something else than rows")
+
+    def _send(self, url: str, body: bytes) -> urllib3.BaseHTTPResponse:
+        import urllib3
+
+        headers = {"content-type": Form.ARROW.value, "accept": Form.ARROW.value}
+        if self._token is not None:
+            headers["authorization"] = f"Bearer {self._token}"
+        try:
+            return self._connections().request("POST", url, body=body, headers=headers, redirect=False)
+        except urllib3.exceptions.HTTPError as error:
+            reason = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
+            message = f"{self._url} doesn't answer: {reason or error}"
+            raise StoreError(message, "check the address, and whether the server runs.") from error
+
+    def _connections(self) -> urllib3.PoolManager:
+        """Return the pool of this process: one that came over with a fork shares its sockets."""
+        import urllib3
+
+        if self._pool is None or self._pool[0] != os.getpid():
+            retry = urllib3.Retry(
+                self._retries,
+                allowed_methods=None,
+                status_forcelist=(429, 503),
+                raise_on_status=False,
+                backoff_factor=_BACKOFF_SECONDS,
+                backoff_max=_LONGEST_BACKOFF_SECONDS,
+                backoff_jitter=_BACKOFF_SECONDS,
+                retry_after_max=_LONGEST_BACKOFF_SECONDS,
+            )
+            self._pool = os.getpid(), urllib3.PoolManager(maxsize=_CONNECTIONS, retries=retry, timeout=self._timeout)
+        return self._pool[1]
+
+
+def _checked(url: str) -> str:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        known = False
+    if "@" in url or "?" in url or "#" in url:  # a password, perhaps: it isn't shown
+        raise ConfigError("The server's address has more in it than a host, a port and a path.", "give token=...")
+    if not known:
+        raise ConfigError(f"{url!r} is no address of a server.", "give one such as 'http://127.0.0.1:8080'.")
+    return url.rstrip("/")
+
+
+def _key_array(keys: Iterable[Key] | pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return keys as one Arrow array of a type that the server takes; which one the cache has, it knows."""
+    if isinstance(keys, (str, bytes)):
+        raise SchemaError(f"{keys!r} is one key, not many.", "use get(), or put it in a list.")
+    try:
+        if hasattr(keys, "__arrow_c_stream__"):
+            array = pa.chunked_array(keys).combine_chunks()
+        elif hasattr(keys, "__arrow_c_array__") or isinstance(keys, np.ndarray):
+            array = pa.array(keys)
+        else:
+            array = _inferred(list(keys))
+        return array.cast(_LARGE.get(array.type, array.type))
+    except (pa.ArrowException, OverflowError, TypeError) as error:
+        message = f"The keys are no integers, strs or bytes, or not all of one type: {error}"
+        raise SchemaError(message) from error
+
+
+def _inferred(keys: list[Key]) -> pa.Array:
+    try:
+        return pa.array(keys)
+    except OverflowError:  # pyarrow infers int64, or nothing
+        return pa.array(keys, type=pa.uint64())
+
+
+def _stream(keys: pa.Array) -> bytes:
+    batch = pa.record_batch([keys], names=["key"])
+    stream = pa.BufferOutputStream()
+    with pa.ipc.new_stream(stream, batch.schema) as writer:
+        writer.write_batch(batch)
+    return stream.getvalue().to_pybytes()
+
+
+def _error(url: str, status: int, body: bytes) -> LakeflowError:
+    """Return what a server's JSON says as the error that the caller would have got from the cache itself."""
+    try:
+        said = json.loads(body)["error"]
+        kind, message, hint = said["type"], str(said["message"]), said["hint"]
+    except (ValueError, KeyError, TypeError):
+        return _unknown(url, f"status {status}")
+    error = SchemaError if kind == "SchemaError" else _ERRORS.get(status, StoreError)
+    return error(f"{url}: {message}", hint)
+
+
+def _unknown(url: str, what: str) -> StoreError:
+    return StoreError(f"{url} answered with {what}.", "check that it is the address of a lakeflow server.")
