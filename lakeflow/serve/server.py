@@ -37,6 +37,8 @@ _GRACE_SECONDS = 10
 """For requests that are being answered when the server is told to end; then they are cut off."""
 _HEAD_BYTES = 65_536
 """Of a request's head, which granian gives 30 seconds to come: what the application takes, and room for the rest."""
+_ERRORS = {"class": "logging.StreamHandler", "formatter": "generic", "stream": "ext://sys.stderr"}
+"""Where granian's own lines go: standard output has one of JSON for each request, and nothing else."""
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _MEMORY = "/dev/shm"  # noqa: S108  (a folder that nobody else can guess is made in it)
 
@@ -98,6 +100,7 @@ def run(
         http1_settings=HTTP1Settings(max_buffer_size=_HEAD_BYTES),
         http2_settings=HTTP2Settings(max_headers_size=_HEAD_BYTES),
         log_level=LogLevels.warning,
+        log_dictconfig={"handlers": dict.fromkeys(("console", "access"), _ERRORS)},
         workers_kill_timeout=_GRACE_SECONDS,
     )
     with tempfile.TemporaryDirectory(prefix="lakeflow-serve-", dir=_memory()) as shared:
