@@ -41,7 +41,7 @@ class Store:
 @pytest.fixture
 def stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A maker of stores; nothing is known of any, and patience is short."""
-    monkeypatch.setattr(hedged, "_usual", {})
+    monkeypatch.setattr(hedged, "_stores", {})
     monkeypatch.setattr(hedged, "_UNKNOWN_SECONDS", 0.0)
     monkeypatch.setattr(hedged, "_LEAST_SECONDS", 0.01)
     made: list[Store] = []
@@ -125,5 +125,21 @@ def test_what_is_usual_is_learnt(stores: Any) -> None:
     get_hedged(stores(b"data"), "s3://b/m.avro")
     get_hedged(stores(b"data"), "gs://b/m.avro")
 
-    assert hedged._usual.keys() == {("s3", "b", ""), ("gs", "b", "")}
-    assert all(0 < seconds < 1 for seconds in hedged._usual.values())
+    assert hedged._stores.keys() == {("s3", "b", ""), ("gs", "b", "")}
+    assert all(0 < store.usual < 1 for store in hedged._stores.values())
+
+
+def test_a_slow_link_is_not_made_slower(stores: Any) -> None:
+    """Where all requests are slow, few are sent twice."""
+    slow = [stores(None, None, None) for _ in range(40)]
+    threads = [threading.Thread(target=get_hedged, args=(store, "s3://b/m.avro")) for store in slow]
+    for each in threads:
+        each.start()
+    while hedged._stores[("s3", "b", "")].hedges < 2:
+        threading.Event().wait(0.01)
+    for each in slow:
+        each.released.set()
+    for each in threads:
+        each.join()
+
+    assert 2 <= sum(store.asked for store in slow) - 40 <= 4
