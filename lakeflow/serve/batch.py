@@ -32,8 +32,9 @@ __all__ = ["VERSION", "get_many_rows"]
 
 VERSION = b"lakeflow.version"
 """In the schema's metadata of a stream: the id of the version that its rows are of."""
-_BLOCK_KEYS = 128
-"""Rows that are in memory before the answer's size is looked at; any number where all are of one known size."""
+_BLOCK_KEYS = 512
+"""Rows that are looked up before the answer's size is looked at; any number where all are of one known size."""
+_JSON_ROWS = 128  # that are in memory as Python values at once
 
 
 def get_many_rows(caches: Caches, name: str, body: bytes, *, sent: Form, wanted: Form, noted: Noted) -> Answer:
@@ -78,8 +79,8 @@ def _as_json(opened: OpenVersion, tables: Iterator[pa.Table]) -> Answer:
     blocks: list[str] = []
     size = 0
     for table in tables:
-        for start in range(0, table.num_rows, _BLOCK_KEYS):
-            blocks.append(to_json(_rows(table.slice(start, _BLOCK_KEYS)))[1:-1])
+        for start in range(0, table.num_rows, _JSON_ROWS):
+            blocks.append(to_json(_rows(table.slice(start, _JSON_ROWS)))[1:-1])
             size += len(blocks[-1])
             _check_size(size)
     return Answer.of_json(f'{{"version": {to_json(opened.manifest.version)}, "rows": [{", ".join(blocks)}]}}')

@@ -11,6 +11,7 @@ a file for each type and process; what is counted here has a layout that is know
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 import secrets
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from lakeflow.serve.noted import Noted
 
 __all__ = ["BOUNDS_SECONDS", "OTHER_CACHES", "Counters", "Counts"]
+
+_log = logging.getLogger(__name__)
 
 BOUNDS_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Upper bounds of the histogram of latencies: a look-up in memory takes 0.1 to 0.3 ms."""
@@ -95,7 +98,12 @@ class Counters:
         return _counts(self._all())
 
     def _open(self) -> memoryview[int]:
-        memory = bytearray(8 * _WORDS) if self._folder is None else _new_file(self._folder)
+        memory: bytearray | mmap.mmap = bytearray(8 * _WORDS)
+        if self._folder is not None:
+            try:
+                memory = _new_file(self._folder)
+            except OSError as error:  # requests are worth more than their count
+                _log.warning("What this process answers won't be counted: %s", error)
         self._words = memoryview(memory).cast("Q")
         return self._words
 

@@ -157,7 +157,8 @@ def document(prefix: str, *, protected: bool) -> dict[str, Any]:
     if protected:
         for route in operations.keys() - WITHOUT_TOKEN:
             operations[route]["security"] = [{"token": []}]
-            operations[route]["responses"]["401"] = _failure(401)
+            answers = {**operations[route]["responses"], "401": _failure(401)}
+            operations[route]["responses"] = dict(sorted(answers.items()))
     schemas = {"Row": _ROW, "Rows": _ROWS, "Keys": _KEYS, "Cache": _CACHE, "Status": _STATUS, "Error": _ERROR}
     components: dict[str, Any] = {"schemas": schemas}
     if protected:

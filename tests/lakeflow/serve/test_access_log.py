@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from lakeflow.cache import Cache
-from lakeflow.serve import app
+from lakeflow.serve import access, app
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,17 +61,25 @@ def test_without_a_level_nothing_is_logged(root: Path, ask: Any, caplog: Any) ->
 
 def test_lines_on_standard_output(root: Path, tmp_path: Path, serving: Any) -> None:
     """Nothing but lines of JSON, of all processes."""
-    with (tmp_path / "log").open("wb") as output, serving(root, "--workers", "2", output=output) as (_, url):
+    with (
+        (tmp_path / "log").open("wb") as output,
+        serving(root, "--workers", "2", output=output) as (_, url),
+        httpx.Client(base_url=url, headers={"connection": "close"}) as client,
+    ):
         for _ in range(8):
-            httpx.get(f"{url}/v1/caches/people/secret")
+            client.get("/v1/caches/people/secret")
 
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert [line["status"] for line in lines if line["cache"] == "people"] == [200] * 8
 
 
-def test_nobody_reads_the_lines(root: Path, serving: Any) -> None:
+def test_nobody_reads_the_lines(root: Path, ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that has gone takes no request with it."""
-    with serving(root, output=subprocess.PIPE) as (process, url):
-        process.stdout.close()
+    reader, writer = os.pipe()
+    os.close(reader)
+    monkeypatch.setattr(access, "_STANDARD_OUTPUT", writer)
+    monkeypatch.setattr(access, "_log", logging.getLogger("lakeflow.serve.access.unread"))
+    access.print_lines()
 
-        assert [httpx.get(f"{url}/healthz").status_code for _ in range(2)] == [200, 200]
+    assert [each.status_code for each in ask(app(root), *[("GET", "/healthz")] * 2)] == [200, 200]
+    os.close(writer)

@@ -86,13 +86,26 @@ def test_any_process_tells_of_all(root: Path, tmp_path: Path, ask: Any) -> None:
     assert samples(answer.text)[f'lakeflow_http_requests_total{ROW},status="200"}}'] == 3
 
 
+def test_without_a_place_for_its_counters(root: Path, tmp_path: Path, ask: Any, caplog: Any) -> None:
+    """It answers all the same, and says once that it doesn't count."""
+    answers = ask(app(root, shared=tmp_path / "gone"), *[("GET", "/v1/caches/scores/1")] * 2, ("GET", "/metrics"))
+
+    assert [each.status_code for each in answers] == [200] * 3
+    assert sum("won't be counted" in record.message for record in caplog.records) == 1
+
+
 def test_two_real_processes(root: Path, tmp_path: Path, serving: Any) -> None:
     """Each scrape, whichever process it reaches, has every request that was answered before it; none is logged."""
     options = ["--workers", "2", "--no-access-log"]
-    with (tmp_path / "log").open("wb") as output, serving(root, *options, output=output) as (_, url):
-        for number in range(1, 17):  # connections of their own, which the kernel deals out to both
-            assert httpx.get(f"{url}/v1/caches/scores/1").status_code == 200
-            found = samples(httpx.get(f"{url}/metrics").text)
+    alone = {"connection": "close"}  # each connection for itself, which the kernel deals out to both
+    with (
+        (tmp_path / "log").open("wb") as output,
+        serving(root, *options, output=output) as (_, url),
+        httpx.Client(base_url=url, headers=alone) as client,
+    ):
+        for number in range(1, 17):
+            assert client.get("/v1/caches/scores/1").status_code == 200
+            found = samples(client.get("/metrics").text)
             assert found[f'lakeflow_http_requests_total{ROW},status="200"}}'] == number
 
     assert (tmp_path / "log").read_bytes() == b""
