@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
+import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,6 @@ from lakeflow.serve.openapi import document
 if TYPE_CHECKING:
     from pathlib import Path
 
-schemathesis = pytest.importorskip("schemathesis")
 OPERATIONS = [(path, method) for path, methods in document("", protected=False)["paths"].items() for method in methods]
 CHECKS = [
     schemathesis.checks.not_a_server_error,

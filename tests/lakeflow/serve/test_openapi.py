@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pyarrow as pa
 import pytest
+from starlette.applications import Starlette
 
 import lakeflow as lf
 from lakeflow.cache import Cache
@@ -134,8 +135,7 @@ def test_the_page_fetches_nothing(root: Path, ask: Any, prefix: str) -> None:
 
 def test_mounted_below_a_prefix(root: Path, ask: Any) -> None:
     """In Starlette's, which is FastAPI's: rows, encoded slashes and the prefix without a slash of its own."""
-    applications = pytest.importorskip("starlette.applications")
-    outer = applications.Starlette()
+    outer = Starlette()
     Cache("names", root).load(pa.table({"name": ["a/b"], "n": [1]}), key="name")
     outer.mount("/data/caches", lf.serve.app(root))
 
