@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from lakeflow.cache.columns import FOUND
+from lakeflow.cache.composite_key import CompositeKey
 from lakeflow.jsonable import to_json
 from lakeflow.serve import limits
 from lakeflow.serve.answer import Answer, RequestError
@@ -127,11 +128,19 @@ def _keys_of_json(body: bytes, column: KeyColumn) -> list[Key]:
 
 
 def _key_of_json(value: Any, column: KeyColumn) -> Key:
+    if not isinstance(column, CompositeKey):
+        return _value_of_json(value, column)
+    if not isinstance(value, list) or len(value) != len(column.parts):
+        return column.check(value)  # which says what is wrong
+    return tuple(_value_of_json(each, part) for each, part in zip(value, column.parts, strict=True))
+
+
+def _value_of_json(value: Any, column: KeyColumn) -> Any:
     if isinstance(value, str) and len(value) > KEY_BYTES:
         raise InputError(f"A key has at most {KEY_BYTES} characters in a batch.")
     if column.python is bytes and isinstance(value, str):
         try:
-            return base64.b64decode(value, validate=True)
+            value = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
             raise SchemaError(f"Key {value!r} isn't base64, which binary keys are sent as.") from None
     return column.check(value)

@@ -58,7 +58,10 @@ _CACHE = {
     "required": ["name", "key", "schema", "rows", "version", "created", "source", "versions", "age_seconds"],
     "properties": {
         "name": {"type": "string"},
-        "key": {"type": "string", "description": "The key column."},
+        "key": {
+            "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+            "description": "The key column, or several that are the key together.",
+        },
         "schema": {
             "type": "array",
             "items": {
@@ -93,6 +96,7 @@ _CACHE = {
         "age_seconds": {"type": "number", "description": "Since the current version was published."},
     },
 }
+_VALUE = {"type": ["integer", "string"], "maxLength": KEY_BYTES}
 _KEYS = {
     "type": "object",
     "required": ["keys"],
@@ -100,8 +104,8 @@ _KEYS = {
         "keys": {
             "type": "array",
             "maxItems": BATCH_KEYS,
-            "items": {"type": ["integer", "string"], "maxLength": KEY_BYTES},
-            "description": "As the key column is; binary keys as base64.",
+            "items": {"oneOf": [_VALUE, {"type": "array", "items": _VALUE}]},
+            "description": "As the key column is; binary keys as base64. Of several columns: a list of their values.",
         }
     },
 }

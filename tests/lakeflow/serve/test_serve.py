@@ -53,6 +53,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Cache("numbers", root).load(numbers, key="id", source="kg.titles@7")
     Cache("names", root).load(pa.table({"name": NAMES, "place": range(len(NAMES))}), key="name")
     Cache("binary", root).load(pa.table({"key": [b"\xff/\0", b"k"], "n": [1, 2]}), key="key")
+    pairs = pa.table({"user": ["a", "b"], "part": [b"\xff", b"k"], "n": [1, 2]})
+    Cache("pairs", root).load(pairs, key=["user", "part"])
     Cache("odd", root).load(pa.table({"id": [1], **ODD}), key="id")
     return root
 
@@ -137,6 +139,22 @@ def test_a_cache_describes_itself(client: httpx.Client, root: Path) -> None:
     known = {"if-none-match": response.headers["etag"]}
     again = client.get("/v1/caches/numbers", headers=known)
     assert (again.status_code, again.headers["etag"]) == (304, response.headers["etag"])
+
+
+def test_keys_of_several_columns(client: httpx.Client) -> None:
+    """Lists of their values, binary ones as base64; neither a path nor Arrow has a form for them, and says so."""
+    binary = base64.b64encode(b"\xff").decode()
+
+    found = client.post("/v1/caches/pairs:batchGet", json={"keys": [["a", binary], ["b", binary]]})
+    refused = [
+        client.post("/v1/caches/pairs:batchGet", json={"keys": ["a"]}),
+        client.post("/v1/caches/pairs:batchGet", json={"keys": [["a", "?"]]}),
+        client.get("/v1/caches/pairs/a"),
+    ]
+
+    assert found.json()["rows"] == [{"user": "a", "part": binary, "n": 1}, None]
+    assert client.get("/v1/caches/pairs").json()["key"] == ["user", "part"]
+    assert [each.status_code for each in refused] == [400] * 3
 
 
 def test_many_keys_in_the_order_asked(client: httpx.Client, root: Path) -> None:
