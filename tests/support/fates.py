@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lakeflow.runs.policy import Policy
 from lakeflow_engines.executors import Fate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lakeflow.runs.attempts.attempt import Attempt
-
-QUARANTINE = Policy(on_error="quarantine")
 
 
 def well(seconds: float = 1.0) -> Fate:

@@ -1,4 +1,4 @@
-"""The scheduler, on an executor that takes no time: order, window, ladder, stragglers, deadlines, admission."""
+"""The scheduler, on an executor that takes no time: order, window, admission, and any faults at once."""
 
 from __future__ import annotations
 

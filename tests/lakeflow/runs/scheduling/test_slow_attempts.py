@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from lakeflow.runs.attempts.attempt import Attempt
 
-QUARANTINE = Policy(on_error="quarantine")
-
 
 def slow(number: int, seconds: float) -> Callable[[Attempt], Fate]:
     """One work's first attempt takes so long; all others take a second a byte."""
