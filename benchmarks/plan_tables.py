@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.home import home
+from lakeflow_io.avro.container import encoded_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,7 +137,7 @@ def _manifests(
                 count += 1
                 if len(block) >= _BLOCK_BYTES or index == last - 1:
                     data = _deflate(block)
-                    file.write(_long(count) + _long(len(data)) + data + sync)
+                    file.write(encoded_long(count) + encoded_long(len(data)) + data + sync)
                     block, count = bytearray(), 0
         yield path, path.stat().st_size, last - first, (_day(first, files), _day(last - 1, files))
 
@@ -180,15 +181,15 @@ def _entry(index: int, files: int, snapshot_id: int, luck: random.Random) -> byt
     some = b"\2"
     return b"".join(
         (
-            b"\2", some, _long(snapshot_id), b"\0", b"\0",  # added, its snapshot, inherited sequence numbers
+            b"\2", some, encoded_long(snapshot_id), b"\0", b"\0",  # added, its snapshot, inherited sequence numbers
             b"\0", _text(path.encode()), _text(b"PARQUET"),
-            some, _text(region), some, _long(day),
-            _long(rows), _long(4 + sum(sizes) + 3000),
+            some, _text(region), some, encoded_long(day),
+            encoded_long(rows), encoded_long(4 + sum(sizes) + 3000),
             some, _numbers(sizes), some, _numbers([rows] * _COLUMNS), some, _numbers([0] * _COLUMNS),
-            some, _map({4: _long(0), 5: _long(0)}), some, _map(lows), some, _map(highs),
+            some, _map({4: encoded_long(0), 5: encoded_long(0)}), some, _map(lows), some, _map(highs),
             b"\0",  # no key
-            some, _long(1), _long(4), b"\0",  # one row group
-            b"\0", some, _long(0),  # no equality ids, sort order 0
+            some, encoded_long(1), encoded_long(4), b"\0",  # one row group
+            b"\0", some, encoded_long(0),  # no equality ids, sort order 0
         )
     )  # fmt: skip
 
@@ -208,23 +209,15 @@ def _bounds(index: int, day: int, region: bytes, luck: random.Random) -> tuple[d
 
 
 def _numbers(values: list[int]) -> bytes:
-    return _map({key: _long(value) for key, value in enumerate(values, 1)})
+    return _map({key: encoded_long(value) for key, value in enumerate(values, 1)})
 
 
 def _map(values: dict[int, bytes]) -> bytes:
-    return _long(len(values)) + b"".join(_long(key) + value for key, value in values.items()) + b"\0"
+    return encoded_long(len(values)) + b"".join(encoded_long(key) + value for key, value in values.items()) + b"\0"
 
 
 def _text(data: bytes) -> bytes:
-    return _long(len(data)) + data
-
-
-def _long(value: int) -> bytes:
-    rest, found = value << 1, bytearray()
-    while rest > 0x7F:  # noqa: PLR2004  (seven bits a byte)
-        found.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    return bytes([*found, rest])
+    return encoded_long(len(data)) + data
 
 
 def _deflate(data: Any) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from filters import combined
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,15 +36,7 @@ ATOMS = st.one_of(
     st.builds("{} is {}".format, st.sampled_from(["i", "t", "x"]), st.sampled_from(["null", "not null"])),
     st.builds("x is {}".format, st.sampled_from(["nan", "not nan"])),
 )
-FILTERS = st.recursive(
-    ATOMS,
-    lambda inner: st.one_of(
-        st.builds("({} and {})".format, inner, inner),
-        st.builds("({} or {})".format, inner, inner),
-        st.builds("(not {})".format, inner),
-    ),
-    max_leaves=4,
-)
+FILTERS = combined(ATOMS, 4)
 _tables: dict[str, Any] = {}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from filters import combined
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,15 +71,7 @@ ATOMS = st.one_of(
     ),
     st.builds("{} is {}".format, st.sampled_from(list(VALUES)), st.sampled_from(["null", "not null"])),
 )
-FILTERS = st.recursive(
-    ATOMS,
-    lambda inner: st.one_of(
-        st.builds("({} and {})".format, inner, inner),
-        st.builds("({} or {})".format, inner, inner),
-        st.builds("(not {})".format, inner),
-    ),
-    max_leaves=3,
-)
+FILTERS = combined(ATOMS, 3)
 _tables: dict[str, Any] = {}
 
 
