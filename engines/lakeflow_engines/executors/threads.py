@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import time
-from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["ThreadExecutor"]
+
+# How long one wait is. A signal that comes between the last instruction and the wait for a lock doesn't end that wait,
+# and Python's handler runs only when it is over: without an end, Ctrl-C would be noticed when a call ends.
+_WAIT_SECONDS = 1.0
 
 
 class ThreadExecutor:
@@ -49,14 +53,18 @@ class ThreadExecutor:
 
     def next(self, timeout: float | None = None) -> Completion | None:
         """Wait for any call to end."""
-        until = None if timeout is None else time.monotonic() + timeout
-        with suppress(Empty):
-            while True:
-                completion = self._ended.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
-                if completion.key in self._heard:
-                    self._heard.discard(completion.key)
-                    return completion
-        return None
+        until = math.inf if timeout is None else time.monotonic() + timeout
+        while True:
+            left = until - time.monotonic()
+            try:
+                completion = self._ended.get(timeout=max(0.0, min(_WAIT_SECONDS, left)))
+            except Empty:
+                if left <= _WAIT_SECONDS:
+                    return None
+                continue
+            if completion.key in self._heard:
+                self._heard.discard(completion.key)
+                return completion
 
     def cancel(self, key: str) -> None:
         """Forget a call; a thread that runs it is replaced."""

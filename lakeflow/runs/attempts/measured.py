@@ -81,11 +81,16 @@ class Memory:
     @property
     def peak_bytes(self) -> int:
         """The most so far."""
-        with suppress(OSError, ValueError):
-            _, found, rest = _read("status").partition(b"VmHWM:")
-            if found:
-                return int(rest.split(None, 1)[0]) * 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        # The kernel counts pages by processor, not always to the last one: its peak may be below what it said before.
+        return max(self.start_bytes, _peak_bytes())
+
+
+def _peak_bytes() -> int:
+    with suppress(OSError, ValueError):
+        _, found, rest = _read("status").partition(b"VmHWM:")
+        if found:
+            return int(rest.split(None, 1)[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _resident_bytes() -> int:

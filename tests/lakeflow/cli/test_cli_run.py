@@ -17,7 +17,7 @@ import pytest
 from command_line import lakeflow as run_lakeflow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import lakeflow as lf
 
@@ -348,7 +348,16 @@ def wait_until(process: subprocess.Popen[bytes], seen: Callable[[], bool]) -> No
         time.sleep(0.01)
 
 
+@pytest.fixture
+def _as_in_a_shell() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt; where tests run in the background, processes may begin with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.timeout(120)
+@pytest.mark.usefixtures("_as_in_a_shell")
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_says_how_to_resume(pair: Any, jobs: str, lakeflow: Any, times: int) -> None:
     """Once: what runs ends, twice: at once; both are code 130 and name the command that goes on, which works."""

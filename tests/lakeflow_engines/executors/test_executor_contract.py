@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -73,6 +74,23 @@ def test_an_error_of_any_kind_is_an_outcome(executor: Any) -> None:
     executor.submit(f"divide-{id(executor)}", divide, 0)
 
     assert isinstance(executor.next().error, ZeroDivisionError)
+
+
+def test_a_signal_is_handled_within_a_wait() -> None:
+    """Also one that doesn't wake the waiting thread, as one that comes just before the wait doesn't."""
+    handled = threading.Event()
+    before = signal.signal(signal.SIGUSR1, lambda *_: handled.set())
+
+    def call(_: int) -> bool:
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)  # interrupts this thread, not the main one
+        return handled.wait(30)
+
+    try:
+        with closing(open_executor("threads", slots=1)) as opened:
+            opened.submit("signal", call, 0)
+            assert opened.next().value
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_a_wait_has_an_end(executor: Any) -> None:
