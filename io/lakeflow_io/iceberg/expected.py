@@ -7,6 +7,7 @@ row groups are enough.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 from lakeflow_io.parquet.ranges import ByteRange, coalesce
@@ -62,19 +63,39 @@ def expected_columns(table: Schema, spec: ReadSpec) -> tuple[tuple[int, ...], tu
 
 
 def expected_ranges(spec: ReadSpec, piece: Piece, end: int) -> list[ByteRange]:
-    """What may be asked for together with a file's footer: its first row group, as far as it is read.
+    """What may be asked for together with a file's footer: a row group or so, as far as it is read.
 
     Args:
         spec: What is read. With a filter, statistics may leave any row group out.
         piece: Of which file.
         end: Where what comes with the footer begins.
+
+    Returns:
+        Ranges of the first row group; with a filter, of those in which its rows are likely to be.
     """
-    if spec.filter is not None or not piece.splits or not piece.start <= piece.splits[0] < piece.end:
+    if not piece.splits or not piece.start <= piece.splits[0] < piece.end:
         return []
     wanted = set(leaf_ids(spec.filter_columns.fields))
     if len(wanted) >= spec.width > 0:
-        chunks = [(piece.splits[0], piece.splits[1] if len(piece.splits) > 1 else min(piece.end, end))]
+        chunks = _whole_groups(piece, end, filtered=spec.filter is not None)
+    elif spec.filter is not None:
+        return []
     else:
         chunks = [(start, start + length) for field_id, start, length in piece.chunks if field_id in wanted]
     ranges = [ByteRange(start, min(stop, end) - start) for start, stop in chunks if start < min(stop, end)]
     return coalesce(ranges, _REQUEST_BYTES)
+
+
+def _whole_groups(piece: Piece, end: int, *, filtered: bool) -> list[tuple[int, int]]:
+    """Where the row groups begin and end that are expected to be read."""
+    if not filtered:
+        first = last = 0
+    elif piece.likely is None:
+        return []
+    else:
+        places = [share * piece.file_size for share in piece.likely]
+        if places[1] < piece.splits[0] or places[0] >= piece.end:  # in another piece of the file
+            return []
+        first, last = (max(0, bisect_right(piece.splits, place) - 1) for place in places)
+    starts = [*piece.splits, min(piece.end, end)]
+    return [(starts[first], starts[last + 1])]

@@ -64,6 +64,8 @@ class Piece:
     """Values by field id for columns that a file may leave to its identity partition."""
     chunks: tuple[tuple[int, int, int], ...] = ()
     """Field id, start and length of columns that the scan reads, as manifests let them be guessed."""
+    likely: tuple[float, float] | None = field(default=None, compare=False)
+    """Where a filter's rows are in the file if it is sorted, as shares of it from 0 to 1; None for anywhere."""
     footer: bytes = field(default=b"", repr=False)
     """The file's, with its trailer, where it was read while the scan was being planned."""
     format: str = "PARQUET"

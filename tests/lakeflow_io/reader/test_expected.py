@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,8 +20,6 @@ from lakeflow_io.storage import MemoryTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
     import lakeflow as lf
 
@@ -128,6 +127,25 @@ def test_a_filter_waits_for_statistics(memory_files: Any) -> None:
     assert counters.bytes_fetched < 100_000
 
 
+@pytest.mark.parametrize(("likely", "trips"), [((0.4, 0.6), 1), ((0.0, 0.2), 2), (None, 2)])
+def test_where_a_filter_leads_in_a_sorted_file(
+    memory_files: Any, likely: tuple[float, float] | None, trips: int
+) -> None:
+    """Its row group comes with the footer if it was guessed, and else behind it; the rows are the same."""
+    made = memory_files(SCHEMA, row_group=ROWS // 3)
+    made.transport = Noting()
+    columns = {name: np.arange(ROWS) + np.random.default_rng(0).random(ROWS) for name in SCHEMA.names}
+    made.add(pa.table(columns))
+    made.pieces[0] = replace(made.pieces[0], likely=likely)
+    low, high = 0.4 * ROWS, 0.6 * ROWS
+
+    found, counters = read(made, where=f"a >= {low} and a < {high}")
+
+    assert found["a"].to_pylist() == [each for each in columns["a"].tolist() if low <= each < high]
+    assert made.transport.trips == trips
+    assert counters.row_groups_pruned == 2
+
+
 def test_one_row_group_is_enough_to_begin_with(memory_files: Any) -> None:
     """The first one of a piece comes with the footer, the others when the budget has room for them."""
     made = files(memory_files, row_group=ROWS // 3)
@@ -165,11 +183,13 @@ def test_any_guess_gives_the_same_rows(memory_files: Any, data: st.DataObject) -
         piece,
         chunks=tuple(data.draw(st.lists(guess, max_size=4))),
         splits=tuple(sorted(data.draw(st.sets(st.integers(0, size - 1), min_size=1, max_size=3)))),
+        likely=data.draw(st.none() | st.tuples(st.floats(0, 1), st.floats(0, 1))),
     )
+    where, passing = data.draw(st.sampled_from([(None, slice(None)), ("a < 2", slice(None)), ("a > 2", slice(0, 0))]))
 
-    found, _ = read(made, columns)
+    found, _ = read(made, columns, where)
 
-    assert found.equals(whole)
+    assert found.equals(whole[passing])
 
 
 def test_a_plan_guesses_right(embedded: lf.Lake) -> None:
@@ -195,3 +215,15 @@ def test_a_plan_guesses_right(embedded: lf.Lake) -> None:
     wanted = sorted((chunk.start, chunk.length) for path, chunk in real.items() if not path.startswith("struct"))
     assert [(start, length) for _, start, length in piece.chunks] == wanted
     assert table.scan().pieces[0].chunks == ()
+
+
+def test_a_plan_guesses_where_a_filter_leads(embedded: lf.Lake) -> None:
+    """From the bounds that manifests have, by the column that tells most."""
+    table = embedded.create_table("kg.sorted", pa.schema([("day", pa.date32()), ("x", pa.int64())]))
+    table.append(pa.table([pa.array(range(1000), pa.int32()).cast(pa.date32()), pa.array(range(1000))], ["day", "x"]))
+
+    (piece,) = table.scan(where="day >= '1970-07-20' and x < 300 and x > 100").pieces
+    assert piece.likely == pytest.approx((100 / 999, 300 / 999))
+    (piece,) = table.scan(where="day = '1970-07-20' or day < '1970-02-20' and x = 1").pieces
+    assert piece.likely == pytest.approx((0, 200 / 999))
+    assert table.scan().pieces[0].likely is None

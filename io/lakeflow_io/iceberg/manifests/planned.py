@@ -50,6 +50,7 @@ class LiveFile:
 
 # Names of columns of entries, in the order of the fields of `LiveFile`.
 _KNOWN = ("values", "nulls", "lower", "upper")
+_ENDS = ("begin", "end")
 
 
 class PlannedPieces(Sequence[Piece]):
@@ -77,6 +78,8 @@ class PlannedPieces(Sequence[Piece]):
         kinds |= {f"{what}:{each}": pa.binary() for what in _KNOWN[2:] for each in self._bounds}
         kinds |= dict.fromkeys(("size", "rows", "sequence", *(numbers if extras.order else ())), pa.int64())
         self._columns = {name: _joined(parts, name, kind) for name, kind in kinds.items()}
+        if any("likely:begin" in part.arrays for part in parts):
+            self._columns |= {f"likely:{end}": _joined(parts, f"likely:{end}", pa.float64()) for end in _ENDS}
         formats = [pc.call_function("ascii_upper", [part.arrays["format"].cast(pa.string())]) for part in parts]
         if any(pc.call_function("any", [pc.call_function("not_equal", [each, "PARQUET"])]).as_py() for each in formats):
             self._columns["format"] = pa.concat_arrays(formats)
@@ -155,8 +158,8 @@ class PlannedPieces(Sequence[Piece]):
         columns = (self._take(name, rows) for name in ("path", "size", "rows", "splits"))
         formats = self._take("format", rows) if "format" in self._columns else ["PARQUET"] * len(rows)
         pieces = []
-        for partition, path, size, count, splits, kind, chunks in zip(
-            self._named_rows(rows), *columns, formats, self._guesses(rows), strict=True
+        for partition, path, size, count, splits, kind, chunks, likely in zip(
+            self._named_rows(rows), *columns, formats, self._guesses(rows), self._likely(rows), strict=True
         ):
             # Positions of rows in an Avro file are known only once all before them have been fetched.
             known = tuple(sorted(splits or ())) if kind != "AVRO" else ()
@@ -165,9 +168,17 @@ class PlannedPieces(Sequence[Piece]):
                     path=path, file_size=size, start=0, end=size, rows=count, partition=partition.name, splits=known,
                     partition_key=partition.key, constants=partition.constants, format=kind,
                     chunks=_placed(known, size, *chunks) if chunks and kind == "PARQUET" else (),
+                    likely=likely,
                 )
             )  # fmt: skip
         return pieces
+
+    def _likely(self, rows: NDArray[np.int64]) -> list[tuple[float, float] | None]:
+        """Of each file the part in which a filter's rows are likely to be."""
+        if "likely:begin" not in self._columns:
+            return [None] * len(rows)
+        ends = [self._take(f"likely:{end}", rows) for end in _ENDS]
+        return [None if begin is None else (begin, end) for begin, end in zip(*ends, strict=True)]
 
     def _guesses(self, rows: NDArray[np.int64]) -> list[Any]:
         """Of each file the bytes of all its columns, and of each wanted column its id, place among them and size."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 from pyiceberg.expressions.visitors import bind, extract_field_ids
 
+from lakeflow_io.iceberg.manifests.likely import likely_part
 from lakeflow_io.iceberg.manifests.possible import possible
 from lakeflow_io.iceberg.manifests.project import projected
 from lakeflow_io.iceberg.manifests.ranges import Ends, Ranges, exact_ends, serialized_ends
@@ -15,7 +17,6 @@ from lakeflow_io.iceberg.manifests.ranges import Ends, Ranges, exact_ends, seria
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pyarrow as pa
     from numpy.typing import NDArray
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.partitioning import PartitionSpec
@@ -79,6 +80,14 @@ class Pruner:
         if self._bound is None:
             return keep
         return keep & self.partitions(entries) & possible(self._bound, _column_ranges(entries), entries.count)
+
+    def located(self, entries: Entries) -> Entries:
+        """Data files with a guess of where in them the rows are: `likely:begin` and `likely:end`, shares of a file."""
+        part = None if self._bound is None else likely_part(self._bound, _column_ranges(entries))
+        if part is None:
+            return entries
+        guessed = {f"likely:{name}": pa.array(each) for name, each in zip(("begin", "end"), part, strict=True)}
+        return replace(entries, arrays=entries.arrays | guessed)
 
     def _partition(self, spec_id: int) -> BooleanExpression:
         if spec_id not in self._projected:

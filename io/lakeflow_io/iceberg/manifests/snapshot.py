@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DeleteEntry", "Plan", "plan_snapshot"]
 
+# Of more files, those that are opened first are no matter.
+_MOST_LOCATED = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class DeleteEntry:
@@ -129,6 +132,8 @@ def plan_snapshot(
 
     found = files.entries(chosen, extras, prune)
     data = [each for each, _ in found if each.count]
+    if sum(each.count for each in data) <= _MOST_LOCATED:
+        data = [pruner.located(each) for each in data]
     for each in () if any_format else data:
         _refuse_other_formats(each, source)
     deletes = [entry for _, each in found if each is not None and each.count for entry in _deletes(each, specs)]
