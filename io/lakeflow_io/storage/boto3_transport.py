@@ -43,6 +43,8 @@ _PIECE_BYTES = 1024 * 1024
 _BODY_ATTEMPTS = 3
 _OUTSIDE = 416  # RFC 9110: the range begins behind the end
 _PRESENT = (409, 412)  # another writer is just at it; it is there
+_CHANGED = (404, 409, 412)  # it is gone; another writer is just at it; it has another tag
+_UNCHANGED = 304
 _NOT_IMPLEMENTED = 501  # what stores of the S3 protocol say to headers that they don't know
 
 
@@ -75,6 +77,20 @@ class Boto3Transport:
                     raise
         raise InternalError("A loop of attempts ended without one.")
 
+    def get_if_changed(self, uri: str, tag: str | None = None) -> tuple[memoryview, str] | None:
+        """The whole object and its tag, its ETag; None where it still has the one that is given."""
+        from botocore.exceptions import ClientError
+
+        condition = {} if tag is None else {"IfNoneMatch": tag}
+        with _translated(uri):
+            try:
+                answer = self._ask("GetObject", uri, **condition)
+            except ClientError as error:
+                if _status(error) == _UNCHANGED:
+                    return None
+                raise
+            return _body(answer, uri, 0, answer["ContentLength"], threading.Event()), answer["ETag"]
+
     def get_range(self, uri: str, start: int, length: int) -> memoryview:
         """Bytes `[start, start + length)`, in one request and one attempt."""
         return self._range(uri, start, length, threading.Event(), None)
@@ -96,18 +112,11 @@ class Boto3Transport:
 
     def put_if_absent(self, uri: str, data: bytes | memoryview) -> bool:
         """Write an object unless one is there; tell whether this call wrote it."""
-        from botocore.exceptions import ClientError
+        return self._put_if(uri, data, _PRESENT, IfNoneMatch="*")
 
-        with _translated(uri):
-            try:
-                self._ask("PutObject", uri, Body=bytes(memoryview(data).cast("B")), IfNoneMatch="*")
-            except ClientError as error:
-                if _status(error) == _NOT_IMPLEMENTED:
-                    raise no_conditions(uri) from error
-                if _status(error) not in _PRESENT:
-                    raise
-                return False
-        return True
+    def put_if_unchanged(self, uri: str, data: bytes | memoryview, tag: str) -> bool:
+        """Replace an object that has this ETag; tell whether this call did."""
+        return self._put_if(uri, data, _CHANGED, IfMatch=tag)
 
     def open_output(self, uri: str) -> Upload:
         """A file that is written front to back, and visible once it is closed."""
@@ -147,6 +156,20 @@ class Boto3Transport:
         """Delete an object; one that is gone already is no error."""
         with _translated(uri):
             self._ask("DeleteObject", uri)
+
+    def _put_if(self, uri: str, data: bytes | memoryview, lost: tuple[int, ...], **condition: str) -> bool:
+        from botocore.exceptions import ClientError
+
+        with _translated(uri):
+            try:
+                self._ask("PutObject", uri, Body=bytes(memoryview(data).cast("B")), **condition)
+            except ClientError as error:
+                if _status(error) == _NOT_IMPLEMENTED:
+                    raise no_conditions(uri) from error
+                if _status(error) not in lost:
+                    raise
+                return False
+        return True
 
     def _whole(self, uri: str) -> memoryview:
         with _translated(uri):

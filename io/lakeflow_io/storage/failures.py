@@ -159,7 +159,7 @@ def refuses_conditions(error: StoreError, uri: str) -> bool:
 def no_conditions(uri: str) -> UnsupportedError:
     """The store can't tell whether it wrote an object first."""
     return UnsupportedError(
-        f"The store of {uri} has no conditional writes (If-None-Match: *).",
+        f"The store of {uri} has no conditional writes (If-None-Match, If-Match).",
         "two writers of one object can't be told apart there: let one at a time write.",
     )
 

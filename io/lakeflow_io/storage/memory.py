@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,12 @@ class MemoryTransport:
         """The whole object."""
         self._count("get")
         return memoryview(self._read(uri))
+
+    def get_if_changed(self, uri: str, tag: str | None = None) -> tuple[memoryview, str] | None:
+        """The whole object and its tag; None where it still has the one that is given."""
+        self._count("get_if_changed")
+        data = self._read(uri)
+        return None if _tag(data) == tag else (memoryview(data), _tag(data))
 
     def get_range(self, uri: str, start: int, length: int) -> memoryview:
         """Bytes `[start, start + length)`."""
@@ -65,6 +72,15 @@ class MemoryTransport:
             self.objects[uri] = bytes(data)
             return True
 
+    def put_if_unchanged(self, uri: str, data: bytes | memoryview, tag: str) -> bool:
+        """Replace an object that has this tag; tell whether this call did."""
+        self._count("put_if_unchanged")
+        with self._lock:
+            if uri not in self.objects or _tag(self.objects[uri]) != tag:
+                return False
+            self.objects[uri] = bytes(data)
+            return True
+
     def open_output(self, uri: str) -> Upload:
         """A file that is written front to back, and visible once it is closed."""
         return Upload(uri, _Sender(self, uri))
@@ -98,6 +114,11 @@ class MemoryTransport:
     def _count(self, verb: str) -> None:
         with self._lock:
             self.requests[verb] = self.requests.get(verb, 0) + 1
+
+
+def _tag(data: bytes) -> str:
+    """As S3 makes it of small objects: of the bytes alone, so the same bytes have the same one."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 class _Sender:

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError, NotSupportedError, PreconditionError
 
 from lakeflow_io.errors import ObjectNotFoundError, StoreError, UnsupportedError
 from lakeflow_io.storage.credentials import FreshProperties, credential_source
@@ -36,6 +36,8 @@ __all__ = ["ObjectStoreTransport"]
 _MULTIPART_BYTES = 16 * 1024 * 1024
 # Up to this, an answer's begin is nearly its end, and one step fewer between Rust and Python is worth more.
 _BRIEF_BYTES = 1024 * 1024
+# Google compares generations where others compare ETags: a tag is both, and neither has a space.
+_TAG_JOINT = " "
 _NEVER_RETRIED = ("file", "memory")
 
 
@@ -61,6 +63,20 @@ class ObjectStoreTransport:
     def get(self, uri: str) -> memoryview:
         """The whole object, in one request."""
         return memoryview(self._call(uri, lambda store, key: obstore.get(store, key).bytes()))
+
+    def get_if_changed(self, uri: str, tag: str | None = None) -> tuple[memoryview, str] | None:
+        """The whole object and its tag; None where it still has the one that is given."""
+
+        def read(store: Any, key: str) -> tuple[Any, Any]:
+            options = {} if tag is None else {"if_none_match": tag.partition(_TAG_JOINT)[0]}
+            answer = obstore.get(store, key, options=options)
+            return answer.bytes(), answer.meta
+
+        try:
+            data, meta = self._call(uri, read)
+        except _UnchangedError:
+            return None
+        return memoryview(data), _TAG_JOINT.join([meta["e_tag"] or "", meta["version"] or ""])
 
     def get_range(self, uri: str, start: int, length: int) -> memoryview:
         """Bytes `[start, start + length)`, in one request and one attempt."""
@@ -130,16 +146,12 @@ class ObjectStoreTransport:
 
     def put_if_absent(self, uri: str, data: bytes | memoryview) -> bool:
         """Write an object unless one is there; tell whether this call wrote it."""
-        _refuse_web(uri)
-        try:
-            self._call(uri, lambda store, key: obstore.put(store, key, _bytes(data), mode="create"))
-        except _PresentError:
-            return False
-        except StoreError as error:
-            if refuses_conditions(error, uri):
-                raise no_conditions(uri) from error
-            raise
-        return True
+        return self._put_if(uri, data, "create")
+
+    def put_if_unchanged(self, uri: str, data: bytes | memoryview, tag: str) -> bool:
+        """Replace an object that has this tag; tell whether this call did."""
+        known = zip(("e_tag", "version"), tag.split(_TAG_JOINT), strict=True)
+        return self._put_if(uri, data, {name: value for name, value in known if value})
 
     def open_output(self, uri: str) -> Upload:
         """A file that is written front to back, and visible once it is closed."""
@@ -173,6 +185,20 @@ class ObjectStoreTransport:
             self._call(uri, obstore.delete)
         except ObjectNotFoundError:
             return
+
+    def _put_if(self, uri: str, data: bytes | memoryview, mode: Any) -> bool:
+        _refuse_web(uri)
+        try:
+            self._call(uri, lambda store, key: obstore.put(store, key, _bytes(data), mode=mode))
+        except _LostError:
+            return False
+        except NotImplementedError as error:  # the file system's
+            raise no_conditions(uri) from error
+        except StoreError as error:
+            if refuses_conditions(error, uri):
+                raise no_conditions(uri) from error
+            raise
+        return True
 
     def _call(self, uri: str, verb: Callable[[Any, str], Any], *, once: bool = False) -> Any:
         location = Location.parse(uri)
@@ -215,16 +241,22 @@ class _Sender:
         )
 
 
-class _PresentError(StoreError):
-    """A put-if-absent that lost; never leaves this module."""
+class _LostError(StoreError):
+    """A conditional put whose condition didn't hold; never leaves this module."""
+
+
+class _UnchangedError(StoreError):
+    """A conditional get of what is known already; never leaves this module."""
 
 
 @contextmanager
 def _translated(uri: str) -> Generator[None]:
     try:
         yield
-    except AlreadyExistsError as error:
-        raise _PresentError(f"{uri} exists already.") from error
+    except (AlreadyExistsError, PreconditionError) as error:
+        raise _LostError(f"{uri} isn't as the condition says.") from error
+    except NotModifiedError as error:
+        raise _UnchangedError(f"{uri} hasn't changed.") from error
     except (BaseError, OSError) as error:
         raise translate(error, uri) from cause(error)
     except BaseException as error:

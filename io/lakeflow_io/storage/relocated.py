@@ -80,6 +80,10 @@ class RelocatedTransport:
         """As `Transport.get`."""
         return self._inner.get(self._where(uri))
 
+    def get_if_changed(self, uri: str, tag: str | None = None) -> tuple[memoryview, str] | None:
+        """As `Transport.get_if_changed`."""
+        return self._inner.get_if_changed(self._where(uri), tag)
+
     def get_range(self, uri: str, start: int, length: int) -> memoryview:
         """As `Transport.get_range`."""
         return self._inner.get_range(self._where(uri), start, length)
@@ -101,6 +105,10 @@ class RelocatedTransport:
     def put_if_absent(self, uri: str, data: bytes | memoryview) -> bool:
         """As `Transport.put_if_absent`."""
         return self._inner.put_if_absent(self._where(uri), data)
+
+    def put_if_unchanged(self, uri: str, data: bytes | memoryview, tag: str) -> bool:
+        """As `Transport.put_if_unchanged`."""
+        return self._inner.put_if_unchanged(self._where(uri), data, tag)
 
     def open_output(self, uri: str) -> Upload:
         """As `Transport.open_output`."""

@@ -47,6 +47,13 @@ class Transport(Protocol):
         """The whole object, in one request."""
         ...
 
+    def get_if_changed(self, uri: str, tag: str | None = None) -> tuple[memoryview, str] | None:
+        """The whole object and its tag; None where the object still has the tag that is given.
+
+        A tag is the store's own (an ETag, Google's generation): another one after each write of other bytes.
+        """
+        ...
+
     def get_range(self, uri: str, start: int, length: int) -> memoryview:
         """Bytes `[start, start + length)`, in one request and one attempt.
 
@@ -85,6 +92,17 @@ class Transport(Protocol):
 
     def put_if_absent(self, uri: str, data: bytes | memoryview) -> bool:
         """Write an object unless one is there; tell whether this call wrote it.
+
+        Raises:
+            UnsupportedError: the store has no conditional writes, and says so.
+        """
+        ...
+
+    def put_if_unchanged(self, uri: str, data: bytes | memoryview, tag: str) -> bool:
+        """Replace an object that has the tag that `get_if_changed` gave; tell whether this call did.
+
+        Where the store's answer was lost, the request may be sent again, and then finds what it wrote itself:
+        who has to know tells by the bytes.
 
         Raises:
             UnsupportedError: the store has no conditional writes, and says so.

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
+from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError, UnsupportedError
 from lakeflow_io.storage import MemoryTransport, ObjectInfo, ObjectStoreTransport
 from lakeflow_io.storage.boto3_transport import Boto3Transport
 from lakeflow_io.storage.location import join
@@ -110,6 +110,71 @@ def test_put_if_absent_leaves_what_is_there(store: tuple[Transport, str]) -> Non
     again = transport.put_if_absent(uri, b"three")
 
     assert (outcome, kept, again) == ([True, False], b"one", True)
+
+
+def test_an_object_is_replaced_by_who_knows_it(store: tuple[Transport, str]) -> None:
+    """A put with the tag of what is there replaces it; one with an older tag, or of nothing, changes nothing.
+
+    The file system has no such verb, and says so.
+    """
+    transport, base = store
+    uri = join(base, "pointer")
+    transport.put(uri, b"one")
+    first = _tag(transport, uri)
+
+    if base.startswith("file:"):
+        with pytest.raises(UnsupportedError, match="no conditional writes"):
+            transport.put_if_unchanged(uri, b"two", first)
+        return
+    outcome = [transport.put_if_unchanged(uri, text, first) for text in (b"two", b"three")]
+    nowhere = transport.put_if_unchanged(join(base, "nowhere"), b"x", first)
+
+    assert (outcome, nowhere, bytes(transport.get(uri))) == ([True, False], False, b"two")
+    assert list(transport.list(base)) == [ObjectInfo(uri, 3)]
+
+
+def test_what_is_known_is_not_sent_again(store: tuple[Transport, str]) -> None:
+    """An object with the tag that is given is None; after a write it comes with another tag."""
+    transport, base = store
+    uri = join(base, "pointer")
+    transport.put(uri, b"one")
+    tag = _tag(transport, uri)
+
+    unchanged = transport.get_if_changed(uri, tag)
+    transport.put(uri, b"another")
+    changed = transport.get_if_changed(uri, tag)
+
+    assert unchanged is None
+    assert changed is not None
+    assert (bytes(changed[0]), changed[1] == tag) == (b"another", False)
+    with pytest.raises(ObjectNotFoundError):
+        transport.get_if_changed(join(base, "nowhere"), tag)
+
+
+def test_one_of_many_replacements_wins(store: tuple[Transport, str]) -> None:
+    """Of eight threads that replace what they all have read, exactly one is told it did, and its bytes are there."""
+    transport, base = store
+    uri = join(base, "pointer")
+    if base.startswith("file:"):
+        return
+    transport.put(uri, b"before")
+    tag, barrier = _tag(transport, uri), Barrier(8)
+
+    def write(number: int) -> bool:
+        barrier.wait()
+        return transport.put_if_unchanged(uri, f"writer {number}".encode(), tag)
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(write, range(8)))
+
+    assert sum(won) == 1
+    assert bytes(transport.get(uri)) == f"writer {won.index(True)}".encode()
+
+
+def _tag(transport: Transport, uri: str) -> str:
+    found = transport.get_if_changed(uri)
+    assert found is not None
+    return found[1]
 
 
 @given(start=st.integers(0, 1000), length=st.integers(1, 1000))
