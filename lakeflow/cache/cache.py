@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import os
+import copy
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from lakeflow.cache.answer import AnswerKind, check_kind, handed_over
 from lakeflow.cache.diff import diff
 from lakeflow.cache.keys import key_names
-from lakeflow.cache.layout import CacheFolder
 from lakeflow.cache.load import load
-from lakeflow.cache.manifest import Origin, read_manifest
-from lakeflow.cache.pointer import read_consistently, read_pointer, stamp_of
+from lakeflow.cache.manifest import Origin
 from lakeflow.cache.publish import pin, published, rollback
+from lakeflow.cache.reader import FixedReader
 from lakeflow.cache.retention import KEEP_VERSIONS, Collected, Retention, collect
+from lakeflow.cache.shelves import shelf_at
 from lakeflow.cache.sink import CacheSink
-from lakeflow.cache.stats import CacheStats, disk_bytes
+from lakeflow.cache.stats import CacheStats
 from lakeflow.cache.update import update
 from lakeflow.cache.verify import repair, verify
-from lakeflow.cache.version import CacheVersion, OpenVersion
-from lakeflow_io.errors import NotFoundError, SchemaError
+from lakeflow.cache.version import CacheVersion
+from lakeflow_io.errors import InputError, NotFoundError, SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import os
+    from collections.abc import Callable, Mapping, Sequence
 
     import duckdb
     import pandas as pd
@@ -32,28 +33,34 @@ if TYPE_CHECKING:
     from lakeflow.cache.checks import Check
     from lakeflow.cache.keys import Key, KeyNames, ManyKeys
     from lakeflow.cache.manifest import Manifest
-    from lakeflow.cache.pointer import Pointer, Stamp
+    from lakeflow.cache.version import OpenVersion
 
 __all__ = ["Cache"]
 
 
 class Cache:
-    """A key-value cache of versions in a local folder.
+    """A key-value cache of versions, in a local folder or on an object store.
 
     Any number of processes and threads read and publish at once. Each request sees one version,
-    whole; the next request sees a version that was published meanwhile. An object can be pickled.
+    whole; the next request sees a version that was published meanwhile, on a store a moment later.
+    An object can be pickled.
 
     Args:
         name: Letters, digits, `_`, `-` and `.`.
-        root: The folder that holds caches, made by the first publish; default `$LAKEFLOW_HOME/caches`,
-            else `./caches`.
+        root: The folder that holds caches, made by the first publish, or a URI of a store (`s3://`, `gs://`, `az://`,
+            `memory://`); default `$LAKEFLOW_HOME/caches`, else `./caches`.
         keep: How many versions a publish leaves, with its own; pinned ones come on top.
-        grace: Seconds for which a publish and `gc` leave a version alone after it was the current one. Where
-            the folder is on a local disk none are needed for readers: what they have opened stays readable.
+        grace: Seconds for which a publish and `gc` leave a version alone after it was the current one. Default 0 in
+            a folder, where what readers have opened stays readable, and 3600 on a store, where they fetch what
+            they need when they need it.
+        refresh: Seconds between two looks at what is current, on a store; in a folder every request looks.
+        storage: Storage properties, as a catalog has them: `{"s3.endpoint": ...}`. `lakeflow.shard-cache.folder` is
+            where local copies of a store's files go, default `$XDG_CACHE_HOME/lakeflow/shards`, else
+            `~/.cache/lakeflow/shards`; `lakeflow.shard-cache.bytes` is how large they may become, default 20 GiB.
 
     Raises:
-        ConfigError: the root isn't a local folder.
-        InputError: the name, `keep` or `grace` can't be used.
+        ConfigError: caches can't lie there, or a property can't be.
+        InputError: the name, `keep`, `grace` or `refresh` can't be used.
 
     Example:
         >>> import pyarrow as pa, tempfile
@@ -71,23 +78,26 @@ class Cache:
         root: str | os.PathLike[str] | None = None,
         *,
         keep: int = KEEP_VERSIONS,
-        grace: float = 0.0,
+        grace: float | None = None,
+        refresh: float = 1.0,
+        storage: Mapping[str, str] | None = None,
     ) -> None:
-        self._folder = CacheFolder.at(root, name)
-        self._retention = Retention(keep, grace)
-        self._pointer_path = str(self._folder.pointer)
-        self._fixed: str | None = None
-        self._opened: tuple[Stamp | None, OpenVersion] | None = None
+        self._shelf = shelf_at(root, name, storage)
+        self._retention = Retention(keep, self._shelf.grace if grace is None else grace)
+        if not refresh >= 0:
+            raise InputError(f"refresh={refresh} is no time.", "give seconds, 0 or more.")
+        self._refresh = refresh
+        self._read_from(None)
 
     @property
     def name(self) -> str:
         """The cache's name."""
-        return self._folder.name
+        return self._shelf.name
 
     @property
     def root(self) -> str:
-        """The folder that holds it, absolute."""
-        return str(self._folder.root)
+        """The folder that holds it, absolute, or the URI."""
+        return self._shelf.root
 
     def get(self, key: Key, default: Any = None, *, columns: Sequence[str] | None = None) -> Any:
         """Return the row of one key as a dict, with the key column in it.
@@ -179,7 +189,7 @@ class Cache:
 
     def versions(self) -> list[CacheVersion]:
         """Return every version that can be read, oldest first; none where nothing was published."""
-        manifests, pointer = published(self._folder)
+        manifests, pointer = published(self._shelf)
         return [CacheVersion.of(manifest, pointer) for manifest in manifests]
 
     def at(self, version: str) -> Cache:
@@ -192,9 +202,9 @@ class Cache:
         """
         known = [found.id for found in self.versions()]
         if version not in known:
-            raise NotFoundError.among("version", version, str(self._folder.path), known)
-        view = Cache(self.name, self.root, keep=self._retention.keep, grace=self._retention.grace)
-        view._fixed = version
+            raise NotFoundError.among("version", version, self._shelf.place, known)
+        view = copy.copy(self)
+        view._read_from(version)  # noqa: SLF001  (of this class)
         return view
 
     def load(
@@ -232,7 +242,7 @@ class Cache:
             StoreError: another failure; the old version stays current.
         """
         origin = Origin(run_id=run_id, source=source)
-        return self._summary(load(self._folder, data, key_names(key), origin, self._retention, checks))
+        return self._published(load(self._shelf, data, key_names(key), origin, self._retention, checks))
 
     def update(
         self,
@@ -246,8 +256,8 @@ class Cache:
         """Publish the current version with some rows changed; what doesn't change isn't written again.
 
         Shards are ranges of key hashes, of up to 4,000,000 rows or 256 MiB. Those in which a row comes, changes or
-        goes are written anew, the others are shared with the version before by hard links. Where another version
-        is published meanwhile, the changes are made to that one.
+        goes are written anew, the others are shared with the version before. Where another version is published
+        meanwhile, the changes are made to that one.
 
         Args:
             data: Whole rows, as `load` takes them, with the version's columns; one whose key is there takes its place.
@@ -270,7 +280,7 @@ class Cache:
             StoreError: another failure; the old version stays current.
         """
         origin = Origin(run_id=run_id, source=source)
-        return self._summary(update(self._folder, data, delete, origin, self._retention, checks))
+        return self._published(update(self._shelf, data, delete, origin, self._retention, checks))
 
     def rollback(self, version: str | None = None) -> CacheVersion:
         """Make an earlier version current again, for every reader.
@@ -280,9 +290,9 @@ class Cache:
 
         Raises:
             NotFoundError: there is no such version.
-            CorruptFileError, ObjectNotFoundError: its files aren't whole; nothing changes.
+            CorruptFileError, ObjectNotFoundError: a file of it is gone or has another size; nothing changes.
         """
-        return self._summary(rollback(self._folder, version))
+        return self._published(rollback(self._shelf, version))
 
     def pin(self, version: str | None = None) -> CacheVersion:
         """Keep a version, whatever is published, until `unpin`.
@@ -293,7 +303,7 @@ class Cache:
         Raises:
             NotFoundError: there is no such version.
         """
-        return self._summary(pin(self._folder, version, pinned=True))
+        return self._summary(pin(self._shelf, version, pinned=True))
 
     def unpin(self, version: str | None = None) -> CacheVersion:
         """Let a version go when it is old enough: the next publish or `gc` may remove it.
@@ -304,7 +314,7 @@ class Cache:
         Raises:
             NotFoundError: there is no such version.
         """
-        return self._summary(pin(self._folder, version, pinned=False))
+        return self._summary(pin(self._shelf, version, pinned=False))
 
     def gc(self) -> Collected:
         """Remove versions that `keep`, pins and `grace` don't keep, and what builds left that died.
@@ -314,7 +324,7 @@ class Cache:
         Raises:
             NotFoundError: there is no such cache.
         """
-        return collect(self._folder, self._retention)
+        return collect(self._shelf, self._retention)
 
     def diff(self, old: str, new: str | None = None) -> pa.RecordBatchReader:
         """Tell which keys differ between two versions.
@@ -348,7 +358,7 @@ class Cache:
             columns=len(opened.schema.names),
             shards=len(opened.shards),
             versions=len(self.versions()),
-            disk_bytes=disk_bytes(self._folder.path),
+            disk_bytes=self._shelf.stored_bytes(),
         )
 
     def verify(self) -> CacheVersion:
@@ -359,7 +369,7 @@ class Cache:
             ObjectNotFoundError: a file is gone; it names the file.
         """
         manifest = self._manifest()
-        verify(self._folder.versions / manifest.version, manifest)
+        verify(self._shelf, manifest)
         return self._summary(manifest)
 
     def repair(self) -> list[str]:
@@ -368,8 +378,7 @@ class Cache:
         Raises:
             CorruptFileError, ObjectNotFoundError: a payload is damaged: only another version helps.
         """
-        manifest = self._manifest()
-        return repair(self._folder.versions / manifest.version, manifest)
+        return repair(self._shelf, self._manifest())
 
     def sink(self, key: str | Sequence[str], checks: Sequence[Check] = (), *, update: bool = False) -> CacheSink:
         """Return the output of a run that writes a new version, keyed by column `key`, or by several.
@@ -382,49 +391,43 @@ class Cache:
         if update and names != self.key:
             message = f"The rows have the key {names}, and cache {self.name!r} has {self.key}."
             raise SchemaError(message, "update with the cache's key.")
-        return CacheSink(self._folder, names, self._retention, checks, update)
+        return CacheSink(self._shelf, names, self._retention, checks, update)
+
+    def fetch(self) -> None:
+        """Have all files of the version that is read on this machine now, and those of later ones before they are read.
+
+        Without it, a cache on an object store fetches a shard when a key in it is first asked for. For a cache in a
+        local folder it does nothing.
+
+        Raises:
+            NotFoundError: nothing was published.
+            StoreError: a file can't be fetched, or there is no room for it.
+        """
+        self._reader.fetch()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the mappings behind: another process maps the files itself."""
-        return {**self.__dict__, "_opened": None}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_reader", "_version")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Read from the same version as the original."""
+        self.__dict__.update(state)
+        self._read_from(self._fixed)
+
+    def _read_from(self, fixed: str | None) -> None:
+        """Read from one version, or from whichever is current."""
+        self._fixed = fixed
+        self._reader = FixedReader(self._shelf, fixed) if fixed else self._shelf.reader(self._refresh)
+        # What every request asks for: the reader's own method, so that there is one call and not two.
+        self._version: Callable[[], OpenVersion] = self._reader.version
+
+    def _published(self, manifest: Manifest) -> CacheVersion:
+        """Have the next request see what was just published, which a reader of a store else does a little later."""
+        self._reader.expire()
+        return self._summary(manifest)
 
     def _summary(self, manifest: Manifest) -> CacheVersion:
-        return CacheVersion.of(manifest, read_pointer(self._folder.pointer))
+        return CacheVersion.of(manifest, self._shelf.read_pointer())
 
     def _manifest(self) -> Manifest:
-        return read_consistently(
-            self._folder.pointer,
-            lambda pointer: read_manifest(self._folder.versions / self._chosen(pointer)),
-        )
-
-    def _version(self) -> OpenVersion:
-        """Return the open version; a publish shows as another stamp of the pointer, which costs one stat."""
-        stamp = None
-        if self._fixed is None:
-            try:
-                stamp = stamp_of(os.stat(self._pointer_path))  # noqa: PTH116  (half the time of Path.stat)
-            except FileNotFoundError:
-                raise self._never_published() from None
-        opened = self._opened
-        if opened is None or opened[0] != stamp:
-            opened = self._opened = read_consistently(self._folder.pointer, self._open)
-        return opened[1]
-
-    def _open(self, pointer: Pointer | None) -> tuple[Stamp | None, OpenVersion]:
-        folder = self._folder.versions / self._chosen(pointer)
-        stamp = pointer.stamp if pointer and self._fixed is None else None
-        return stamp, OpenVersion.open(folder, read_manifest(folder))
-
-    def _chosen(self, pointer: Pointer | None) -> str:
-        if pointer is None:
-            raise self._never_published()
-        if self._fixed is None:
-            return pointer.version
-        if self._fixed not in pointer.published:
-            where = str(self._folder.path)
-            raise NotFoundError.among("version", self._fixed, where, list(pointer.published))
-        return self._fixed
-
-    def _never_published(self) -> NotFoundError:
-        message = f"Cache {self.name!r} in {self.root} has no version."
-        return NotFoundError(message, "publish one with Cache.load(), or check the name and the folder.")
+        return self._version().manifest

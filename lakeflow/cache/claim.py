@@ -11,31 +11,40 @@ from uuid import uuid4
 
 from lakeflow.cache.durable import exclusive, sync_folder
 from lakeflow.cache.failures import writing
-from lakeflow.cache.pointer import read_pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from lakeflow.cache.layout import CacheFolder
+    from lakeflow.cache.pointer import Pointer
 
-__all__ = ["claimed", "sweep"]
+__all__ = ["claimed", "new_id", "sweep"]
 
 _CLAIM_NAME = "building"
 
 
+def new_id() -> str:
+    """Return an id that no version has: ids sort by the second in which they were made."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
+
+
 @contextmanager
-def claimed(cache: CacheFolder) -> Generator[Path]:
+def claimed(versions: Path, lock: Path, look: Callable[[], Pointer | None]) -> Generator[Path]:
     """Make a folder for a new version; remove it where the block ends without publishing it.
 
     The claim is a locked file in the folder. The kernel unlocks it when the builder dies, which
     tells `sweep` that the folder is abandoned.
+
+    Args:
+        versions: The folder in which it is made.
+        lock: What `sweep` is called under.
+        look: Says what is published.
     """
-    folder = cache.versions / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
+    folder = versions / new_id()
     with writing(folder):
-        cache.versions.mkdir(parents=True, exist_ok=True)
-        sync_folder(cache.root)
-    with exclusive(cache.lock), writing(folder):
+        versions.mkdir(parents=True, exist_ok=True)
+        sync_folder(versions.parent.parent)
+    with exclusive(lock), writing(folder):
         folder.mkdir()
         claim = (folder / _CLAIM_NAME).open("wb")
         fcntl.flock(claim, fcntl.LOCK_EX)
@@ -43,23 +52,26 @@ def claimed(cache: CacheFolder) -> Generator[Path]:
         try:
             yield folder
         finally:
-            pointer = read_pointer(cache.pointer)
+            pointer = look()
             if pointer is None or folder.name not in pointer.published:
                 shutil.rmtree(folder, ignore_errors=True)
             else:
                 (folder / _CLAIM_NAME).unlink(missing_ok=True)
 
 
-def sweep(cache: CacheFolder) -> dict[str, int]:
+def sweep(versions: Path, pointer: Pointer | None) -> dict[str, int]:
     """Remove folders that aren't published and that no living process builds; the caller holds the lock.
+
+    Args:
+        versions: The folder that they are in.
+        pointer: Says what is published.
 
     Returns:
         The folders that are gone, and the bytes of their files that no other folder has, too.
     """
-    pointer = read_pointer(cache.pointer)
     published = pointer.published if pointer else ()
     removed: dict[str, int] = {}
-    for folder in list(cache.versions.iterdir()):
+    for folder in list(versions.iterdir()):
         if folder.name not in published and _abandoned(folder):
             files = [path.stat() for path in folder.rglob("*") if path.is_file()]
             freed = sum(file.st_size for file in files if file.st_nlink == 1)

@@ -52,8 +52,9 @@ def _blocks(old: OpenVersion, new: OpenVersion, schema: pa.Schema) -> Iterator[p
 def _own(version: OpenVersion, other: OpenVersion) -> list[Sorted]:
     """Return the shards that the other version doesn't share: a shard is known by its writer and its first hash."""
     shared = {(facts.owner, facts.first_hash) for facts in other.manifest.shards}
-    pairs = zip(version.shards, version.manifest.shards, strict=True)
-    return [Sorted(shard.hashes, shard.rows) for shard, facts in pairs if (facts.owner, facts.first_hash) not in shared]
+    facts = version.manifest.shards
+    own = [number for number, each in enumerate(facts) if (each.owner, each.first_hash) not in shared]
+    return [Sorted(version.shards[number].hashes, version.shards[number].rows) for number in own]
 
 
 def _joined(parts: Sequence[Sorted], least: int, end: int, schema: pa.Schema) -> Sorted:

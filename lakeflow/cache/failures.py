@@ -29,7 +29,7 @@ _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 @contextmanager
-def writing(path: Path) -> Generator[None]:
+def writing(path: Path | str) -> Generator[None]:
     """Explain a failure to write at `path`.
 
     Raises:
@@ -48,7 +48,7 @@ def writing(path: Path) -> Generator[None]:
 
 
 @contextmanager
-def reading(path: Path) -> Generator[None]:
+def reading(path: Path | str) -> Generator[None]:
     """Explain a failure to read `path`, which a manifest or the pointer names.
 
     Raises:
@@ -68,7 +68,7 @@ def reading(path: Path) -> Generator[None]:
         raise CorruptFileError(message, "roll back to another version, or build it again.") from error
 
 
-def _of_system(action: str, path: Path, error: OSError) -> StoreError:
+def _of_system(action: str, path: Path | str, error: OSError) -> StoreError:
     if error.errno in _FULL:
         return StoreFullError(f"No space left to {action} {path}.", "free some space, then run it again.")
     message = f"Can't {action} {path}: {error.strerror or error}"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from lakeflow.cache.build import build
-from lakeflow.cache.claim import claimed
 from lakeflow.cache.columns import stored
+from lakeflow.cache.local import LocalSegments
 from lakeflow.cache.publish import find_run, publish
-from lakeflow.cache.segment import SEGMENT_BYTES, CacheWriter, segment_path
+from lakeflow.cache.segment import SEGMENT_BYTES, CacheWriter, segment_name
 from lakeflow_io.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.checks import Check
     from lakeflow.cache.keys import KeyNames
-    from lakeflow.cache.layout import CacheFolder
     from lakeflow.cache.manifest import Manifest, Origin
     from lakeflow.cache.retention import Retention
+    from lakeflow.cache.shelf import Shelf
 
 __all__ = ["load", "write_segments"]
 
 
 def load(
-    cache: CacheFolder, data: Any, key: KeyNames, origin: Origin, retention: Retention, checks: Sequence[Check]
+    shelf: Shelf, data: Any, key: KeyNames, origin: Origin, retention: Retention, checks: Sequence[Check]
 ) -> Manifest:
     """Stream `data` into segments, merge them and publish; see `Cache.load`."""
-    earlier = find_run(cache, origin)
+    earlier = find_run(shelf, origin)
     if earlier:
         return earlier
-    with claimed(cache) as folder:
+    with shelf.claimed() as folder:
         scratch = folder / "segments"  # in the claimed folder, so that a killed load is swept up with it
         built = build(folder, write_segments(scratch, data, key), key)
         shutil.rmtree(scratch, ignore_errors=True)
-        return publish(cache, folder, built, origin, retention, checks)
+        return publish(shelf, folder, built, origin, retention, checks)
 
 
 def write_segments(scratch: Path, data: Any, key: KeyNames) -> list[Path]:
@@ -55,9 +55,9 @@ def write_segments(scratch: Path, data: Any, key: KeyNames) -> list[Path]:
         SchemaError: the key column or another column can't be used.
         StoreError: a file can't be written.
     """
-    writer = CacheWriter(str(scratch), key)
+    writer = CacheWriter(LocalSegments(scratch), key)
     facts = [fact for table in _gathered(data, key) for fact in writer.write("load", table)]
-    return [segment_path(scratch, fact) for fact in facts]
+    return [scratch / segment_name(fact) for fact in facts]
 
 
 def _gathered(data: Any, key: KeyNames) -> Iterator[pa.Table]:

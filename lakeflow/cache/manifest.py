@@ -18,7 +18,7 @@ from lakeflow_io.errors import UnsupportedError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["MANIFEST_NAME", "FileFacts", "Manifest", "Origin", "ShardFacts", "read_manifest"]
+__all__ = ["MANIFEST_NAME", "FileFacts", "Manifest", "Origin", "ShardFacts", "parse_manifest", "read_manifest"]
 
 MANIFEST_NAME = "manifest.json"
 _FORMAT = 1
@@ -43,7 +43,7 @@ class ShardFacts:
     payload: FileFacts
     index: FileFacts
     owner: str
-    """The version that wrote it; later ones link its files."""
+    """The version that wrote it; later ones link its files, or name them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +114,22 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises:
         ObjectNotFoundError: there is none.
-        CorruptFileError: it can't be decoded.
-        UnsupportedError: another version of lakeflow wrote it.
+        CorruptFileError, UnsupportedError: as `parse_manifest`.
     """
     path = folder / MANIFEST_NAME
     with reading(path):
-        content = json.loads(path.read_bytes())
+        return parse_manifest(path.read_bytes(), path)
+
+
+def parse_manifest(data: bytes | memoryview, path: Path | str) -> Manifest:
+    """Decode what was read from `path`.
+
+    Raises:
+        CorruptFileError: it can't be decoded.
+        UnsupportedError: another version of lakeflow wrote it.
+    """
+    with reading(path):
+        content = json.loads(bytes(data))
         key = key_names(content["key"])
         known = (_FORMAT, _hash_name(key))
         seen = (content["format"], content["hash"])

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-__all__ = ["Pointer", "Stamp", "read_consistently", "read_pointer", "stamp_of", "write_pointer"]
+__all__ = ["Pointer", "Stamp", "read_consistently", "read_pointer", "write_pointer"]
 
 _FORMAT = 1
 
-Stamp = tuple[int, int]
-"""Modification time in nanoseconds, and inode: another stamp is another pointer."""
+Stamp = tuple[int, int] | str
+"""A file's modification time in nanoseconds, and inode; an object's tag. Another stamp is another pointer."""
 
 _Result = TypeVar("_Result")
 
@@ -43,8 +43,46 @@ class Pointer:
     """Those that stay until they are unpinned."""
     left: dict[str, float] = field(default_factory=dict[str, float])
     """When a version stopped being the current one, in seconds since 1970."""
-    stamp: Stamp = (0, 0)
-    """Of the file that was read."""
+    stamp: Stamp | None = None
+    """Of what was read."""
+
+    @classmethod
+    def parse(cls, data: bytes | memoryview, where: Path | str, stamp: Stamp) -> Pointer:
+        """Decode a pointer.
+
+        Args:
+            data: Its bytes.
+            where: What they were read from.
+            stamp: What tells it from others there.
+
+        Raises:
+            CorruptFileError: it can't be decoded.
+            UnsupportedError: another version of lakeflow wrote it.
+        """
+        with reading(where):
+            content = json.loads(bytes(data))
+            if content["format"] != _FORMAT:
+                message = f"{where} has format {content['format']}; this version of lakeflow reads {_FORMAT}."
+                raise UnsupportedError(message, "upgrade lakeflow.")
+            return cls(
+                content["version"],
+                tuple(content["published"]),
+                tuple(content.get("pinned", ())),
+                dict(content.get("left", {})),
+                stamp,
+            )
+
+    def to_json(self, **more: str) -> bytes:
+        """Return one line of JSON; `more` is in it, and nobody reads it."""
+        content = {
+            "format": _FORMAT,
+            "version": self.version,
+            "published": self.published,
+            "pinned": self.pinned,
+            "left": self.left,
+            **more,
+        }
+        return json.dumps(content).encode() + b"\n"
 
     def switched(self, version: str, now: float) -> Pointer:
         """Return a pointer to another version, which is listed as the newest where it is new."""
@@ -64,32 +102,16 @@ class Pointer:
         return replace(self, published=published, pinned=pinned, left=left)
 
 
-def stamp_of(stat: os.stat_result) -> Stamp:
-    """Return what tells one pointer from the next."""
-    return (stat.st_mtime_ns, stat.st_ino)
-
-
 def read_pointer(path: Path) -> Pointer | None:
     """Read the pointer; None where nothing was ever published.
 
     Raises:
-        CorruptFileError: it can't be decoded.
-        UnsupportedError: another version of lakeflow wrote it.
+        CorruptFileError, UnsupportedError: as `Pointer.parse`.
     """
     try:
         with reading(path), path.open("rb") as file:
-            stamp = stamp_of(os.fstat(file.fileno()))
-            content = json.loads(file.read())
-            if content["format"] != _FORMAT:
-                message = f"{path} has format {content['format']}; this version of lakeflow reads {_FORMAT}."
-                raise UnsupportedError(message, "upgrade lakeflow.")
-            return Pointer(
-                content["version"],
-                tuple(content["published"]),
-                tuple(content.get("pinned", ())),
-                dict(content.get("left", {})),
-                stamp,
-            )
+            stat = os.fstat(file.fileno())
+            return Pointer.parse(file.read(), path, (stat.st_mtime_ns, stat.st_ino))
     except ObjectNotFoundError:
         return None
 
@@ -100,24 +122,17 @@ def write_pointer(path: Path, pointer: Pointer) -> None:
     Its modification time grows with every replacement, even within one tick of the file system's
     clock, so that a reader's stamp never matches a later pointer.
     """
-    old = read_pointer(path)
-    mtime_ns = max(time.time_ns(), old.stamp[0] + 1 if old else 0)
-    content = {
-        "format": _FORMAT,
-        "version": pointer.version,
-        "published": pointer.published,
-        "pinned": pointer.pinned,
-        "left": pointer.left,
-    }
-    durable.replace(path, json.dumps(content).encode() + b"\n", mtime_ns=mtime_ns)
+    with reading(path.parent):
+        mtime_ns = max(time.time_ns(), path.stat().st_mtime_ns + 1 if path.exists() else 0)
+    durable.replace(path, pointer.to_json(), mtime_ns=mtime_ns)
 
 
-def read_consistently(path: Path, read: Callable[[Pointer | None], _Result]) -> _Result:
-    """Call `read` with the pointer, again where a publish removed what it names meanwhile."""
+def read_consistently(look: Callable[[], Pointer | None], read: Callable[[Pointer | None], _Result]) -> _Result:
+    """Call `read` with the pointer that `look` finds, again where a publish removed what it names meanwhile."""
     while True:
-        pointer = read_pointer(path)
+        pointer = look()
         try:
             return read(pointer)
         except ObjectNotFoundError:
-            if read_pointer(path) == pointer:
+            if look() == pointer:
                 raise

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lakeflow.cache.checks import run_checks
-from lakeflow.cache.claim import sweep
-from lakeflow.cache.durable import exclusive, replace, sync_folder
-from lakeflow.cache.failures import writing
-from lakeflow.cache.manifest import MANIFEST_NAME, Manifest, read_manifest
-from lakeflow.cache.pointer import Pointer, read_consistently, read_pointer, write_pointer
-from lakeflow.cache.version import OpenVersion
-from lakeflow_io.errors import CommitConflictError, InternalError, NotFoundError, PlanChangedError
+from lakeflow.cache.manifest import Manifest
+from lakeflow.cache.pointer import Pointer, read_consistently
+from lakeflow_io.errors import CommitConflictError, InternalError, NotFoundError, PlanChangedError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,15 +21,18 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.build import Built
     from lakeflow.cache.checks import Check
-    from lakeflow.cache.layout import CacheFolder
     from lakeflow.cache.manifest import Origin
     from lakeflow.cache.retention import Retention
+    from lakeflow.cache.shelf import Shelf
+    from lakeflow.cache.version import OpenVersion
 
 __all__ = ["current", "find_run", "pin", "publish", "published", "rollback"]
 
+_log = logging.getLogger("lakeflow.cache")
+
 
 def publish(
-    cache: CacheFolder,
+    cache: Shelf,
     folder: Path,
     built: Built,
     origin: Origin,
@@ -63,32 +63,47 @@ def publish(
         StoreError: the manifest or pointer can't be written; the old version stays current.
     """
     manifest = Manifest(folder.name, datetime.now(UTC), built.key, built.schema, built.shards, origin)
-    opened = OpenVersion.open(folder, manifest)
+    opened = cache.open(manifest, folder)
     _read_back(folder, opened, built)
-    replace(folder / MANIFEST_NAME, manifest.to_json())
-    sync_folder(cache.versions)
-    while True:
-        previous = current(cache) if checks else None
-        run_checks(checks, opened, previous)
-        with exclusive(cache.lock):
-            earlier = find_run(cache, origin)
-            if earlier:
-                return earlier
-            pointer = read_pointer(cache.pointer)
-            if base is not None and (pointer is None or pointer.version != base):
-                message = f"Version {base} of {cache.path} isn't the current one any more."
-                raise CommitConflictError(message, "update again.")
-            if checks and (pointer and pointer.version) != (previous and previous.id):
-                continue
-            now = time.time()
-            new = pointer or Pointer(manifest.version, (manifest.version,))
-            write_pointer(cache.pointer, retention.applied(new.switched(manifest.version, now), now))
-            with writing(cache.versions):
-                sweep(cache)
-            return manifest
+    previous = _checked(cache, checks, opened)
+    cache.complete(folder, manifest)
+    outcome: Manifest | None = None
+
+    def decide(pointer: Pointer | None) -> Pointer | None:
+        nonlocal outcome
+        outcome = find_run(cache, origin)
+        if outcome is not None:
+            return None
+        if base is not None and (pointer is None or pointer.version != base):
+            message = f"Version {base} of {cache.place} isn't the current one any more."
+            raise CommitConflictError(message, "update again.")
+        if checks and (pointer and pointer.version) != previous:
+            return None
+        outcome, now = manifest, time.time()
+        new = pointer or Pointer(manifest.version, (manifest.version,))
+        return retention.applied(new.switched(manifest.version, now), now)
+
+    while not cache.change(decide):
+        if outcome is not None:
+            return outcome
+        previous = _checked(cache, checks, opened)
+    try:
+        cache.sweep()
+    except StoreError as error:  # it is published all the same
+        _log.warning(
+            "What %s doesn't need any more wasn't removed; the next publish or gc does: %s", cache.place, error
+        )
+    return manifest
 
 
-def rollback(cache: CacheFolder, version: str | None) -> Manifest:
+def _checked(cache: Shelf, checks: Sequence[Check], opened: OpenVersion) -> str | None:
+    """Run checks; return the version beside which they ran."""
+    previous = current(cache) if checks else None
+    run_checks(checks, opened, previous)
+    return previous.id if previous else None
+
+
+def rollback(cache: Shelf, version: str | None) -> Manifest:
     """Make an earlier version current again.
 
     Args:
@@ -99,25 +114,27 @@ def rollback(cache: CacheFolder, version: str | None) -> Manifest:
         NotFoundError: there is no such version.
         CorruptFileError, ObjectNotFoundError: its files aren't whole; the current version stays.
     """
-    _need_pointer(cache)  # before the lock, whose folder a mistyped name doesn't have
-    with exclusive(cache.lock):
-        pointer = _need_pointer(cache)
-        if version is None:
-            place = pointer.published.index(pointer.version)
-            if place == 0:
-                message = f"{cache.path} has no version before the current one, {pointer.version}."
-                raise NotFoundError(message, "publish a new version; name a newer one to go forward.")
-            version = pointer.published[place - 1]
-        elif version not in pointer.published:
-            raise NotFoundError.among("version", version, str(cache.path), list(pointer.published))
-        folder = cache.versions / version
-        manifest = read_manifest(folder)
-        OpenVersion.open(folder, manifest)
-        write_pointer(cache.pointer, pointer.switched(version, time.time()))
-        return manifest
+    chosen: list[Manifest] = []
+
+    def decide(pointer: Pointer | None) -> Pointer:
+        pointer = _needed(cache, pointer)
+        if version is not None:
+            manifest = cache.manifest(_listed(cache, pointer, version))
+        elif place := pointer.published.index(pointer.version):
+            manifest = cache.manifest(pointer.published[place - 1])
+        else:
+            message = f"{cache.place} has no version before the current one, {pointer.version}."
+            raise NotFoundError(message, "publish a new version; name a newer one to go forward.")
+        cache.whole(manifest)
+        chosen.append(manifest)
+        return pointer.switched(manifest.version, time.time())
+
+    _needed(cache, cache.read_pointer())  # before the lock, whose folder a mistyped name doesn't have
+    cache.change(decide)
+    return chosen[-1]
 
 
-def pin(cache: CacheFolder, version: str | None, *, pinned: bool) -> Manifest:
+def pin(cache: Shelf, version: str | None, *, pinned: bool) -> Manifest:
     """Keep a version whatever is published, or do so no longer.
 
     Args:
@@ -128,28 +145,30 @@ def pin(cache: CacheFolder, version: str | None, *, pinned: bool) -> Manifest:
     Raises:
         NotFoundError: there is no such version.
     """
-    _need_pointer(cache)
-    with exclusive(cache.lock):
-        pointer = _need_pointer(cache)
-        version = pointer.version if version is None else version
-        if version not in pointer.published:
-            raise NotFoundError.among("version", version, str(cache.path), list(pointer.published))
-        others = [each for each in pointer.pinned if each != version]
-        write_pointer(cache.pointer, dataclasses.replace(pointer, pinned=(*others, *[version] * pinned)))
-        return read_manifest(cache.versions / version)
+    chosen: list[str] = []
+
+    def decide(pointer: Pointer | None) -> Pointer:
+        pointer = _needed(cache, pointer)
+        chosen.append(pointer.version if version is None else _listed(cache, pointer, version))
+        others = [each for each in pointer.pinned if each != chosen[-1]]
+        return dataclasses.replace(pointer, pinned=(*others, *[chosen[-1]] * pinned))
+
+    _needed(cache, cache.read_pointer())
+    cache.change(decide)
+    return cache.manifest(chosen[-1])
 
 
-def published(cache: CacheFolder) -> tuple[list[Manifest], Pointer | None]:
+def published(cache: Shelf) -> tuple[list[Manifest], Pointer | None]:
     """Return every published version, oldest first, and the pointer that names them."""
 
     def read(pointer: Pointer | None) -> tuple[list[Manifest], Pointer | None]:
         names = pointer.published if pointer else ()
-        return [read_manifest(cache.versions / name) for name in names], pointer
+        return [cache.manifest(name) for name in names], pointer
 
-    return read_consistently(cache.pointer, read)
+    return read_consistently(cache.read_pointer, read)
 
 
-def find_run(cache: CacheFolder, origin: Origin) -> Manifest | None:
+def find_run(cache: Shelf, origin: Origin) -> Manifest | None:
     """Return the version that a run published, if it did and it is still kept.
 
     Raises:
@@ -166,23 +185,25 @@ def find_run(cache: CacheFolder, origin: Origin) -> Manifest | None:
     return None
 
 
-def _need_pointer(cache: CacheFolder) -> Pointer:
-    pointer = read_pointer(cache.pointer)
-    if pointer is None:
-        raise NotFoundError(f"{cache.path} has no version yet.", "publish one with Cache.load().")
-    return pointer
-
-
-def current(cache: CacheFolder) -> OpenVersion | None:
+def current(cache: Shelf) -> OpenVersion | None:
     """Open the current version; None where nothing was published."""
 
     def read(pointer: Pointer | None) -> OpenVersion | None:
-        if pointer is None:
-            return None
-        folder = cache.versions / pointer.version
-        return OpenVersion.open(folder, read_manifest(folder))
+        return None if pointer is None else cache.open(cache.manifest(pointer.version))
 
-    return read_consistently(cache.pointer, read)
+    return read_consistently(cache.read_pointer, read)
+
+
+def _needed(cache: Shelf, pointer: Pointer | None) -> Pointer:
+    if pointer is None:
+        raise NotFoundError(f"{cache.place} has no version yet.", "publish one with Cache.load().")
+    return pointer
+
+
+def _listed(cache: Shelf, pointer: Pointer, version: str) -> str:
+    if version not in pointer.published:
+        raise NotFoundError.among("version", version, cache.place, list(pointer.published))
+    return version
 
 
 def _read_back(folder: Path, version: OpenVersion, built: Built) -> None:

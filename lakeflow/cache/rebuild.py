@@ -1,14 +1,12 @@
 """Builds a version from another one and what changes in it; shards that nothing changes in aren't written again.
 
 A shard has a range of key hashes to itself, up to where the next one begins. Rows that come or go fall into
-some of these ranges: those shards are merged anew, and may be cut where they have grown. The files of the
-others get a second name in the new version's folder, a hard link. So each folder is whole by itself, the file
-system counts who needs a file, and a version can be removed without a look at any other.
+some of these ranges: those shards are merged anew, and may be cut where they have grown. The others are the new
+version's, too, as their shelf shares files: by a second name, or by the name they have.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +14,6 @@ import pyarrow as pa
 
 from lakeflow.cache.build import Built, sample, write_shards
 from lakeflow.cache.columns import fitted, one_batch
-from lakeflow.cache.durable import link
 from lakeflow.cache.hashing import hash_keys
 from lakeflow.cache.ranges import ALL_HASHES, Sorted
 from lakeflow.cache.segment import open_segment
@@ -31,17 +28,18 @@ if TYPE_CHECKING:
     from lakeflow.cache.keys import KeyColumn
     from lakeflow.cache.manifest import ShardFacts
     from lakeflow.cache.shard import Shard
+    from lakeflow.cache.shelf import Shelf
     from lakeflow.cache.version import OpenVersion
 
 __all__ = ["rebuild"]
 
 
-def rebuild(base: OpenVersion, home: Path, folder: Path, segments: Sequence[Path], deleted: pa.Array) -> Built:
-    """Write what changes of a version into `folder`, and link the rest.
+def rebuild(base: OpenVersion, shelf: Shelf, folder: Path, segments: Sequence[Path], deleted: pa.Array) -> Built:
+    """Write what changes of a version into `folder`, and reuse the rest.
 
     Args:
         base: The version before.
-        home: Its folder.
+        shelf: Where it is.
         folder: A folder without shards.
         segments: Rows that are new or take the place of those with their keys.
         deleted: Keys whose rows go; as `KeyColumn.array` makes them. A row of a segment comes all the same.
@@ -58,13 +56,15 @@ def rebuild(base: OpenVersion, home: Path, folder: Path, segments: Sequence[Path
     shards: list[ShardFacts] = [] if base.shards else write_shards(folder, opened, base.key, base.schema)
     dropped = 0
     ends = [*base.bounds[1:], ALL_HASHES]
-    for shard, facts, least, end in zip(base.shards, base.manifest.shards, [0, *ends], ends, strict=False):
+    for number, (facts, least, end) in enumerate(zip(base.manifest.shards, [0, *ends], ends, strict=False)):
         parts = [part for each in opened if (part := each.within(least, end)).rows.num_rows]
-        stays = _stays(base.key, shard, [*parts, gone.within(least, end)])
-        if stays.all() and not parts:
-            shards.append(_linked(facts, home, folder, len(shards)))
+        going = [part for part in (*parts, gone.within(least, end)) if part.rows.num_rows]
+        stays = _stays(base.key, shard := base.shards[number], going) if going else None
+        if stays is None or (stays.all() and not parts):
+            shards.append(shelf.reuse(base.id, facts, folder, len(shards)))
             continue
-        verify_file(home, facts.payload)  # else damage would be written again, with a checksum that fits it
+        # Else damage would be written again, with a checksum that fits it.
+        verify_file(shelf.home(base.id, facts) / facts.payload.name, facts.payload)
         dropped += int((~stays).sum())
         parts.append(Sorted(shard.hashes[stays], shard.rows.filter(pa.array(stays))))
         shards += write_shards(folder, parts, base.key, base.schema, len(shards), (least, end))
@@ -93,12 +93,3 @@ def _stays(key: KeyColumn, shard: Shard, going: Sequence[Sorted]) -> NDArray[np.
         places = shard.rows_of(key.keys_of(part.rows), part.hashes)
         stays[places[places >= 0]] = False
     return stays
-
-
-def _linked(facts: ShardFacts, home: Path, folder: Path, number: int) -> ShardFacts:
-    """Give a shard's files their name in another version."""
-    files = {}
-    for kind, file in (("payload", facts.payload), ("index", facts.index)):
-        files[kind] = replace(file, name=f"shard-{number:04d}.{file.name.rpartition('.')[2]}")
-        link(home / file.name, folder / files[kind].name)
-    return replace(facts, payload=files["payload"], index=files["index"])

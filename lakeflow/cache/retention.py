@@ -1,9 +1,10 @@
 """Which versions stay, and the removal of all others: what a publish does at its end, and `gc` at any time.
 
-First the pointer stops listing a version, then its folder goes. Killed between the two, it leaves a folder
+First the pointer stops listing a version, then its files go. Killed between the two, it leaves files
 that nothing lists, which the next publish or `gc` removes. What a reader has mapped stays readable on a
-local disk when its files' names are gone; `grace` is for file systems where it doesn't, such as NFS, and
-for readers that were told a version's id and haven't opened it yet.
+local disk when its files' names are gone; `grace` is for object stores, where a reader fetches a shard when
+it first needs one, for file systems such as NFS, and for readers that were told a version's id and haven't
+opened it yet.
 """
 
 from __future__ import annotations
@@ -12,15 +13,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lakeflow.cache.claim import sweep
-from lakeflow.cache.durable import exclusive
-from lakeflow.cache.failures import writing
-from lakeflow.cache.pointer import read_pointer, write_pointer
-from lakeflow_io.errors import InputError, NotFoundError
+from lakeflow_io.errors import InputError
 
 if TYPE_CHECKING:
-    from lakeflow.cache.layout import CacheFolder
     from lakeflow.cache.pointer import Pointer
+    from lakeflow.cache.shelf import Shelf
 
 __all__ = ["KEEP_VERSIONS", "Collected", "Retention", "collect"]
 
@@ -63,21 +60,17 @@ class Collected:
     """Of files that no other version has a part in."""
 
 
-def collect(cache: CacheFolder, retention: Retention | None) -> Collected:
+def collect(shelf: Shelf, retention: Retention | None) -> Collected:
     """Remove what nobody needs; with no retention only what isn't published.
 
     Raises:
         NotFoundError: there is no such cache.
-        StoreError: the pointer can't be written; nothing is removed then.
+        StoreError: the pointer can't be written; no version is removed then.
     """
-    if not cache.versions.is_dir():  # before the lock, whose folder a mistyped name doesn't have
-        raise NotFoundError(f"{cache.path} has no version yet.", "check the name and the folder.")
-    with exclusive(cache.lock), writing(cache.versions):
-        removed = sweep(cache)  # first what needs no new pointer, for which a full disk has no room
-        pointer = read_pointer(cache.pointer)
-        if pointer and retention:
-            kept = retention.applied(pointer, time.time())
-            if kept != pointer:
-                write_pointer(cache.pointer, kept)
-                removed |= sweep(cache)
-        return Collected(tuple(sorted(removed)), sum(removed.values()))
+    removed = shelf.sweep()  # first what needs no new pointer, for which a full disk has no room
+    if retention is not None:
+        applied = retention.applied
+        if shelf.change(lambda pointer: pointer and applied(pointer, time.time())):
+            for version, freed in shelf.sweep().items():
+                removed[version] = removed.get(version, 0) + freed
+    return Collected(tuple(sorted(removed)), sum(removed.values()))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 
 from lakeflow.cache.columns import common_schema, one_batch, pieces, stored
-from lakeflow.cache.durable import new_file, sync_folder
 from lakeflow.cache.failures import reading, writing
 from lakeflow.cache.hashing import hash_keys
 from lakeflow.cache.keys import KeyNames, key_of
@@ -20,8 +18,11 @@ from lakeflow.cache.ranges import Sorted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-__all__ = ["SEGMENT_BYTES", "CacheWriter", "SegmentWriter", "open_segment", "segment_path"]
+    from lakeflow.cache.shelf import Segments
+
+__all__ = ["SEGMENT_BYTES", "CacheWriter", "SegmentWriter", "open_segment", "segment_name"]
 
 SEGMENT_BYTES = 256 << 20
 """The most that is sorted in memory at once; string columns with 32-bit offsets stay far from 2 GiB."""
@@ -33,8 +34,8 @@ _HASH_FIELD = pa.field("__lakeflow_hash", pa.uint64(), nullable=False)  # known 
 class CacheWriter:
     """The worker's side of a cache: a `ShardWriter` that writes segments."""
 
-    folder: str
-    """Where segments go; every worker and the driver must see the same folder."""
+    segments: Segments
+    """Where they go."""
     key: KeyNames
 
     def write(self, name: str, data: pa.Table) -> list[dict[str, Any]]:
@@ -45,22 +46,19 @@ class CacheWriter:
             data: Any columns, with the key among them.
 
         Returns:
-            For each file `path` (a file URI), `rows` and `bytes`.
+            For each file `path` (a URI), `rows` and `bytes`.
 
         Raises:
             SchemaError: no usable key column, or a null key.
             StoreError: the file can't be written; nothing is left behind.
         """
-        folder = Path(self.folder)
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
         facts: list[dict[str, Any]] = []
         try:
             for piece in pieces(stored(data, self.key), SEGMENT_BYTES):
-                path = folder / f"{name}-{uuid4().hex}.arrow"
-                facts.append({"path": path.as_uri(), "rows": piece.num_rows, "bytes": 0})
-                facts[-1]["bytes"] = _write_segment(path, piece, self.key)
-            sync_folder(folder)
+                file = f"{name}-{uuid4().hex}.arrow"
+                facts.append({"path": self.segments.uri(file), "rows": piece.num_rows, "bytes": 0})
+                facts[-1]["bytes"] = _write_segment(self.segments, file, piece, self.key)
+            self.segments.settle()
         except BaseException:
             self.discard(facts)
             raise
@@ -78,9 +76,7 @@ class CacheWriter:
     def discard(self, staged: Sequence[dict[str, Any]]) -> None:
         """Delete segments; one that is gone already is no error."""
         for fact in staged:
-            path = segment_path(Path(self.folder), fact)
-            with writing(path):
-                path.unlink(missing_ok=True)
+            self.segments.delete(segment_name(fact))
 
 
 class SegmentWriter:
@@ -131,9 +127,9 @@ class SegmentWriter:
         self._staged += self._writer.write(self._name, pa.concat_tables(rows))
 
 
-def segment_path(folder: Path, fact: dict[str, Any]) -> Path:
-    """Return where a segment lies: its name in this folder, so that no fact can name another file."""
-    return folder / Path(unquote(urlsplit(fact["path"]).path)).name
+def segment_name(fact: dict[str, Any]) -> str:
+    """Return a segment's name, alone, so that no fact can name a file that is none."""
+    return unquote(fact["path"].rpartition("/")[2])
 
 
 def open_segment(path: Path) -> Sorted:
@@ -149,14 +145,15 @@ def open_segment(path: Path) -> Sorted:
         return Sorted(hashes, batch.select(batch.schema.names[1:]))
 
 
-def _write_segment(path: Path, table: pa.Table, key: KeyNames) -> int:
-    with writing(path):
+def _write_segment(segments: Segments, name: str, table: pa.Table, key: KeyNames) -> int:
+    with writing(segments.uri(name)):
         batch = one_batch(table)
         hashes = hash_keys(key_of(batch.schema, key).keys_of(batch))
         order = np.argsort(hashes, kind="stable")
         columns = [pa.array(hashes[order]), *batch.take(pa.array(order)).columns]
         schema = pa.schema([_HASH_FIELD, *table.schema])
         batch = pa.RecordBatch.from_arrays(columns, schema=schema)
-        with new_file(path) as file, pa.ipc.new_file(file, schema) as writer:
-            writer.write_batch(batch)
-        return path.stat().st_size
+        with segments.create(name) as file:
+            with pa.ipc.new_file(file, schema) as writer:
+                writer.write_batch(batch)
+            return int(file.tell())

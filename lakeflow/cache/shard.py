@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakeflow.cache.durable import checksum, new_file, replace
+from lakeflow.cache.durable import checksum, new_file
 from lakeflow.cache.failures import reading, writing
 from lakeflow.cache.hashing import hash_keys
 from lakeflow.cache.manifest import FileFacts, ShardFacts
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.keys import Key, KeyColumn
 
-__all__ = ["Shard", "find_rows", "open_shard", "rebuild_index", "write_shard"]
+__all__ = ["Shard", "check_size", "find_rows", "open_shard", "rebuilt_index", "write_shard"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +138,16 @@ def open_shard(folder: Path, facts: ShardFacts, key: KeyColumn) -> Shard:
         return Shard(rows, key.keys_of(rows), hashes, hashes.data, columns)
 
 
-def rebuild_index(folder: Path, facts: ShardFacts, key: KeyColumn) -> None:
-    """Compute the index from the payload and put it in place in one step.
+def rebuilt_index(folder: Path, facts: ShardFacts, key: KeyColumn) -> bytes:
+    """Compute the index from the payload.
 
     Raises:
         CorruptFileError, ObjectNotFoundError: the payload can't be read.
     """
     hashes = hash_keys(key.keys_of(_map_payload(folder, facts.payload)))
-    path = folder / facts.index.name
     draft = pa.BufferOutputStream()
     np.save(draft, hashes)
-    replace(path, draft.getvalue().to_pybytes())
+    return draft.getvalue().to_pybytes()
 
 
 def _value(key: pa.Scalar) -> Key:
@@ -173,14 +172,14 @@ def _facts(path: Path) -> FileFacts:
 
 def _map_payload(folder: Path, facts: FileFacts) -> pa.RecordBatch:
     path = folder / facts.name
-    _check_size(path, facts)
+    check_size(path, facts)
     with reading(path), pa.memory_map(str(path)) as source:
         return pa.ipc.open_file(source).get_batch(0)
 
 
 def _map_index(folder: Path, facts: FileFacts) -> NDArray[np.uint64]:
     path = folder / facts.name
-    _check_size(path, facts)
+    check_size(path, facts)
     with reading(path), pa.memory_map(str(path)) as source:
         mapped = source.read_buffer()
         header = pa.BufferReader(mapped)
@@ -189,7 +188,13 @@ def _map_index(folder: Path, facts: FileFacts) -> NDArray[np.uint64]:
         return np.frombuffer(mapped, dtype=np.uint64, count=shape[0], offset=header.tell())
 
 
-def _check_size(path: Path, facts: FileFacts) -> None:
+def check_size(path: Path, facts: FileFacts) -> None:
+    """Compare a file's size with the manifest's.
+
+    Raises:
+        ObjectNotFoundError: the file is gone.
+        CorruptFileError: it has another size.
+    """
     with reading(path):
         size = path.stat().st_size
     if size != facts.bytes:

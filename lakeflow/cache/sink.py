@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.cache.build import build
-from lakeflow.cache.claim import claimed
 from lakeflow.cache.manifest import Manifest, Origin
 from lakeflow.cache.publish import find_run, publish, published
 from lakeflow.cache.retention import Retention
-from lakeflow.cache.segment import CacheWriter, segment_path
+from lakeflow.cache.segment import CacheWriter, segment_name
 from lakeflow.cache.update import publish_changes
 from lakeflow.runs.outputs.sink import Publication, Sink
 from lakeflow_io.errors import ObjectNotFoundError
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.checks import Check
     from lakeflow.cache.keys import KeyNames
-    from lakeflow.cache.layout import CacheFolder
+    from lakeflow.cache.shelf import Shelf
     from lakeflow.runs.outputs.sink import RunLabel
     from lakeflow_io.iceberg.pack import PackedManifest
 
@@ -31,7 +30,7 @@ __all__ = ["CacheSink"]
 class CacheSink(Sink):
     """The driver's side of a cache."""
 
-    cache: CacheFolder
+    cache: Shelf
     key: KeyNames
     retention: Retention = field(default_factory=Retention)
     checks: Sequence[Check] = ()
@@ -40,23 +39,23 @@ class CacheSink(Sink):
 
     @property
     def location(self) -> str:
-        """The folder of the cache, as a file URI."""
-        return self.cache.path.as_uri()
+        """The folder of the cache."""
+        return self.cache.uri
 
     @property
     def store_properties(self) -> dict[str, str]:
-        """Nothing: a local folder needs no credentials."""
-        return {}
+        """Those of the cache; none where it is a local folder."""
+        return self.cache.storage
 
     def describe(self) -> dict[str, Any]:
         """Which cache, by which key (a list of columns as JSON has it), and whether rows are added to it."""
         key = self.key if isinstance(self.key, str) else list(self.key)
-        facts = {"cache": self.cache.name, "root": str(self.cache.root), "key": key}
+        facts = {"cache": self.cache.name, "root": self.cache.root, "key": key}
         return {**facts, "update": True} if self.update else facts
 
     def writer(self) -> CacheWriter:
-        """Return the worker's side; workers must see the cache's folder under the same path."""
-        return CacheWriter(str(self.cache.staging), self.key)
+        """Return the worker's side; workers must see a cache's local folder under the same path."""
+        return CacheWriter(self.cache.segments(), self.key)
 
     def head(self) -> None:
         """Nothing: a new version replaces whatever is current."""
@@ -97,13 +96,15 @@ class CacheSink(Sink):
         return _publication(manifest)
 
     def _build(self, origin: Origin, staged: Sequence[dict[str, Any]]) -> Manifest:
-        segments = [segment_path(self.cache.staging, fact) for fact in staged]
+        store = self.cache.segments()
         try:
-            if self.update:
-                return publish_changes(self.cache, self.key, segments, None, origin, self.retention, self.checks)
-            with claimed(self.cache) as folder:
-                built = build(folder, segments, self.key)
-                return publish(self.cache, folder, built, origin, self.retention, self.checks)
+            with self.cache.scratch() as scratch:
+                segments = [store.fetched(segment_name(fact), fact["bytes"], scratch) for fact in staged]
+                if self.update:
+                    return publish_changes(self.cache, self.key, segments, None, origin, self.retention, self.checks)
+                with self.cache.claimed() as folder:
+                    built = build(folder, segments, self.key)
+                    return publish(self.cache, folder, built, origin, self.retention, self.checks)
         except ObjectNotFoundError:
             earlier = find_run(self.cache, origin)  # a twin driver published, and deleted the segments
             if earlier is None:

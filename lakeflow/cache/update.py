@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.cache.claim import claimed
 from lakeflow.cache.load import write_segments
 from lakeflow.cache.publish import current, find_run, publish
 from lakeflow.cache.rebuild import rebuild
@@ -23,16 +22,16 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.checks import Check
     from lakeflow.cache.keys import KeyNames, ManyKeys
-    from lakeflow.cache.layout import CacheFolder
     from lakeflow.cache.manifest import Manifest, Origin
     from lakeflow.cache.retention import Retention
+    from lakeflow.cache.shelf import Shelf
     from lakeflow.cache.version import OpenVersion
 
 __all__ = ["publish_changes", "update"]
 
 
 def update(
-    cache: CacheFolder,
+    cache: Shelf,
     data: Any,
     delete: ManyKeys | None,
     origin: Origin,
@@ -47,13 +46,13 @@ def update(
         return earlier
     base = _base(cache)
     deleted = base.key.array([] if delete is None else delete)
-    with claimed(cache) as scratch:
+    with cache.scratch() as scratch:
         segments = [] if data is None else write_segments(scratch, data, base.manifest.key)
         return publish_changes(cache, base.manifest.key, segments, deleted, origin, retention, checks)
 
 
 def publish_changes(
-    cache: CacheFolder,
+    cache: Shelf,
     key: KeyNames,
     segments: Sequence[Path],
     deleted: pa.Array | None,
@@ -84,9 +83,9 @@ def publish_changes(
             message = f"The rows have the key {key}, and version {base.id} has {base.manifest.key}."
             raise SchemaError(message, "update with the version's key; load() makes one with another.")
         try:
-            with claimed(cache) as folder:
+            with cache.claimed() as folder:
                 gone = base.key.array([] if deleted is None else deleted)
-                built = rebuild(base, cache.versions / base.id, folder, segments, gone)
+                built = rebuild(base, cache, folder, segments, gone)
                 return publish(cache, folder, built, origin, retention, checks, base=base.id)
         except (CommitConflictError, ObjectNotFoundError):
             old, base = base, _base(cache)
@@ -94,8 +93,8 @@ def publish_changes(
                 raise
 
 
-def _base(cache: CacheFolder) -> OpenVersion:
+def _base(cache: Shelf) -> OpenVersion:
     found = current(cache)
     if found is None:
-        raise NotFoundError(f"{cache.path} has no version to update.", "publish one with Cache.load().")
+        raise NotFoundError(f"{cache.place} has no version to update.", "publish one with Cache.load().")
     return found

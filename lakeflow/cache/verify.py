@@ -6,29 +6,31 @@ from typing import TYPE_CHECKING
 
 from lakeflow.cache.durable import checksum
 from lakeflow.cache.keys import key_of
-from lakeflow.cache.shard import rebuild_index
+from lakeflow.cache.shard import rebuilt_index
 from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lakeflow.cache.manifest import FileFacts, Manifest
+    from lakeflow.cache.shelf import Shelf
 
-__all__ = ["repair", "verify", "verify_file"]
+__all__ = ["check_sum", "repair", "verify", "verify_file"]
 
 
-def verify(folder: Path, manifest: Manifest) -> None:
+def verify(shelf: Shelf, manifest: Manifest) -> None:
     """Read every file.
 
     Raises:
         CorruptFileError: a file differs from the manifest.
         ObjectNotFoundError: a file is gone.
     """
-    for facts in manifest.files:
-        verify_file(folder, facts)
+    for shard in manifest.shards:
+        for file in (shard.payload, shard.index):
+            shelf.verify_file(manifest.version, shard, file)
 
 
-def repair(folder: Path, manifest: Manifest) -> list[str]:
+def repair(shelf: Shelf, manifest: Manifest) -> list[str]:
     """Compute damaged indexes again; return their names.
 
     Raises:
@@ -36,25 +38,34 @@ def repair(folder: Path, manifest: Manifest) -> list[str]:
     """
     repaired = []
     for shard in manifest.shards:
-        verify_file(folder, shard.payload)
+        shelf.verify_file(manifest.version, shard, shard.payload)
         try:
-            verify_file(folder, shard.index)
+            shelf.verify_file(manifest.version, shard, shard.index)
         except (CorruptFileError, ObjectNotFoundError):
-            rebuild_index(folder, shard, key_of(manifest.schema, manifest.key))
-            verify_file(folder, shard.index)
+            payload = shelf.payload(manifest.version, shard)
+            index = rebuilt_index(payload, shard, key_of(manifest.schema, manifest.key))
+            shelf.replace_index(manifest.version, shard, index)
+            shelf.verify_file(manifest.version, shard, shard.index)
             repaired.append(shard.index.name)
     return repaired
 
 
-def verify_file(folder: Path, facts: FileFacts) -> None:
+def verify_file(path: Path, facts: FileFacts) -> None:
     """Read one file.
 
     Raises:
         CorruptFileError: it differs from the manifest.
         ObjectNotFoundError: it is gone.
     """
-    path = folder / facts.name
-    seen = checksum(path)
+    check_sum(path, checksum(path), facts)
+
+
+def check_sum(path: Path | str, seen: int, facts: FileFacts) -> None:
+    """Compare a CRC-32 with the manifest's.
+
+    Raises:
+        CorruptFileError: it is another one.
+    """
     if seen != facts.crc32:
         message = f"{path} has CRC-32 {seen:08x}; the manifest says {facts.crc32:08x}."
         raise CorruptFileError(message, "roll back to another version; for an .idx file call repair().")

@@ -1,9 +1,10 @@
-"""One version, open for reading: every shard is mapped, so a request sees it whole even if it is removed."""
+"""One version, open for reading: what is mapped of it stays readable even if the version is removed."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +13,10 @@ import pyarrow as pa
 from lakeflow.cache.columns import FOUND, chosen
 from lakeflow.cache.hashing import hash_key, hash_keys
 from lakeflow.cache.keys import key_of
-from lakeflow.cache.shard import open_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from lakeflow.cache.manifest import Manifest
     from lakeflow.cache.pointer import Pointer
     from lakeflow.cache.shard import Shard
+    from lakeflow.cache.shelf import Shards
 
 __all__ = ["CacheVersion", "OpenVersion"]
 
@@ -73,21 +73,20 @@ class OpenVersion:
 
     manifest: Manifest
     key: KeyColumn
-    shards: list[Shard]
+    shards: Shards
     bounds: list[int]
     """The first hash of each shard, ascending."""
 
     @classmethod
-    def open(cls, folder: Path, manifest: Manifest) -> OpenVersion:
-        """Map every shard of a version.
+    def of(cls, manifest: Manifest, opened: Callable[[KeyColumn], Shards]) -> OpenVersion:
+        """Put a version together.
 
-        Raises:
-            ObjectNotFoundError: a file is gone.
-            CorruptFileError: a file isn't what the manifest says.
+        Args:
+            manifest: Its manifest.
+            opened: From the key to the shards.
         """
         key = key_of(manifest.schema, manifest.key)
-        shards = [open_shard(folder, facts, key) for facts in manifest.shards]
-        return cls(manifest, key, shards, [facts.first_hash for facts in manifest.shards])
+        return cls(manifest, key, opened(key), [facts.first_hash for facts in manifest.shards])
 
     @property
     def id(self) -> str:
@@ -179,10 +178,11 @@ class OpenVersion:
         values = [name for name in names if name not in self.key.names]  # keys are those asked for
         parts: list[pa.RecordBatch] = []
         found = 0
-        for shard, start, end in zip(self.shards, cuts[:-1], cuts[1:], strict=True):
+        for number, (start, end) in enumerate(pairwise(cuts)):
             if start == end:
                 continue
             numbers = order[start:end]
+            shard = self.shards[number]
             rows = shard.rows_of(asked.take(pa.array(numbers)), hashes[numbers])
             hit = rows >= 0
             if values:

@@ -31,14 +31,14 @@ def cache_group(context: click.Context, root: str | None) -> None:
 def ls_command(context: click.Context, *, as_json: bool) -> None:
     """List the caches that have a version."""
     from lakeflow.cache.cache import Cache
-    from lakeflow.cache.layout import CacheFolder
+    from lakeflow.cache.shelves import absolute_root, shelves
 
     rows: list[dict[str, Any]] = []
-    for folder in CacheFolder.every(context.obj["root"]):
-        version = Cache(folder.name, folder.root).version
+    for shelf in shelves(context.obj["root"]):
+        version = Cache(shelf.name, shelf.root).version
         rows.append(
             {
-                "cache": folder.name,
+                "cache": shelf.name,
                 "rows": version.rows,
                 "bytes": version.bytes,
                 "version": version.id,
@@ -46,7 +46,7 @@ def ls_command(context: click.Context, *, as_json: bool) -> None:
                 "source": version.source,
             }
         )
-    _print_table(rows, as_json=as_json, empty=f"No caches in {CacheFolder.at(context.obj['root'], 'any').root}.")
+    _print_table(rows, as_json=as_json, empty=f"No caches in {absolute_root(context.obj['root'])}.")
 
 
 def _cache(context: click.Context, name: str) -> Cache:
@@ -153,17 +153,18 @@ def verify_command(context: click.Context, name: str) -> None:
 @click.argument("name")
 @click.option("--keep", type=int, help="Remove versions, too, but the newest N, the current one and pinned ones.")
 @click.option(
-    "--grace", type=float, default=0.0, show_default=True, help="Seconds that a version stays after it was current."
+    "--grace", type=float, help="Seconds that a version stays after it was current; default 0, on a store 3600."
 )
 @json_option
 @click.pass_context
-def gc_command(context: click.Context, name: str, keep: int | None, grace: float, *, as_json: bool) -> None:
+def gc_command(context: click.Context, name: str, keep: int | None, grace: float | None, *, as_json: bool) -> None:
     """Remove what builds of the cache NAME left that died; with --keep also old versions."""
-    from lakeflow.cache.layout import CacheFolder
     from lakeflow.cache.retention import Retention, collect
+    from lakeflow.cache.shelves import shelf_at
 
-    retention = None if keep is None else Retention(keep, grace)
-    collected = collect(CacheFolder.at(context.obj["root"], name), retention)
+    shelf = shelf_at(context.obj["root"], name)
+    retention = None if keep is None else Retention(keep, shelf.grace if grace is None else grace)
+    collected = collect(shelf, retention)
     if as_json:
         print_json({"removed": collected.versions, "bytes": collected.bytes})
     else:

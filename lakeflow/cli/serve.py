@@ -36,11 +36,11 @@ def serve_command(
     access_log: bool,
 ) -> None:
     """Answer look-ups in local caches over HTTP, until Ctrl-C."""
-    from lakeflow.cache.layout import CacheFolder
+    from lakeflow.cache.shelves import absolute_root
     from lakeflow.serve.bearer import find_token
     from lakeflow.serve.server import is_loopback, run
 
-    folder = CacheFolder.at(root, "any").root
+    folder = absolute_root(root)
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"Caches of {folder} at http://{shown}:{port}/v1/caches/NAME/KEY (Ctrl-C ends it)", err=True)
     token = find_token(token_file)

@@ -25,7 +25,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.cache.layout import CacheFolder
+from lakeflow.cache.shelves import absolute_root, check_name
 from lakeflow.jsonable import to_json
 from lakeflow.serve.access import log_request
 from lakeflow.serve.answer import Answer, of_exception
@@ -107,8 +107,10 @@ class _Service:
     def __init__(
         self, root: str | os.PathLike[str] | None, require: Sequence[str], token: str | None, shared: Path | None
     ) -> None:
-        self._caches = Caches(str(CacheFolder.at(root, "any").root))
-        self._required = [CacheFolder.at(root, name).name for name in require]
+        self._caches = Caches(absolute_root(root))
+        for name in require:
+            check_name(name)
+        self._required = list(require)
         self._bearer = Bearer(token) if token is not None else None
         self._counters = Counters(shared)
         self._draining = shared / DRAINING if shared else None

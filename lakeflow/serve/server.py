@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.cache.layout import CacheFolder
+from lakeflow.cache.shelves import absolute_root, check_name
 from lakeflow.serve.access import print_lines
 from lakeflow.serve.asgi import app
 from lakeflow.serve.bearer import TOKEN_VARIABLE, Bearer
@@ -86,8 +86,10 @@ def run(
         from granian.server import Server
     except ImportError as error:
         raise ConfigError.missing_extra("granian", "serve", "The HTTP server") from error
-    folder = str(CacheFolder.at(root, "any").root)
-    required = tuple(CacheFolder.at(root, name).name for name in require)
+    folder = absolute_root(root)
+    for name in require:
+        check_name(name)
+    required = tuple(require)
     address = _free(host, port)
     _protected(address, token, unprotected=unprotected)
     server = Server(

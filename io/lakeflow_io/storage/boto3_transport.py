@@ -81,7 +81,7 @@ class Boto3Transport:
         """The whole object and its tag, its ETag; None where it still has the one that is given."""
         from botocore.exceptions import ClientError
 
-        condition = {} if tag is None else {"IfNoneMatch": tag}
+        condition: dict[str, Any] = {} if tag is None else {"IfNoneMatch": tag}
         with _translated(uri):
             try:
                 answer = self._ask("GetObject", uri, **condition)
@@ -157,7 +157,7 @@ class Boto3Transport:
         with _translated(uri):
             self._ask("DeleteObject", uri)
 
-    def _put_if(self, uri: str, data: bytes | memoryview, lost: tuple[int, ...], **condition: str) -> bool:
+    def _put_if(self, uri: str, data: bytes | memoryview, lost: tuple[int, ...], **condition: Any) -> bool:
         from botocore.exceptions import ClientError
 
         with _translated(uri):

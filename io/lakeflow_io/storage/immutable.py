@@ -23,7 +23,7 @@ from lakeflow_io.storage.relocated import Relocation
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["ImmutableCache"]
+__all__ = ["ImmutableCache", "places"]
 
 _FOLDER, _LIMIT = "lakeflow.metadata-cache.folder", "lakeflow.metadata-cache.bytes"
 _OFF = "none"
@@ -62,8 +62,7 @@ class ImmutableCache:
     def __init__(
         self, kind: str, properties: Mapping[str, str], *, largest: int = _LARGEST_BYTES, in_memory: bool = True
     ) -> None:
-        places = [properties.get(name, "") for name in _PLACES] + [os.environ.get(name, "") for name in _ENVIRONMENT]
-        self._prefix = "\0".join([kind, *places])
+        self._prefix = "\0".join([kind, *places(properties)])
         self._limit = parse_bytes(properties.get(_LIMIT) or _DISK_BYTES)
         self.is_off = properties.get(_FOLDER) == _OFF
         self._file = None if self.is_off else _file(properties.get(_FOLDER))
@@ -127,6 +126,11 @@ class ImmutableCache:
         if self.is_off or uri.startswith(_NEAR):
             return None
         return hashlib.blake2b(f"{self._prefix}\0{size}\0{uri}".encode(), digest_size=16).digest()
+
+
+def places(properties: Mapping[str, str]) -> list[str]:
+    """What beside its URI tells where an object is: endpoints and accounts."""
+    return [properties.get(name, "") for name in _PLACES] + [os.environ.get(name, "") for name in _ENVIRONMENT]
 
 
 class _Memory:

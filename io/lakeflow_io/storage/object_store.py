@@ -68,7 +68,7 @@ class ObjectStoreTransport:
         """The whole object and its tag; None where it still has the one that is given."""
 
         def read(store: Any, key: str) -> tuple[Any, Any]:
-            options = {} if tag is None else {"if_none_match": tag.partition(_TAG_JOINT)[0]}
+            options: Any = {} if tag is None else {"if_none_match": tag.partition(_TAG_JOINT)[0]}
             answer = obstore.get(store, key, options=options)
             return answer.bytes(), answer.meta
 

@@ -43,13 +43,13 @@ LOAD = 'Cache("scores", folder).load(pa.table({"id": [1], "version": [2]}), key=
 UPDATE = 'Cache("scores", folder).update(pa.table({"id": [1], "version": [2]}), delete=[2], run_id="new")'
 COLLECT = 'Cache("scores", folder, keep=1).gc()'
 STEPS = {
-    "before the first segment": ("lakeflow.cache.segment", "new_file"),
+    "before the first segment": ("lakeflow.cache.local", "new_file"),
     "after the segments": ("lakeflow.cache.load", "build"),
     "in the middle of a shard": ("lakeflow.cache.shard", "np.save"),
     "before the manifest": ("lakeflow.cache.publish", "_read_back"),
     "while the manifest is written": ("lakeflow.cache.manifest", "Manifest.to_json"),
     "while checks run": ("lakeflow.cache.publish", "run_checks"),
-    "before CURRENT is written": ("lakeflow.cache.publish", "write_pointer"),
+    "before CURRENT is written": ("lakeflow.cache.local", "write_pointer"),
     "before CURRENT is replaced": ("lakeflow.cache.durable", "os.utime"),
 }
 UPDATE_STEPS = {
@@ -60,7 +60,7 @@ UPDATE_STEPS = {
 }
 COLLECTION_STEPS = {
     "before CURRENT is replaced": ("lakeflow.cache.durable", "os.utime"),
-    "at the beginning": ("lakeflow.cache.retention", "sweep"),
+    "at the beginning": ("lakeflow.cache.local", "sweep"),
     "when a folder goes": ("lakeflow.cache.claim", "shutil.rmtree"),
     "within a folder": ("shutil", "os.rmdir"),
 }
@@ -132,7 +132,7 @@ def test_a_publish_that_died_after_the_switch_counts(killed: Callable[..., bool]
     """Once CURRENT is replaced the version is published: it is read, and the run isn't run again."""
     cache = load(tmp_path, 1)
 
-    died = killed(tmp_path, LOAD, ("lakeflow.cache.publish", "sweep"))
+    died = killed(tmp_path, LOAD, ("lakeflow.cache.local", "sweep"))
 
     assert died
     assert cache.get(1) == {"id": 1, "version": 2}
@@ -163,7 +163,7 @@ def test_an_update_that_died_after_the_switch_counts(killed: Callable[..., bool]
     """Once CURRENT is replaced it is read, and made no second time."""
     cache = load(tmp_path, 1, rows=2)
 
-    died = killed(tmp_path, UPDATE, ("lakeflow.cache.publish", "sweep"))
+    died = killed(tmp_path, UPDATE, ("lakeflow.cache.local", "sweep"))
 
     assert died
     assert [cache.get(1), cache.get(2)] == [{"id": 1, "version": 2}, None]

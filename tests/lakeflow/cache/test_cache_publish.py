@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ import pytest
 import lakeflow.cache.build as build_module
 from lakeflow.cache import Cache, CacheVersion
 from lakeflow.cache.manifest import read_manifest
-from lakeflow.cache.pointer import Pointer, read_consistently
+from lakeflow.cache.pointer import Pointer, read_consistently, read_pointer
 from lakeflow_io.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def test_a_version_removed_while_it_is_opened(tmp_path: Path) -> None:
             cache.load(version_table(1), key="id")
         return read_manifest(tmp_path / "scores" / "versions" / pointer.version).version
 
-    version = read_consistently(tmp_path / "scores" / "CURRENT", read)
+    version = read_consistently(partial(read_pointer, tmp_path / "scores" / "CURRENT"), read)
 
     assert version == cache.version.id
     assert len(set(tried)) == 2

@@ -1,0 +1,242 @@
+"""A cache in a folder of a file system: `<root>/<name>/CURRENT`, and one folder for each version.
+
+Publishers, rollbacks and collections hold a lock that the kernel lets go of where they die. A shard that
+two versions share has a name, a hard link, in the folder of each: so each folder is whole by itself, the
+file system counts who needs a file, and a version can be removed without a look at any other.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from lakeflow.cache import durable
+from lakeflow.cache.claim import claimed, sweep
+from lakeflow.cache.durable import exclusive, link, new_file, sync_folder
+from lakeflow.cache.failures import writing
+from lakeflow.cache.manifest import MANIFEST_NAME, read_manifest
+from lakeflow.cache.pointer import read_consistently, read_pointer, write_pointer
+from lakeflow.cache.reader import never_published, open_current
+from lakeflow.cache.shard import check_size, open_shard
+from lakeflow.cache.stats import disk_bytes
+from lakeflow.cache.verify import verify_file
+from lakeflow.cache.version import OpenVersion
+from lakeflow_io.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from lakeflow.cache.manifest import FileFacts, Manifest, ShardFacts
+    from lakeflow.cache.pointer import Pointer, Stamp
+
+__all__ = ["LocalReader", "LocalSegments", "LocalShelf"]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalShelf:
+    """The folder of one cache; see `Shelf` for its verbs."""
+
+    folder: Path
+    """Absolute; its name is the cache's."""
+
+    @property
+    def grace(self) -> float:
+        """None: what a reader has mapped stays readable when its names are gone."""
+        return 0.0
+
+    @property
+    def name(self) -> str:
+        """The cache's name."""
+        return self.folder.name
+
+    @property
+    def root(self) -> str:
+        """The folder that holds it."""
+        return str(self.folder.parent)
+
+    @property
+    def place(self) -> str:
+        """The cache's folder."""
+        return str(self.folder)
+
+    @property
+    def uri(self) -> str:
+        """The cache's folder, as a file URI."""
+        return self.folder.as_uri()
+
+    @property
+    def storage(self) -> dict[str, str]:
+        """Nothing: a folder needs no credentials."""
+        return {}
+
+    @property
+    def versions(self) -> Path:
+        """One folder per version, published or being built."""
+        return self.folder / "versions"
+
+    @property
+    def pointer(self) -> Path:
+        """The file that names the current version and the published ones."""
+        return self.folder / "CURRENT"
+
+    @property
+    def lock(self) -> Path:
+        """Held while versions are claimed, published, rolled back or removed."""
+        return self.folder / "lock"
+
+    def read_pointer(self) -> Pointer | None:
+        """Read `CURRENT`."""
+        return read_pointer(self.pointer)
+
+    def change(self, decide: Callable[[Pointer | None], Pointer | None]) -> bool:
+        """Replace `CURRENT`, while nobody else can."""
+        with exclusive(self.lock):
+            old = read_pointer(self.pointer)
+            new = decide(old)
+            if new is None or new == old:
+                return False
+            write_pointer(self.pointer, new)
+            return True
+
+    def manifest(self, version: str) -> Manifest:
+        """Read a version's manifest."""
+        return read_manifest(self.versions / version)
+
+    def open(self, manifest: Manifest, built: Path | None = None) -> OpenVersion:
+        """Map every shard: a request sees the version whole, even if it is removed."""
+        folder = built or self.versions / manifest.version
+        return OpenVersion.of(manifest, lambda key: [open_shard(folder, facts, key) for facts in manifest.shards])
+
+    def home(self, version: str, shard: ShardFacts) -> Path:
+        """The version's folder, in which all of its shards have a name."""
+        del shard
+        return self.versions / version
+
+    def claimed(self) -> AbstractContextManager[Path]:
+        """A folder that only this process builds in."""
+        return claimed(self.versions, self.lock, self.read_pointer)
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """A folder beside the versions, which is swept up with what builds leave."""
+        return self.claimed()
+
+    def reuse(self, base: str, shard: ShardFacts, folder: Path, number: int) -> ShardFacts:
+        """Give a shard's files their name in another version."""
+        files = {}
+        for kind, file in (("payload", shard.payload), ("index", shard.index)):
+            files[kind] = replace(file, name=f"shard-{number:04d}.{file.name.rpartition('.')[2]}")
+            link(self.versions / base / file.name, folder / files[kind].name)
+        return replace(shard, payload=files["payload"], index=files["index"])
+
+    def complete(self, folder: Path, manifest: Manifest) -> None:
+        """Write the manifest beside its files."""
+        durable.replace(folder / MANIFEST_NAME, manifest.to_json())
+        sync_folder(self.versions)
+
+    def whole(self, manifest: Manifest) -> None:
+        """Compare sizes."""
+        for file in manifest.files:
+            check_size(self.versions / manifest.version / file.name, file)
+
+    def sweep(self) -> dict[str, int]:
+        """Remove folders that nothing lists and nobody builds in."""
+        if not self.versions.is_dir():  # before the lock, whose folder a mistyped name doesn't have
+            raise NotFoundError(f"{self.place} has no version yet.", "check the name and the folder.")
+        with exclusive(self.lock), writing(self.versions):
+            return sweep(self.versions, read_pointer(self.pointer))
+
+    def verify_file(self, version: str, shard: ShardFacts, file: FileFacts) -> None:
+        """Read one file."""
+        verify_file(self.home(version, shard) / file.name, file)
+
+    def replace_index(self, version: str, shard: ShardFacts, content: bytes) -> None:
+        """Replace the file in one step."""
+        durable.replace(self.home(version, shard) / shard.index.name, content)
+
+    def payload(self, version: str, shard: ShardFacts) -> Path:
+        """As `home`."""
+        return self.home(version, shard)
+
+    def stored_bytes(self) -> int:
+        """Of all files, each once, whatever number of names it has."""
+        return disk_bytes(self.folder)
+
+    def segments(self) -> LocalSegments:
+        """Files that every worker and the driver must see under the same path."""
+        return LocalSegments(self.folder / "staging")
+
+    def reader(self, refresh: float) -> LocalReader:
+        """Looks at `CURRENT` for every request, which costs a system call."""
+        del refresh
+        return LocalReader(self)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSegments:
+    """Segments in a folder; see `Segments`."""
+
+    folder: Path
+
+    @contextmanager
+    def create(self, name: str) -> Generator[Any]:
+        """A file whose bytes are on the disk when the block ends."""
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with new_file(self.folder / name) as file:
+            yield file
+
+    def uri(self, name: str) -> str:
+        """A file URI."""
+        return (self.folder / name).as_uri()
+
+    def settle(self) -> None:
+        """Flush the folder's list of names."""
+        sync_folder(self.folder)
+
+    def delete(self, name: str) -> None:
+        """Delete a file."""
+        path = self.folder / name
+        with writing(path):
+            path.unlink(missing_ok=True)
+
+    def fetched(self, name: str, size: int, scratch: Path) -> Path:
+        """The file itself."""
+        del size, scratch
+        return self.folder / name
+
+
+class LocalReader:
+    """Follows `CURRENT`; see `Reader`.
+
+    Args:
+        shelf: The cache's folder.
+    """
+
+    def __init__(self, shelf: LocalShelf) -> None:
+        self._shelf = shelf
+        self._path = str(shelf.pointer)
+        self._opened: tuple[Stamp | None, OpenVersion] | None = None
+
+    def version(self) -> OpenVersion:
+        """The version that is current now; a publish shows as another stamp, which costs one stat."""
+        try:
+            found = os.stat(self._path)  # noqa: PTH116  (half the time of Path.stat)
+        except FileNotFoundError:
+            raise never_published(self._shelf) from None
+        opened = self._opened
+        if opened is None or opened[0] != (found.st_mtime_ns, found.st_ino):
+            opened = self._opened = read_consistently(self._shelf.read_pointer, self._open)
+        return opened[1]
+
+    def expire(self) -> None:
+        """Nothing: every request looks."""
+
+    def fetch(self) -> None:
+        """Nothing: what is mapped is at hand."""
+
+    def _open(self, pointer: Pointer | None) -> tuple[Stamp | None, OpenVersion]:
+        return pointer.stamp if pointer else None, open_current(self._shelf, pointer)

@@ -1,0 +1,1 @@
+"""Caches on object stores: published by conditional puts, read through local copies."""

@@ -1,0 +1,52 @@
+"""Segments of a run's tasks as objects: written by workers anywhere, fetched by the driver that merges them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lakeflow.cache.durable import new_file
+from lakeflow.cache.remote.fetch import parts
+from lakeflow_io.storage import open_transport
+from lakeflow_io.storage.location import join
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+__all__ = ["ObjectSegments"]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSegments:
+    """See `Segments`."""
+
+    folder: str
+    """URI."""
+    storage: dict[str, str] = field(repr=False)
+
+    @contextmanager
+    def create(self, name: str) -> Generator[Any]:
+        """An object that is sent while it is written, and visible once the block ends."""
+        with open_transport(self.storage).open_output(self.uri(name)) as file:
+            yield file
+
+    def uri(self, name: str) -> str:
+        """The object's."""
+        return join(self.folder, name)
+
+    def settle(self) -> None:
+        """Nothing: an object that was written stays."""
+
+    def delete(self, name: str) -> None:
+        """Delete an object."""
+        open_transport(self.storage).delete(self.uri(name))
+
+    def fetched(self, name: str, size: int, scratch: Path) -> Path:
+        """Fetch an object."""
+        path = scratch / name
+        with new_file(path) as target:
+            for part in parts(open_transport(self.storage), self.uri(name), size):
+                target.write(part)
+        return path
