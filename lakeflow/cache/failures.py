@@ -58,7 +58,7 @@ def reading(path: Path | str) -> Generator[None]:
     """
     try:
         yield
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         message = f"{path} is gone, though the cache says that it exists."
         raise ObjectNotFoundError(message, "roll back to another version, or build it again.") from error
     except OSError as error:

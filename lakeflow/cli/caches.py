@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakeflow.cli.options import json_option
+from lakeflow.cli.options import json_option, root_option
 from lakeflow.cli.output import print_json, print_rows
 from lakeflow_io.errors import InputError, NotFoundError
 
@@ -18,11 +18,11 @@ __all__ = ["cache_group"]
 
 
 @click.group("cache")
-@click.option("--root", metavar="FOLDER", help="The folder of caches; default $LAKEFLOW_HOME/caches, else ./caches.")
+@root_option
 @click.pass_context
 def cache_group(context: click.Context, root: str | None) -> None:
     """Look keys up, list versions, roll back."""
-    context.obj = {"root": root}
+    context.obj = {"root": root, "storage": context.obj["properties"]}
 
 
 @cache_group.command("ls")
@@ -34,8 +34,8 @@ def ls_command(context: click.Context, *, as_json: bool) -> None:
     from lakeflow.cache.shelves import absolute_root, shelves
 
     rows: list[dict[str, Any]] = []
-    for shelf in shelves(context.obj["root"]):
-        version = Cache(shelf.name, shelf.root).version
+    for shelf in shelves(context.obj["root"], context.obj["storage"]):
+        version = Cache(shelf.name, shelf.root, storage=shelf.storage).version
         rows.append(
             {
                 "cache": shelf.name,
@@ -52,7 +52,7 @@ def ls_command(context: click.Context, *, as_json: bool) -> None:
 def _cache(context: click.Context, name: str) -> Cache:
     from lakeflow.cache.cache import Cache
 
-    return Cache(name, context.obj["root"])
+    return Cache(name, context.obj["root"], storage=context.obj["storage"])
 
 
 @cache_group.command("get")
@@ -162,7 +162,7 @@ def gc_command(context: click.Context, name: str, keep: int | None, grace: float
     from lakeflow.cache.retention import Retention, collect
     from lakeflow.cache.shelves import shelf_at
 
-    shelf = shelf_at(context.obj["root"], name)
+    shelf = shelf_at(context.obj["root"], name, context.obj["storage"])
     retention = None if keep is None else Retention(keep, shelf.grace if grace is None else grace)
     collected = collect(shelf, retention)
     if as_json:

@@ -15,9 +15,14 @@ if TYPE_CHECKING:
     from lakeflow.lake import Lake
     from lakeflow.table import Table
 
-__all__ = ["home", "json_option", "named_table", "open_lake", "snapshot_name"]
+__all__ = ["home", "json_option", "named_table", "open_lake", "root_option", "snapshot_name"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+root_option = click.option(
+    "--root",
+    metavar="FOLDER|URL",
+    help="Where caches lie: a folder, or s3://, gs:// or az://; default $LAKEFLOW_HOME/caches, else ./caches.",
+)
 
 
 def home() -> Path:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import click
 
+from lakeflow.cli.options import root_option
+
 __all__ = ["serve_command"]
 
 
 @click.command("serve")
-@click.option("--root", metavar="FOLDER", help="The folder of caches; default $LAKEFLOW_HOME/caches, else ./caches.")
+@root_option
+@click.pass_context
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="How many processes answer.")
@@ -24,6 +27,7 @@ __all__ = ["serve_command"]
 )
 @click.option("--access-log/--no-access-log", default=True, help="A line of JSON for each request, on standard output.")
 def serve_command(
+    context: click.Context,
     root: str | None,
     host: str,
     port: int,
@@ -35,7 +39,7 @@ def serve_command(
     unprotected: bool,
     access_log: bool,
 ) -> None:
-    """Answer look-ups in local caches over HTTP, until Ctrl-C."""
+    """Answer look-ups in caches over HTTP, until Ctrl-C."""
     from lakeflow.cache.shelves import absolute_root
     from lakeflow.serve.bearer import find_token
     from lakeflow.serve.server import is_loopback, run
@@ -58,4 +62,5 @@ def serve_command(
         unprotected=unprotected,
         drain_seconds=drain_seconds,
         access_log=access_log,
+        storage=context.obj["properties"],
     )

@@ -11,9 +11,10 @@ Routes:
     GET  /v1/caches/{name}/{key}          the key is the rest of the path, percent-encoded; slashes may stay
     POST /v1/caches/{name}:batchGet       {"keys": [...]}, or Arrow; answered with JSON, or Arrow
 
-Look-ups run in the event loop: one takes tens of microseconds where its pages are in memory, no more
+Look-ups in local folders run in the event loop: one takes tens of microseconds where its pages are in memory, no more
 than a hand-over to a thread, and a batch of 10,000 keys some tenths of a second. A page that has to come from disk
-holds the loop up for as long as the disk takes. More cores, or slow disks: run more processes.
+holds the loop up for as long as the disk takes. More cores, or slow disks: run more processes. Look-ups in caches
+on a store run in threads, as they may have to fetch a shard.
 
 It is written to ASGI 3.0 by hand: a few routes are less than a framework would add.
 """
@@ -21,6 +22,8 @@ It is written to ASGI 3.0 by hand: a few routes are less than a framework would 
 from __future__ import annotations
 
 import time
+from asyncio import to_thread
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +48,7 @@ from lakeflow.serve.routes import Route, asked
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -61,25 +64,28 @@ def app(
     require: Sequence[str] = (),
     token: str | None = None,
     shared: str | os.PathLike[str] | None = None,
+    storage: Mapping[str, str] | None = None,
 ) -> Application:
-    """Return an ASGI application over the caches of a folder, for servers on asyncio.
+    """Return an ASGI application over the caches of a folder or of a store, for servers on asyncio.
 
-    Without a token it shows every cache of the folder to whoever reaches it.
+    Without a token it shows every cache there to whoever reaches it.
 
     Args:
-        root: The folder of caches; default `$LAKEFLOW_HOME/caches`, else `./caches`. It need not exist yet.
+        root: The folder of caches, which need not exist yet, or a URI as `Cache` takes it; default
+            `$LAKEFLOW_HOME/caches`, else `./caches`.
         require: Names of caches without which `/readyz` says 503.
         token: What requests must carry as `authorization: Bearer TOKEN`, but for `/`, `/openapi.json`,
             `/healthz` and `/readyz`.
         shared: A folder, empty at the start, in which all worker processes of one server count, so that each of
             them can tell `/metrics` of all; a file `draining` in it turns all `/readyz` to 503. Without it,
             each process counts for itself.
+        storage: Storage properties, as `Cache` takes them.
 
     Returns:
         An ASGI 3.0 callable for `http` and `lifespan` scopes.
 
     Raises:
-        ConfigError: the root isn't a local folder, or the token is too short.
+        ConfigError: caches can't lie at the root, or the token is too short.
         InputError: a name can't name a cache.
 
     Example:
@@ -88,7 +94,7 @@ def app(
 
         In an application of FastAPI or Starlette: `outer.mount("/caches", application)`.
     """
-    service = _Service(root, require, token, Path(shared) if shared else None)
+    service = _Service(Caches(absolute_root(root), storage), require, token, Path(shared) if shared else None)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -104,10 +110,8 @@ def app(
 class _Service:
     """What all requests share: the opened caches, the counters, and whether the server is about to end."""
 
-    def __init__(
-        self, root: str | os.PathLike[str] | None, require: Sequence[str], token: str | None, shared: Path | None
-    ) -> None:
-        self._caches = Caches(absolute_root(root))
+    def __init__(self, caches: Caches, require: Sequence[str], token: str | None, shared: Path | None) -> None:
+        self._caches = caches
         for name in require:
             check_name(name)
         self._required = list(require)
@@ -139,23 +143,31 @@ class _Service:
         caches, name = self._caches, where.name
         match where.route:
             case Route.ROW:
-                return get_row(caches, name, where.raw_key, header(scope, b"if-none-match"), noted)
+                known = header(scope, b"if-none-match")
+                return await self._looked_up(partial(get_row, caches, name, where.raw_key, known, noted))
             case Route.BATCH:
                 sent, wanted = sent_form(header(scope, b"content-type")), wanted_form(header(scope, b"accept"))
                 body = await read_body(scope, receive)
-                return get_many_rows(caches, name, body, sent=sent, wanted=wanted, noted=noted)
+                answer = partial(get_many_rows, caches, name, body, sent=sent, wanted=wanted, noted=noted)
+                return await self._looked_up(answer)
             case Route.CACHE:
-                return describe(caches, name, header(scope, b"if-none-match"), noted)
+                known = header(scope, b"if-none-match")
+                return await self._looked_up(partial(describe, caches, name, known, noted))
             case Route.READY:
-                return readiness(caches, self._required, self._draining)
+                return await self._looked_up(partial(readiness, caches, self._required, self._draining))
             case Route.OPENAPI:
                 return Answer.of_json(to_json(self._document(scope)))
             case Route.PAGE:
                 return page(self._document(scope))
             case Route.METRICS:
-                return metrics(self._counters.total(), caches, self._required)
+                total = self._counters.total()
+                return await self._looked_up(partial(metrics, total, caches, self._required))
             case _:
                 return health()
+
+    async def _looked_up(self, answer: Callable[[], Answer]) -> Answer:
+        """Call what looks into caches: in a thread where it may wait for a store, at which others shouldn't."""
+        return await to_thread(answer) if self._caches.is_remote else answer()
 
     def _document(self, scope: Scope) -> dict[str, Any]:
         return document(scope.get("root_path", ""), protected=self._bearer is not None)

@@ -8,13 +8,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from lakeflow.cache.cache import Cache
-from lakeflow.cache.shelves import cache_names, check_name
+from lakeflow.cache.shelves import cache_names, check_name, is_remote
 from lakeflow.serve.answer import RequestError
 from lakeflow.serve.limits import KEY_BYTES, NAME_CHARACTERS
 from lakeflow_io.errors import LakeflowError, NotFoundError, SchemaError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from lakeflow.cache.keys import Key, KeyColumn
     from lakeflow.cache.version import OpenVersion
@@ -26,14 +26,17 @@ _INTEGER = re.compile(rb"-?[0-9]{1,20}")  # int() alone also takes '1_000', ' 7'
 
 
 class Caches:
-    """The caches of one folder, each opened when it is first asked for.
+    """The caches of one folder or store, each opened when it is first asked for.
 
     Args:
-        root: The folder of caches, absolute.
+        root: The folder of caches, absolute, or a URI.
+        storage: Storage properties.
     """
 
-    def __init__(self, root: str) -> None:
-        self._root = root
+    def __init__(self, root: str, storage: Mapping[str, str] | None = None) -> None:
+        self._root, self._storage = root, storage
+        self.is_remote = is_remote(root)
+        """Whether a look-up may wait for a store."""
         self._known: dict[str, Cache] = {}
 
     def open(self, name: str) -> tuple[Cache, OpenVersion]:
@@ -74,10 +77,10 @@ class Caches:
         if len(name) > NAME_CHARACTERS:
             raise RequestError(HTTPStatus.BAD_REQUEST, f"A cache's name has at most {NAME_CHARACTERS} characters.")
         check_name(name)
-        listed = cache_names(self._root)
+        listed = cache_names(self._root, self._storage)
         if name not in listed:
             raise _not_there(name)
-        return Cache(listed[listed.index(name)], self._root)
+        return Cache(listed[listed.index(name)], self._root, storage=self._storage)
 
 
 def key_of_path(raw: bytes, column: KeyColumn) -> Key:

@@ -23,7 +23,7 @@ from lakeflow.serve.probes import DRAINING
 from lakeflow_io.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from granian.server.common import AbstractServer
 
@@ -54,16 +54,17 @@ def run(
     unprotected: bool = False,
     drain_seconds: float = DRAIN_SECONDS,
     access_log: bool = True,
+    storage: Mapping[str, str] | None = None,
 ) -> None:
-    """Serve the caches of a folder until SIGINT or SIGTERM.
+    """Serve the caches of a folder or of a store until SIGINT or SIGTERM.
 
     After SIGTERM `/readyz` says 503 while all else is answered as before, so that whoever distributes
     requests has time to send them elsewhere; a second signal, or SIGINT, cuts that short. Then no
     connection is taken any more, and requests under way are answered, for at most 10 seconds.
 
     Args:
-        root: The folder of caches; default `$LAKEFLOW_HOME/caches`, else `./caches`.
-        host: The address to listen on. Any other than loopback opens the caches of the folder to the network.
+        root: The folder of caches, or a URI as `Cache` takes it; default `$LAKEFLOW_HOME/caches`, else `./caches`.
+        host: The address to listen on. Any other than loopback opens the caches there to the network.
         port: The port to listen on.
         workers: How many processes answer; look-ups of one don't wait for those of another.
         require: Names of caches without which `/readyz` says 503.
@@ -72,9 +73,10 @@ def run(
         unprotected: Whether another address than loopback will do without a token.
         drain_seconds: How long requests are still welcome after SIGTERM.
         access_log: Whether to print a line of JSON for each request on standard output.
+        storage: Storage properties, as `Cache` takes them.
 
     Raises:
-        ConfigError: granian isn't installed, the root isn't a local folder, the token is too short, or there is
+        ConfigError: granian isn't installed, caches can't lie at the root, the token is too short, or there is
             none where the network can reach the server.
         InputError: a name can't name a cache.
         StoreError: the address can't be listened on.
@@ -106,7 +108,7 @@ def run(
         workers_kill_timeout=_GRACE_SECONDS,
     )
     with tempfile.TemporaryDirectory(prefix="lakeflow-serve-", dir=_memory()) as shared:
-        options = {"require": required, "token": token, "shared": shared}
+        options = {"require": required, "token": token, "shared": shared, "storage": storage}
         target = partial(_load, folder, options, access_log=access_log)
         server.on_startup(partial(_drain_on_sigterm, server, Path(shared), drain_seconds))
         server.serve(target_loader=target, wrap_loader=False)

@@ -366,12 +366,12 @@ def test_a_port_that_is_taken(root: Path, capsys: Any) -> None:
 
 
 def test_without_granian_the_extra_is_named(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    """And a root that isn't a local folder is refused at once."""
+    """And a root at which caches can't lie is refused at once."""
     monkeypatch.setitem(sys.modules, "granian.constants", None)
 
     with pytest.raises(SystemExit):
         main(["serve", "--root", str(root)])
     with pytest.raises(ConfigError):
-        app("s3://bucket/caches")
+        app("https://host/caches")
 
     assert "lakeflow[serve]" in capsys.readouterr().err
