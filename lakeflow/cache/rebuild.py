@@ -59,10 +59,11 @@ def rebuild(base: OpenVersion, shelf: Shelf, folder: Path, segments: Sequence[Pa
     for number, (facts, least, end) in enumerate(zip(base.manifest.shards, [0, *ends], ends, strict=False)):
         parts = [part for each in opened if (part := each.within(least, end)).rows.num_rows]
         going = [part for part in (*parts, gone.within(least, end)) if part.rows.num_rows]
-        stays = _stays(base.key, shard := base.shards[number], going) if going else None
+        stays = _stays(base.key, base.shards[number], going) if going else None
         if stays is None or (stays.all() and not parts):
             shards.append(shelf.reuse(base.id, facts, folder, len(shards)))
             continue
+        shard = base.shards[number]
         # Else damage would be written again, with a checksum that fits it.
         verify_file(shelf.home(base.id, facts) / facts.payload.name, facts.payload)
         dropped += int((~stays).sum())

@@ -24,7 +24,8 @@ class Place:
     def cache(self, machine: str = "here", **options: Any) -> Cache:
         """The cache `scores` as a process on a machine has it."""
         storage = {**self.storage, "lakeflow.shard-cache.folder": str(self.machines / machine)}
-        return Cache("scores", self.root, storage=storage, **{"refresh": 0.0, **options})
+        defaults: dict[str, Any] = {"refresh": 0.0}
+        return Cache("scores", self.root, storage=storage, **{**defaults, **options})
 
     def objects(self) -> dict[str, int]:
         """Names and sizes of the cache's objects."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lakeflow_io.storage import MemoryTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     import pytest
 
@@ -108,7 +108,7 @@ class FaultyStore(MemoryTransport):
 
 
 @contextmanager
-def clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[FaultyStore], None]]:
+def clients(monkeypatch: pytest.MonkeyPatch) -> Generator[Callable[[FaultyStore], None]]:
     """Has every cache of the process reach its store through the client that was given last."""
     chosen: list[FaultyStore] = []
 

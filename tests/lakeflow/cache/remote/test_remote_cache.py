@@ -12,7 +12,7 @@ import pytest
 
 import lakeflow as lf
 from lakeflow.cache import Cache
-from lakeflow_io.errors import AccessDeniedError, CheckFailedError, InputError, NotFoundError
+from lakeflow_io.errors import AccessDeniedError, InputError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,20 +80,6 @@ def test_a_run_publishes_once(place: Place) -> None:
     again = place.cache("there").load(table(2), key="id", run_id="monday")
 
     assert (again.id, place.cache().get(1)) == (first.id, {"id": 1, "number": 1})
-
-
-def test_a_failed_check_publishes_nothing_and_sends_nothing(place: Place) -> None:
-    """Checks run before anything is sent; the old version stays, and nothing else."""
-    cache = place.cache()
-    cache.load(table(1), key="id")
-    before = place.objects()
-
-    with pytest.raises(CheckFailedError):
-        cache.load(table(2, rows=3), key="id", checks=[lf.cache.min_rows(5)])
-
-    # The pointer was replaced by one that says the same.
-    assert {name for name in before if name != "CURRENT"} == {name for name in place.objects() if name != "CURRENT"}
-    assert cache.get(1) == {"id": 1, "number": 1}
 
 
 def test_an_update_sends_what_changes(place: Place, small_shards: Callable[[int], None]) -> None:

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 from faulty_store import ROOT, FaultyStore, KilledError, clients
 
-from lakeflow.cache import Cache
+from lakeflow.cache import Cache, min_rows
 from lakeflow_io.errors import (
+    CheckFailedError,
     CommitConflictError,
     CorruptFileError,
     ObjectNotFoundError,
@@ -209,6 +210,23 @@ def test_a_store_without_conditions(
         cache().load(table(0), key="id")
 
     assert objects == {}
+
+
+def test_a_failed_check_sends_nothing(use: Callable[[FaultyStore], None], cache: Callable[..., Cache]) -> None:
+    """Checks run before a version is sent; the old one stays, and nothing else."""
+    objects: dict[str, bytes] = {}
+    use(FaultyStore(objects))
+    cache().load(table(1), key="id")
+    before = dict(objects)
+    client = FaultyStore(objects)
+    use(client)
+
+    with pytest.raises(CheckFailedError):
+        cache().load(table(2, rows=3), key="id", checks=[min_rows(5)])
+
+    assert objects == before
+    assert {uri for _, uri in client.writes} == {uri for _, uri in client.writes if "/building/" in uri}
+    assert cache("reader").get(1) == {"id": 1, "number": 1}
 
 
 @pytest.mark.parametrize("kind", ["arrow", "idx"])
