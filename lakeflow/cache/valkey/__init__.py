@@ -6,7 +6,7 @@
 What is in the server, for a cache `scores`:
 
     lakeflow:{scores}:CURRENT             which version is read, its schema and facts, as JSON
-    lakeflow:{scores}:<version>:<key>     one row: its values as JSON, see `encoding`
+    lakeflow:{scores}:<version>:<key>     one row: its values as JSON, see `pushed.codec`
     lakeflow:{scores}:PUSH                held by whoever pushes, for seconds
 
 The braces are in the keys as they stand here. A cluster hashes only what is between them, so all keys
@@ -16,7 +16,8 @@ on that node meets all of them. The price: one cache doesn't spread over nodes; 
 
 from __future__ import annotations
 
-from lakeflow.cache.valkey.pusher import PushReport, push
+from lakeflow.cache.pushed.report import PushReport
+from lakeflow.cache.valkey.pusher import push
 from lakeflow.cache.valkey.reader import ValkeyCache
 
 __all__ = ["PushReport", "ValkeyCache", "push"]

@@ -19,7 +19,7 @@ from lakeflow_io.errors import CommitConflictError, LakeflowError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from lakeflow.cache.valkey.pointer import Names
+    from lakeflow.cache.valkey.names import Names
     from lakeflow.cache.valkey.server import Server
 
 __all__ = ["PushLock", "locked"]

@@ -7,15 +7,16 @@ points to; the next one of the same version writes them again, the next one of a
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from lakeflow.cache.columns import pieces
-from lakeflow.cache.valkey.encoding import RowCodec, key_bytes
+from lakeflow.cache.pushed.codec import RowCodec, key_bytes
+from lakeflow.cache.pushed.report import PushReport
+from lakeflow.cache.pushed.version import PushedVersion
 from lakeflow.cache.valkey.lock import PushLock, locked
-from lakeflow.cache.valkey.pointer import Names, PushedVersion
+from lakeflow.cache.valkey.names import Names
 from lakeflow.cache.valkey.server import Server
 from lakeflow_io.errors import ConfigError, StoreError
 
@@ -26,24 +27,11 @@ if TYPE_CHECKING:
     from lakeflow.cache.keys import KeyColumn
     from lakeflow.cache.version import OpenVersion
 
-__all__ = ["PushReport", "push"]
+__all__ = ["push"]
 
 _CHUNK_ROWS = 1_000  # one MSET of them holds the server's only thread for about a millisecond
 _CHUNK_BYTES = 1 << 20  # of Arrow; Python's objects and the JSON are several times that
 _SCAN_COUNT = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class PushReport:
-    """What a push did."""
-
-    version: str
-    rows: int
-    """Rows that were written; 0 where the version was there already."""
-    removed: int
-    """Keys of older versions that were removed."""
-    written: bool
-    """False where the server's pointer named this version before."""
 
 
 def push(cache: Cache, url: str) -> PushReport:

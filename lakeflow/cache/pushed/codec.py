@@ -1,7 +1,7 @@
 """One row as one value: the JSON list of its columns' values, without the key, in the schema's order.
 
 Why JSON: the standard library's C code reads and writes it at a few microseconds a row, nothing has to
-be installed to read it, and an operator can read it in `valkey-cli`. Names and types stand once, in the
+be installed to read it, and an operator can read it with any client. Names and types stand once, beside the
 pointer, so that a row is smaller than a dict; one row as an Arrow IPC batch is some 500 bytes of frame alone.
 
 It is exact: a reader gets what `Cache.get` gives, or the push is refused, by the column's name.
@@ -54,7 +54,7 @@ class RowCodec:
 
     Args:
         schema: The columns of the version.
-        key: The key column or columns, which are in the server's key and not in the value.
+        key: The key column or columns, which are in the store's key and not in the value.
 
     Raises:
         UnsupportedError: a column's type has no exact form; it names the column.
@@ -66,7 +66,7 @@ class RowCodec:
         self._columns = [field for field in schema if field.name not in self._key]
         refused = [f"{field.name!r} ({field.type})" for field in self._columns if not _is_exact(field.type)]
         if refused:
-            message = f"A row in Valkey can't hold column {', '.join(refused)} exactly."
+            message = f"A pushed row can't hold column {', '.join(refused)} exactly."
             raise UnsupportedError(message, "cast it to a plain type, a string or binary, and publish again.")
         self._names = [field.name for field in self._columns]
         self._to_python = [_python_of(field.type) for field in self._columns]
@@ -112,7 +112,7 @@ class RowCodec:
         except ValueError:
             values = None
         if not isinstance(values, list) or len(values) != len(self._columns):
-            message = f"A row in the server isn't one that lakeflow wrote: {value[:60]!r}."
+            message = f"A row in the store isn't one that lakeflow wrote: {value[:60]!r}."
             raise CorruptFileError(message, "push another version of the cache.")
         return values
 
@@ -121,7 +121,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def key_bytes(key: Key) -> bytes:
-    """Return a key as it ends the server's key: decimal digits, UTF-8, the bytes themselves; or as `join_key` does."""
+    """Return a key as the store's key ends: decimal digits, UTF-8, the bytes themselves; or as `join_key` does."""
     if isinstance(key, tuple):
         return join_key(key)
     return key if isinstance(key, bytes) else str(key).encode()
@@ -188,5 +188,5 @@ def _to_arrow(values: list[Any], kind: pa.DataType) -> pa.Array:
             return pa.array(values, _count_type(kind)).view(kind)
         return pa.array([_to_storage(value, kind) for value in values], kind)
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        message = f"Rows in the server don't fit their column's type, {kind}: {error}"
+        message = f"Rows in the store don't fit their column's type, {kind}: {error}"
         raise CorruptFileError(message, "push another version of the cache.") from error

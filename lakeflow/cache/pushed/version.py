@@ -1,4 +1,4 @@
-"""`lakeflow:{name}:CURRENT`: the one value that decides which rows are read; and how all keys are named."""
+"""What a store says of a version that was pushed to it, beside its rows: as JSON."""
 
 from __future__ import annotations
 
@@ -18,40 +18,14 @@ from lakeflow_io.errors import CorruptFileError, UnsupportedError
 if TYPE_CHECKING:
     from lakeflow.cache.manifest import Manifest
 
-__all__ = ["Names", "PushedVersion"]
+__all__ = ["PushedVersion"]
 
 _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """The keys of one cache in a server; a cache's name has no brace and no pattern character in it."""
-
-    cache: str
-
-    @property
-    def all(self) -> bytes:
-        """How every key begins."""
-        return f"lakeflow:{{{self.cache}}}:".encode()
-
-    @property
-    def pointer(self) -> bytes:
-        """The key of the pointer."""
-        return self.all + b"CURRENT"
-
-    @property
-    def lock(self) -> bytes:
-        """The key that whoever pushes holds."""
-        return self.all + b"PUSH"
-
-    def version(self, version: str) -> bytes:
-        """How the key of every row of a version begins."""
-        return self.all + version.encode() + b":"
-
-
-@dataclass(frozen=True, slots=True)
 class PushedVersion:
-    """What the pointer says."""
+    """A version in a store."""
 
     summary: CacheVersion
     previous: str | None
@@ -67,7 +41,7 @@ class PushedVersion:
 
     @classmethod
     def parse(cls, value: bytes, where: str) -> PushedVersion:
-        """Read the pointer's value.
+        """Read what `to_json` wrote.
 
         Raises:
             CorruptFileError: it isn't one.
@@ -91,10 +65,10 @@ class PushedVersion:
             return cls(summary, content["previous"], key_names(content["key"]), schema)
         except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
             message = f"{where} can't be decoded: {error}"
-            raise CorruptFileError(message, "delete that key and push the cache again.") from error
+            raise CorruptFileError(message, "delete it and push the cache again.") from error
 
     def to_json(self) -> str:
-        """Return the pointer's value; `columns` says in words what `schema` holds for Arrow."""
+        """Return all of it; `columns` says in words what `schema` holds for Arrow."""
         content = {
             "format": _FORMAT,
             "version": self.summary.id,
