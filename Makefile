@@ -65,7 +65,7 @@ $(VENV)/.demo: $(BUILT_FROM) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: $(BUILT_FROM) | $(BIN)/python
-	$(INSTALL) --editable '.[avro,demo,pandas,serve,valkey]' --group test
+	$(INSTALL) --editable '.[avro,demo,pandas,serve]' --group test
 	$(INSTALL) --no-deps --group operator
 	@touch $@
 
@@ -77,7 +77,7 @@ $(VENV)/.interop: $(BUILT_FROM) | $(INTEROP)/bin/python
 	@touch $@
 
 $(VENV)/.check: $(BUILT_FROM) | $(BIN)/python
-	$(INSTALL) --editable '.[avro,demo,pandas,serve,valkey]' --group test --group check
+	$(INSTALL) --editable '.[avro,demo,pandas,serve]' --group test --group check
 	@touch $@
 
 $(PEERS)/bin/python: | $(BIN)/python

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lakeflow import cache, serve
     from lakeflow.cache.cache import Cache
+    from lakeflow.cache.opening import CacheReader, open_cache
     from lakeflow.cache.precompute import precompute
     from lakeflow.cache.version import CacheVersion
     from lakeflow.dataframe import DataFrame
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Cache",
+    "CacheReader",
     "CacheVersion",
     "Client",
     "DataFrame",
@@ -57,6 +59,7 @@ __all__ = [
     "connect",
     "errors",
     "foreach",
+    "open_cache",
     "open_table",
     "precompute",
     "read_parquet",
@@ -68,6 +71,7 @@ __all__ = [
 _MODULES = {"cache": "lakeflow.cache", "errors": "lakeflow_io.errors", "serve": "lakeflow.serve"}
 _HOMES = {
     "Cache": "lakeflow.cache.cache",
+    "CacheReader": "lakeflow.cache.opening",
     "CacheVersion": "lakeflow.cache.version",
     "Client": "lakeflow.serve.client",
     "DataFrame": "lakeflow.dataframe",
@@ -82,6 +86,7 @@ _HOMES = {
     "Table": "lakeflow.table",
     "connect": "lakeflow.lake",
     "foreach": "lakeflow.runs.foreach",
+    "open_cache": "lakeflow.cache.opening",
     "open_table": "lakeflow.static",
     "precompute": "lakeflow.cache.precompute",
     "read_parquet": "lakeflow.parquet",

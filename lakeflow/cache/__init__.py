@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from lakeflow.cache.cache import Cache
 from lakeflow.cache.checks import Check, drift_from_previous, max_null, min_rows
+from lakeflow.cache.opening import CacheReader, open_cache
 from lakeflow.cache.retention import Collected
 from lakeflow.cache.stats import CacheStats
 from lakeflow.cache.version import CacheVersion, OpenVersion
 
 __all__ = [
     "Cache",
+    "CacheReader",
     "CacheStats",
     "CacheVersion",
     "Check",
@@ -27,4 +29,5 @@ __all__ = [
     "drift_from_previous",
     "max_null",
     "min_rows",
+    "open_cache",
 ]

@@ -135,6 +135,8 @@ class Cache:
     def get_many(
         self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: Literal["duckdb"]
     ) -> duckdb.DuckDBPyRelation: ...
+    @overload
+    def get_many(self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: AnswerKind = ...) -> Any: ...
     def get_many(self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: AnswerKind = "arrow") -> Any:
         """Return one row per key, in the order asked, duplicates included.
 

@@ -112,5 +112,7 @@ def _local_path(uri: str) -> str:
     parts = urlsplit(uri)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
         return unquote(parts.path)
-    message = f"A cache can't live at {uri!r}."
-    raise ConfigError(message, 'give a folder, such as "./caches", or s3://, gs://, az:// or memory://.')
+    shown = uri.rpartition("@")[2]  # what precedes it may be a password
+    message = f"A cache can't be kept at {shown!r}."
+    hint = 'give a folder, such as "./caches", or s3://, gs://, az:// or memory://'
+    raise ConfigError(message, f"{hint}; lf.open_cache(name, url) reads what was pushed to a server.")

@@ -13,6 +13,7 @@ from lakeflow_io.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     from lakeflow.cache.cache import Cache
+    from lakeflow.cache.opening import CacheReader
 
 __all__ = ["cache_group"]
 
@@ -62,7 +63,9 @@ def _cache(context: click.Context, name: str) -> Cache:
 @click.pass_context
 def get_command(context: click.Context, name: str, keys: tuple[str, ...], *, as_json: bool) -> None:
     """Show the row of each KEY in the cache NAME; where several columns are the key, a KEY is a list in JSON."""
-    cache = _cache(context, name)
+    from lakeflow.cache.opening import open_cache
+
+    cache = open_cache(name, context.obj["root"], storage=context.obj["storage"])
     rows = [(key, cache.get(_as_key(cache, key))) for key in keys]
     for _, row in rows:
         if row is not None and as_json:
@@ -197,7 +200,7 @@ def _print_table(rows: list[dict[str, Any]], *, as_json: bool, empty: str) -> No
         click.echo(empty, err=True)
 
 
-def _as_key(cache: Cache, text: str) -> Any:
+def _as_key(cache: CacheReader, text: str) -> Any:
     from lakeflow.cache.keys import key_of
 
     key = key_of(cache.schema, cache.key)

@@ -1,4 +1,4 @@
-"""A version that a store's pointer named: what it takes to ask for its rows, and to read them."""
+"""A version in a store that has a value for each row: `Known`, for the reader."""
 
 from __future__ import annotations
 
@@ -43,13 +43,15 @@ class KnownVersion:
         """
         return chosen(self.pushed.schema, columns, self.pushed.summary.id)
 
-    def row(self, key: Key, value: bytes, names: list[str]) -> dict[str, Any]:
-        """Return the columns `names` of a row, as `Cache.get` does.
+    def row(self, key: Key, value: bytes | None, names: list[str]) -> dict[str, Any] | None:
+        """Return the columns `names` of a row, as `Cache.get` does; None where there is none.
 
         Raises:
             CorruptFileError: the value isn't one of this version.
             UnsupportedError: a value, such as a date past the year 9999, has no Python form.
         """
+        if value is None:
+            return None
         row = self.codec.row(key, value)
         return {name: row[name] for name in names}
 

@@ -10,19 +10,63 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from lakeflow.cache.answer import AnswerKind, check_kind, handed_over
-from lakeflow.cache.pushed.known import KnownVersion
-from lakeflow_io.errors import NotFoundError, SchemaError
+from lakeflow_io.errors import CorruptFileError, NotFoundError, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pyarrow as pa
+
     from lakeflow.cache.keys import Key, KeyColumn, ManyKeys
     from lakeflow.cache.pushed.version import PushedVersion
-    from lakeflow.cache.version import CacheVersion
 
 __all__ = ["PushedReader", "PushedStore"]
 
 _Checked = TypeVar("_Checked")
+
+
+class Known(Protocol):
+    """A version that a store's pointer named: what it takes to ask for its rows, and to read them."""
+
+    @property
+    def pointer(self) -> bytes:
+        """What the store's pointer held when it named this version."""
+        ...
+
+    @property
+    def pushed(self) -> PushedVersion:
+        """The version."""
+        ...
+
+    @property
+    def key(self) -> KeyColumn:
+        """Its key."""
+        ...
+
+    def chosen(self, columns: Sequence[str] | None) -> list[str]:
+        """Return the columns that were asked for, all of them where None.
+
+        Raises:
+            NotFoundError: there is no such column.
+        """
+        ...
+
+    def row(self, key: Key, value: Any, names: list[str]) -> dict[str, Any] | None:
+        """Return the columns `names` of a row, as `Cache.get` does; None where there is none.
+
+        Raises:
+            CorruptFileError: what was read isn't of this version.
+            UnsupportedError: a value, such as a date past the year 9999, has no Python form.
+        """
+        ...
+
+    def table(self, asked: pa.Array, values: Any, names: list[str]) -> pa.Table:
+        """Return the columns `names` of one row per key and, as the last, whether it was found.
+
+        Raises:
+            CorruptFileError: what was read isn't of this version.
+        """
+        ...
 
 
 class PushedStore(Protocol):
@@ -40,7 +84,7 @@ class PushedStore(Protocol):
         """Return what names the current version; None where nothing was pushed. Another version has another."""
         ...
 
-    def describe(self, pointer: bytes) -> PushedVersion | None:
+    def describe(self, pointer: bytes) -> Known | None:
         """Return the version that a pointer names; None where it has been removed since.
 
         Raises:
@@ -49,11 +93,20 @@ class PushedStore(Protocol):
         """
         ...
 
-    def read(self, known: KnownVersion, keys: list[Key]) -> tuple[bytes | None, list[bytes | None]]:
-        """Return a pointer, and the row of each key, None where there is none.
+    def read_one(self, known: Any, key: Key) -> tuple[bytes | None, Any]:
+        """Return a pointer, and what `known.row` finds the row of a key in.
 
-        Where the pointer is `known.pointer`, the rows are exactly those of that version. Where it is another,
-        they are to be thrown away, and may be too few.
+        Where the pointer is `known.pointer`, that is exactly what the version holds. Where it is another, it is to
+        be thrown away.
+        """
+        ...
+
+    def read(self, known: Any, asked: pa.Array) -> tuple[bytes | None, Any]:
+        """Return a pointer, and what `known.table` finds the rows of many keys in.
+
+        Args:
+            known: A version, as `describe` gave it.
+            asked: Keys, of the key column's type.
         """
         ...
 
@@ -64,16 +117,16 @@ class PushedReader:
     def __init__(self, name: str, store: PushedStore) -> None:
         self._name = name
         self._store = store
-        self._known: KnownVersion | None = None
+        self._known: Known | None = None
 
     def get(self, key: Key, default: Any, columns: Sequence[str] | None) -> Any:
         """Return what `Cache.get` does, and raise what it raises."""
         while True:
             known, checked = self._asked(lambda column: column.check(key))
-            pointer, values = self._store.read(known, [checked])
+            pointer, value = self._store.read_one(known, checked)
             if pointer == known.pointer:
-                names = known.chosen(columns)
-                return default if values[0] is None else known.row(checked, values[0], names)
+                row = known.row(checked, value, known.chosen(columns))
+                return default if row is None else row
             self._follow(pointer)
 
     def get_many(self, keys: ManyKeys, columns: Sequence[str] | None, to: AnswerKind) -> Any:
@@ -82,21 +135,21 @@ class PushedReader:
         many: Any = keys if hasattr(keys, "__arrow_c_stream__") or hasattr(keys, "__len__") else list(keys)
         while True:
             known, asked = self._asked(lambda column: column.array(many))
-            plain = known.key.values(asked)
-            pointer, values = self._store.read(known, plain)
+            pointer, values = self._store.read(known, asked)
             if pointer == known.pointer:
-                return handed_over(known.table(asked, values, known.chosen(columns)), plain, to)
+                found = known.table(asked, values, known.chosen(columns))
+                return handed_over(found, known.key.values(asked) if to == "dict" else (), to)
             self._follow(pointer)
 
-    def version(self) -> CacheVersion:
+    def current(self) -> PushedVersion:
         """Return the version that is current now.
 
         Raises:
             NotFoundError: nothing was pushed.
         """
-        return self._refresh().pushed.summary
+        return self._refresh().pushed
 
-    def _asked(self, check: Callable[[KeyColumn], _Checked]) -> tuple[KnownVersion, _Checked]:
+    def _asked(self, check: Callable[[KeyColumn], _Checked]) -> tuple[Known, _Checked]:
         """Check keys against the version seen last; where they don't fit, against the one that is current."""
         known = self._known or self._refresh()
         try:
@@ -107,20 +160,26 @@ class PushedReader:
                 raise
             return current, check(current.key)
 
-    def _refresh(self) -> KnownVersion:
+    def _refresh(self) -> Known:
         return self._follow(self._store.pointer())
 
-    def _follow(self, pointer: bytes | None) -> KnownVersion:
-        """Keep the version that a pointer names; a later one where that is gone already."""
+    def _follow(self, pointer: bytes | None) -> Known:
+        """Keep the version that a pointer names; a later one where that has been removed meanwhile."""
         while pointer is not None:
             known = self._known
             if known is not None and known.pointer == pointer:
                 return known
-            pushed = self._store.describe(pointer)
-            if pushed is not None:
-                self._known = known = KnownVersion.of(pointer, pushed)
+            known = self._store.describe(pointer)
+            if known is not None:
+                self._known = known
                 return known
-            pointer = self._store.pointer()
+            later = self._store.pointer()
+            if later == pointer:
+                message = (
+                    f"The pointer of cache {self._name!r} in {self._store.shown} names a version that isn't there."
+                )
+                raise CorruptFileError(message, "push the cache again.")
+            pointer = later
         self._known = None
         message = f"Cache {self._name!r} has no version in {self._store.shown}."
         raise NotFoundError(message, "push one with `lakeflow cache push`, or check the name and the address.")

