@@ -68,40 +68,40 @@ class KnownPush:
         """
         return chosen(self.pushed.schema, columns, self.pushed.summary.id)
 
-    def row(self, key: Key, bucket: bytes | None, names: list[str]) -> dict[str, Any] | None:
+    def row(self, key: Key, value: bytes | None, names: list[str]) -> dict[str, Any] | None:
         """Return the columns `names` of the row of a key, as `Cache.get` does; None where it isn't in its bucket.
 
         Raises:
             CorruptFileError: the bucket isn't one of this version.
             UnsupportedError: a value, such as a date past the year 9999, has no Python form.
         """
-        if bucket is None:
+        if value is None:
             return None
         key_hash, row = hash_key(key), -1
-        while (found := row_in(bucket, key_hash, row)) is not None:
+        while (found := row_in(value, key_hash, row)) is not None:
             row, data = found
-            values = self.one.values(data)
-            if self._key_in(values) == key:
-                return {name: values[name] for name in names}
+            columns = self.one.values(data)
+            if self._key_in(columns) == key:
+                return {name: columns[name] for name in names}
         return None
 
-    def table(self, asked: pa.Array, found: Found, names: list[str]) -> pa.Table:
+    def table(self, asked: pa.Array, values: Found, names: list[str]) -> pa.Table:
         """Return the columns `names` of one row per key and, as the last, whether it was found.
 
         Args:
             asked: The keys, of the key column's type.
-            found: Their buckets.
+            values: Their buckets.
             names: Columns of this version.
 
         Raises:
             CorruptFileError: a bucket isn't one of this version.
         """
-        rows = ManyRows.of(self.fields, found.buckets)
-        places = find_rows(_Keys(rows, self.key), rows.hashes, asked, found.hashes)
+        rows = ManyRows.of(self.fields, values.buckets)
+        places = find_rows(_Keys(rows, self.key), rows.hashes, asked, values.hashes)
         hit = places >= 0
-        values = rows.columns([name for name in names if name not in self.key.names], places[hit])
+        columns = rows.columns([name for name in names if name not in self.key.names], places[hit])
         positions = pa.array(np.cumsum(hit) - 1, mask=~hit)
-        given = {**{name: column.take(positions) for name, column in values.items()}, **self.key.columns(asked)}
+        given = {**{name: column.take(positions) for name, column in columns.items()}, **self.key.columns(asked)}
         fields = [self.pushed.schema.field(name).with_nullable(nullable=True) for name in names]
         found_field = pa.field(FOUND, pa.bool_(), nullable=False)
         arrays = [*(given[name] for name in names), pa.array(hit)]
