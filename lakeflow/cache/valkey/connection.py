@@ -96,14 +96,17 @@ class Connection:
                 raise error_of(answer, address.shown)
 
     def _reply(self) -> Any:
-        line = self._replies.readline()
+        return self._answer(self._replies.readline())
+
+    def _answer(self, line: bytes) -> Any:
+        """Return the answer that begins with a line."""
         if not line.endswith(b"\r\n"):
             raise EOFError("it closed the connection.")
         kind, rest = line[:1], line[1:-2]
         if kind == b"$":
             return self._bulk(int(rest))
         if kind == b"*":
-            return None if rest == b"-1" else [self._reply() for _ in range(int(rest))]
+            return None if rest == b"-1" else self._array(int(rest))
         if kind == b":":
             return int(rest)
         if kind == b"+":
@@ -112,11 +115,27 @@ class Connection:
             return Refusal.of(rest)
         raise ValueError(f"it answers {line[:40]!r}, which isn't RESP.")
 
+    def _array(self, count: int) -> list[Any]:
+        """Read many answers; those with a length here, without a call for each: a thousand of them come at once."""
+        readline, read = self._replies.readline, self._replies.read
+        answers: list[Any] = []
+        for _ in range(count):
+            line = readline()
+            size = int(line[1:]) if line[:1] == b"$" else -1
+            if size < 0:
+                answers.append(self._answer(line))
+                continue
+            data = read(size + 2)
+            if len(data) != size + 2:
+                raise EOFError("it closed the connection.")
+            answers.append(data[:-2])
+        return answers
+
     def _bulk(self, size: int) -> bytes | None:
         if size < 0:
             return None
         data = self._replies.read(size + 2)
-        if len(data) < size + 2:
+        if len(data) != size + 2:
             raise EOFError("it closed the connection.")
         return data[:-2]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 
 from lakeflow.cache.columns import FOUND, chosen
@@ -18,6 +17,7 @@ from lakeflow.cache.valkey.unpacking import ManyRows, OneRow, row_in
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from lakeflow.cache.keys import Key, KeyColumn
@@ -98,13 +98,11 @@ class KnownPush:
         """
         rows = ManyRows.of(self.fields, values.buckets)
         places = find_rows(_Keys(rows, self.key), rows.hashes, asked, values.hashes)
-        hit = places >= 0
-        columns = rows.columns([name for name in names if name not in self.key.names], places[hit])
-        positions = pa.array(np.cumsum(hit) - 1, mask=~hit)
-        given = {**{name: column.take(positions) for name, column in columns.items()}, **self.key.columns(asked)}
+        columns = rows.columns([name for name in names if name not in self.key.names], places)
+        given = {**columns, **self.key.columns(asked)}
         fields = [self.pushed.schema.field(name).with_nullable(nullable=True) for name in names]
         found_field = pa.field(FOUND, pa.bool_(), nullable=False)
-        arrays = [*(given[name] for name in names), pa.array(hit)]
+        arrays = [*(given[name] for name in names), pa.array(places >= 0)]
         return pa.Table.from_arrays(arrays, schema=pa.schema([*fields, found_field]))
 
     def _key_in(self, values: dict[str, Any]) -> Key:

@@ -154,54 +154,65 @@ class ManyRows:
     def columns(self, names: Sequence[str], rows: NDArray[np.int64]) -> dict[str, pa.Array]:
         """Return columns of some rows.
 
+        Args:
+            names: Which columns.
+            rows: Their numbers; below 0 for a row of nulls.
+
         Raises:
             CorruptFileError: a value isn't one of its column.
         """
+        if not len(self.starts):
+            return {field.name: pa.nulls(len(rows), field.type) for field in self.fields.all if field.name in names}
+        missing = rows < 0
+        some = np.where(missing, 0, rows)  # what stands in place of a row that is missing is hidden by its nulls
+        result: dict[str, pa.Array] = {}
         try:
-            starts = self.starts[rows]
-            records = _views(self.data, self.fields.records)[starts]
+            starts = self.starts[some]
+            whole = f"V{self.fields.records.itemsize}"  # numpy copies records of fields field by field
+            records = _views(self.data, whole)[starts].view(self.fields.records)
             ats = starts + self.fields.records.itemsize
-            result: dict[str, pa.Array] = {}
             for field in self.fields.all:
                 lengths = records[str(field.place)].astype(np.int64) if field.outside else None
                 if field.name in names:
-                    result[field.name] = self._column(field, records, ats, lengths)
+                    nulls = missing | (records["nulls"][:, field.place // 8] >> (field.place % 8) & 1).astype(bool)
+                    result[field.name] = self._column(field, nulls, records, ats, lengths)
                 if lengths is not None:
                     ats = ats + lengths
-            if (ats != self.ends[rows]).any():
+            if (ats != self.ends[some]).any():
                 raise corrupt("a row is shorter or longer than its values.")
         except (IndexError, ValueError, MemoryError, pa.ArrowException) as error:
             raise corrupt(error) from error
         return result
 
     def _column(
-        self, field: Field, records: NDArray[Any], ats: NDArray[np.int64], lengths: NDArray[np.int64] | None
+        self,
+        field: Field,
+        nulls: NDArray[np.bool_],
+        records: NDArray[Any],
+        ats: NDArray[np.int64],
+        lengths: NDArray[np.int64] | None,
     ) -> pa.Array:
-        count = len(records)
         if field.kind == "none":
-            return pa.nulls(count)
-        nulls = records["nulls"][:, field.place // 8] >> (field.place % 8) & 1
+            return pa.nulls(len(nulls))
+        valid = pa.py_buffer(np.packbits(~nulls, bitorder="little")) if nulls.any() else None
         if lengths is not None:
-            return self._outside(field, nulls.astype(bool), ats, lengths)
+            return self._outside(field, valid, ats, np.where(nulls, 0, lengths))
         values = np.ascontiguousarray(records[str(field.place)])
         if field.kind == "bool":
-            return pa.array(values.astype(bool), mask=nulls.astype(bool))
-        valid = pa.py_buffer(np.packbits(nulls ^ 1, bitorder="little")) if nulls.any() else None
-        return pa.Array.from_buffers(field.type, count, [valid, pa.py_buffer(values.view(np.uint8))])
+            values = np.packbits(values, bitorder="little")
+        return pa.Array.from_buffers(field.type, len(nulls), [valid, pa.py_buffer(values.view(np.uint8))])
 
     def _outside(
-        self, field: Field, nulls: NDArray[np.bool_], ats: NDArray[np.int64], lengths: NDArray[np.int64]
+        self, field: Field, valid: pa.Buffer | None, ats: NDArray[np.int64], lengths: NDArray[np.int64]
     ) -> pa.Array:
         """Gather bytes that lie here and there."""
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         total = int(offsets[-1])
-        if total > self.data.size:
-            raise ValueError("the lengths of its values are more than there is.")
+        if lengths.max(initial=0) > self.data.size:
+            raise ValueError("a value is longer than all there is.")
         data = self.data[np.repeat(ats - offsets[:-1], lengths) + np.arange(total)]
-        valid = pa.py_buffer(np.packbits(~nulls, bitorder="little")) if nulls.any() else None
-        values = pa.LargeBinaryArray.from_buffers(
-            pa.large_binary(), len(ats), [valid, pa.py_buffer(offsets), pa.py_buffer(data)]
-        )
+        buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(data)]
+        values = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ats), buffers)
         if field.codec is None:
             return values.cast(field.type)
         return field.codec.columns(values.to_pylist())[field.name]
