@@ -21,7 +21,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 root_option = click.option(
     "--root",
     metavar="FOLDER|URL",
-    help="Where caches lie: a folder, or s3://, gs:// or az://; default $LAKEFLOW_HOME/caches, else ./caches.",
+    help="Where caches lie: a folder, or s3://, gs:// or az://; default $LAKEFLOW_HOME/caches, else ./caches. "
+    "`cache get` takes the URL of a server, too.",
 )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from lakeflow.cache.shelves import check_name
 from lakeflow.cache.pushed.reading import PushedReader
+from lakeflow.cache.shelves import check_name
 from lakeflow.cache.valkey.store import ValkeyStore
 
 if TYPE_CHECKING:
