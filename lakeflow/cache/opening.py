@@ -72,8 +72,8 @@ def open_cache(
 
     Args:
         name: The cache's.
-        url: A folder or a URI of caches, as `Cache` takes it; or a server that it was pushed to: `valkey://host:port`, and
-            the other URLs that `lakeflow.cache.valkey.push` takes.
+        url: A folder or a URI of caches, as `Cache` takes it; or a server that it was pushed to:
+            `valkey://host:port`, and the other URLs that `lakeflow.cache.valkey.push` takes.
         storage: Storage properties, as `Cache` takes them.
 
     Returns:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("root", ["valkey://host", "dynamodb://table", "https://host/x", "file://host/x"])
 def test_other_roots_are_refused(root: str) -> None:
     """A root that is neither a folder nor a store of objects is refused, and the error says what is supported."""
-    with pytest.raises(ConfigError, match=r"(?s)can't live at .*s3://"):
+    with pytest.raises(ConfigError, match=r"(?s)can't be kept at .*s3://"):
         Cache("scores", root)
 
 

@@ -230,7 +230,7 @@ def test_an_update_that_fails_can_be_tried_again(cache: Cache) -> None:
     with pytest.raises(SchemaError, match="'other'"):
         sink.publish(LABEL, [*staged, *other])
     with pytest.raises(ObjectNotFoundError, match="gone"):
-        sink.publish(LABEL, [*staged, {"path": "file:///gone"}])
+        sink.publish(LABEL, [*staged, {"path": "file:///gone", "bytes": 1}])
     assert [old] == cache.versions()
     assert sink.publish(LABEL, staged).rows == 30
 
