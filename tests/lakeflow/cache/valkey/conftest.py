@@ -7,6 +7,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -113,3 +114,9 @@ def running():
 def free_port():
     """Find a port that nobody listens on."""
     return _free_port
+
+
+@pytest.fixture(scope="module")
+def running_anywhere() -> SimpleNamespace:
+    """`running` and `free_port`, for fixtures of a whole file."""
+    return SimpleNamespace(running=_running, free_port=_free_port)
