@@ -225,5 +225,9 @@ def caches(lake: lf.Lake, rows: pa.Table) -> None:
     changes: pa.RecordBatchReader = cache.diff(version.id, updated.id)
     pinned: bool = cache.pin(version.id).pinned
     removed: tuple[str, ...] = cache.gc().versions
+    reader: lf.CacheReader = lf.open_cache("scores", "valkey://host:6379/1")
+    local: lf.CacheReader = cache
+    pushed: dict[str, Any] | None = reader.get(("ann", 1), columns=["x"])
+    looked_up: pa.Table = local.get_many([1, 2])
     size: int = cache.stats().disk_bytes
     use(run, one, table, many, polars, pandas, duck, changes, pinned, removed, size)
