@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import pyarrow as pa
+
 from lakeflow.cache.answer import AnswerKind, check_kind, handed_over
 from lakeflow_io.errors import CorruptFileError, NotFoundError, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import pyarrow as pa
 
     from lakeflow.cache.keys import Key, KeyColumn, ManyKeys
     from lakeflow.cache.pushed.version import PushedVersion
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["PushedReader", "PushedStore"]
 
 _Checked = TypeVar("_Checked")
+
+_BLOCK_KEYS = 16_384  # what is read for them and their rows are in memory at once
 
 
 class Known(Protocol):
@@ -135,10 +137,10 @@ class PushedReader:
         many: Any = keys if hasattr(keys, "__arrow_c_stream__") or hasattr(keys, "__len__") else list(keys)
         while True:
             known, asked = self._asked(lambda column: column.array(many))
-            pointer, values = self._store.read(known, asked)
+            pointer, found = self._tables(known, asked, columns)
             if pointer == known.pointer:
-                found = known.table(asked, values, known.chosen(columns))
-                return handed_over(found, known.key.values(asked) if to == "dict" else (), to)
+                keys = known.key.values(asked) if to == "dict" else ()
+                return handed_over(pa.concat_tables(found), keys, to)
             self._follow(pointer)
 
     def current(self) -> PushedVersion:
@@ -148,6 +150,19 @@ class PushedReader:
             NotFoundError: nothing was pushed.
         """
         return self._refresh().pushed
+
+    def _tables(
+        self, known: Known, asked: pa.Array, columns: Sequence[str] | None
+    ) -> tuple[bytes | None, list[pa.Table]]:
+        """Read some keys at a time, all of one version; stop where the pointer has moved."""
+        tables: list[pa.Table] = []
+        for start in range(0, max(len(asked), 1), _BLOCK_KEYS):
+            block = asked.slice(start, _BLOCK_KEYS)
+            pointer, values = self._store.read(known, block)
+            if pointer != known.pointer:
+                return pointer, []
+            tables.append(known.table(block, values, known.chosen(columns)))
+        return known.pointer, tables
 
     def _asked(self, check: Callable[[KeyColumn], _Checked]) -> tuple[Known, _Checked]:
         """Check keys against the version seen last; where they don't fit, against the one that is current."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["ValkeyStore"]
 
 _MGET_BUCKETS = 4_000  # one MGET of them holds the server's only thread for some milliseconds
+_MGET_BYTES = 4 << 20  # about as much is in an answer at most, unless one bucket is larger
 
 
 class ValkeyStore:
@@ -78,8 +79,10 @@ class ValkeyStore:
         hashes = hash_keys(asked)
         numbers = np.unique(buckets_of(hashes, known.push.buckets))
         found = Found(hashes, [])
-        for start in range(0, len(numbers), _MGET_BUCKETS):
-            block = numbers[start : start + _MGET_BUCKETS]
+        size = max(known.pushed.summary.bytes, 1)
+        at_once = max(1, min(_MGET_BUCKETS, _MGET_BYTES * known.push.buckets // size))
+        for start in range(0, len(numbers), at_once):
+            block = numbers[start : start + at_once]
             for pointer, *buckets in self._nodes.patiently(partial(self._ask, known.push, block)):
                 decided = self._decided(known, pointer)
                 if decided != known.pointer:

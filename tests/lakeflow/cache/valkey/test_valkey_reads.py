@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import lakeflow.cache.build as build_module
+import lakeflow.cache.pushed.reading as reading_module
 import lakeflow.cache.segment as segment_module
 import lakeflow.cache.valkey.known as known_module
 import lakeflow.cache.valkey.store as store_module
@@ -230,3 +232,46 @@ def test_columns_and_kinds_are_those_of_the_local_cache(local_and_pushed: Any, c
         assert cache.get_many(asked, columns=columns).equals(reader.get_many(asked, columns=columns))
         assert cache.get_many(asked, columns=columns, to="dict") == reader.get_many(asked, columns=columns, to="dict")
     assert cache.get_many(asked, to="polars").equals(reader.get_many(asked, to="polars"))
+
+
+def test_an_empty_version(local_and_pushed: Any, rows_of: Any, cache: Cache, url: str) -> None:
+    """Has columns and no rows, also for a reader of the version before."""
+    reader = local_and_pushed(cache, url, rows_of("a"))
+    assert reader.get(1) is not None
+
+    local_and_pushed(cache, url, rows_of("b").slice(0, 0))
+
+    assert reader.get(1) is None
+    assert cache.get_many([1, 2]).equals(reader.get_many([1, 2]))
+
+
+def test_long_rows(local_and_pushed: Any, cache: Cache, url: str) -> None:
+    """Longer than a command is to be, each in a bucket of its own; and many keys in more than one request."""
+    texts = [str(n % 10) * (1 + n % 7 * 100_000) for n in range(40)]
+    reader = local_and_pushed(cache, url, pa.table({"id": range(40), "text": texts}))
+
+    asked = [*range(40), 3, -1] * 3
+    assert cache.get_many(asked).equals(reader.get_many(asked))
+
+
+def test_more_keys_than_are_read_at_once(
+    local_and_pushed: Any, rows_of: Any, cache: Cache, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the order asked, whatever the form."""
+    monkeypatch.setattr(reading_module, "_BLOCK_KEYS", 7)
+    reader = local_and_pushed(cache, url, rows_of("a"))
+    asked = [*range(99, 0, -3), -1, 5, 5]
+
+    assert cache.get_many(asked).equals(reader.get_many(asked))
+    assert cache.get_many(asked, to="dict") == reader.get_many(asked, to="dict")
+
+
+def test_buckets_across_shards(
+    local_and_pushed: Any, rows_of: Any, cache: Cache, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bucket whose rows lie at the end of one shard and the start of the next is whole."""
+    monkeypatch.setattr(build_module, "SHARD_ROWS", 100)
+    reader = local_and_pushed(cache, url, rows_of("a", 2500))
+
+    assert len(cache._version().shards) > 10
+    assert cache.get_many(range(2501)).equals(reader.get_many(range(2501)))
