@@ -4,7 +4,8 @@
 
 A bit is set where the column, by its place in the schema, is null. Values are as Arrow has them, little-endian and
 unaligned: so every type is exact that Arrow stores in a fixed number of bytes. A boolean is one byte. Text and
-binary are their bytes, and what is nested is JSON, as `RowCodec` writes it; a length is four bytes.
+binary are their bytes; lists of values of fixed width are as `lists` says, all else that is nested is JSON, as
+`RowCodec` writes it; a length is four bytes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from lakeflow.cache.pushed.codec import RowCodec
+from lakeflow.cache.valkey.lists import item_width, unpacked_lists
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +32,7 @@ _BYTES = (_types.is_binary, _types.is_large_binary)
 _TEXTS = (_types.is_string, _types.is_large_string)
 
 FieldKind = str
-"""`none` (of the null type), `bool`, `fixed`, `bytes` or `nested`."""
+"""`none` (of the null type), `bool`, `fixed`, `bytes`, `list` or `nested`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Field:
             return cls(place, field.name, kind, "bool", 1, None)
         if any(test(kind) for test in (*_BYTES, *_TEXTS)) or kind == pa.binary(0):
             return cls(place, field.name, kind, "bytes", 4, None)
+        if item_width(kind):
+            return cls(place, field.name, kind, "list", 4, None)
         if _types.is_nested(kind):
             return cls(place, field.name, kind, "nested", 4, RowCodec(pa.schema([field]), ()))
         return cls(place, field.name, kind, "fixed", kind.bit_width // 8, None)
@@ -68,7 +72,7 @@ class Field:
     @property
     def outside(self) -> bool:
         """Whether its bytes come after the fixed part."""
-        return self.kind in ("bytes", "nested")
+        return self.kind in ("bytes", "list", "nested")
 
     @property
     def letter(self) -> str:
@@ -90,6 +94,8 @@ class Field:
         if self.codec is not None:
             codec = self.codec
             return lambda data: codec.row((), data)[self.name]
+        if self.kind == "list":
+            return lambda data: _list_of(self.type, data)
         if any(test(self.type) for test in _TEXTS):
             return bytes.decode
         if self.kind == "fixed" and self.letter.endswith("s"):
@@ -111,3 +117,8 @@ class Fields:
         inside = [(str(field.place), _WORDS.get(field.width, f"V{field.width}")) for field in self.all if field.width]
         self.records: np.dtype[Any] = np.dtype([("nulls", "u1", (self.null_bytes,)), *inside])
         """The fixed part of a row; a column's number is its name."""
+
+
+def _list_of(kind: pa.DataType, data: bytes) -> Any:
+    offsets = np.array([0, len(data)])
+    return unpacked_lists(kind, np.frombuffer(data, np.uint8), offsets, np.zeros(1, bool))[0].as_py()

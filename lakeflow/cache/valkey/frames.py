@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from lakeflow.cache.valkey.lists import fixed, joined
 from lakeflow.cache.valkey.names import bucket_names
-from lakeflow.cache.valkey.packing import fixed, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,16 +21,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakeflow.cache.valkey.lists import cut, fixed, joined, packed_lists
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lakeflow.cache.valkey.fields import Field, Fields
 
-__all__ = ["Packed", "bucket_of", "buckets_of", "first_hash", "fixed", "joined", "packed", "row_bytes"]
+__all__ = ["Packed", "bucket_of", "buckets_of", "first_hash", "packed", "row_bytes"]
 
 _BUCKET_BITS = 32
 _HASH_BITS = 64
-_NOTHING = pa.scalar(b"", pa.large_binary())
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,9 @@ def packed(batch: pa.RecordBatch, hashes: NDArray[np.uint64], fields: Fields, bu
     ends = (offsets[1:] - np.repeat(offsets[edges[:-1]], counts)).astype("<u4")
     values = joined(
         fixed(counts.astype("<u4")),
-        _cut(pa.py_buffer(np.ascontiguousarray(hashes)), edges * 8),
-        _cut(pa.py_buffer(ends), edges * 4),
-        _cut(data.buffers()[2], offsets[edges]),
+        cut(pa.py_buffer(np.ascontiguousarray(hashes)), edges * 8),
+        cut(pa.py_buffer(ends), edges * 4),
+        cut(data.buffers()[2], offsets[edges]),
     )
     return Packed(numbers[edges[:-1]], counts, values)
 
@@ -107,12 +108,6 @@ def row_bytes(batch: pa.RecordBatch, fields: Fields) -> pa.LargeBinaryArray:
     return joined(fixed(records), *outside)
 
 
-def joined(*parts: pa.Array | pa.Scalar) -> pa.LargeBinaryArray:
-    """Join large binaries element by element; null is as nothing."""
-    options = pc.JoinOptions(null_handling="replace", null_replacement="")
-    return pc.call_function("binary_join_element_wise", [*parts, _NOTHING], options)
-
-
 def _inside(field: Field, column: pa.Array) -> NDArray[Any]:
     if field.kind == "bool":
         column = column.cast(pa.uint8())
@@ -121,6 +116,8 @@ def _inside(field: Field, column: pa.Array) -> NDArray[Any]:
 
 
 def _outside(field: Field, column: pa.Array) -> pa.LargeBinaryArray:
+    if field.kind == "list":
+        return packed_lists(column)
     if field.codec is None:
         return column.cast(pa.large_binary())
     texts = field.codec.encode(pa.table({field.name: column}))
@@ -129,14 +126,3 @@ def _outside(field: Field, column: pa.Array) -> pa.LargeBinaryArray:
 
 def _word(width: int) -> np.dtype[Any]:
     return np.dtype(f"<u{width}" if width in (1, 2, 4, 8) else f"V{width}")
-
-
-def fixed(records: NDArray[Any]) -> pa.LargeBinaryArray:
-    """Return each element of a numpy array as its bytes."""
-    buffer = pa.py_buffer(np.ascontiguousarray(records).view(np.uint8).reshape(-1))
-    return _cut(buffer, np.arange(len(records) + 1, dtype=np.int64) * records.itemsize)
-
-
-def _cut(buffer: pa.Buffer, offsets: NDArray[np.int64]) -> pa.LargeBinaryArray:
-    """Return the pieces of a buffer between offsets, without a copy."""
-    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), buffer])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from lakeflow.cache.valkey.lists import gathered, unpacked_lists
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ __all__ = ["ManyRows", "OneRow", "corrupt", "row_in"]
 _COUNT_BYTES = 4
 _HASH_BYTES = 8
 _END_BYTES = 4
-_SHORT_BYTES = 64  # of a value: it takes 16 times as much to name each of its bytes, and less time than a slice
 _EMPTY = b"\0\0\0\0"
 
 
@@ -195,33 +195,31 @@ class ManyRows:
     ) -> pa.Array:
         if field.kind == "none":
             return pa.nulls(len(nulls))
-        valid = pa.py_buffer(np.packbits(~nulls, bitorder="little")) if nulls.any() else None
         if lengths is not None:
-            return self._outside(field, valid, ats, np.where(nulls, 0, lengths))
+            return self._outside(field, nulls, ats, lengths)
+        valid = _bits(~nulls) if nulls.any() else None
         values = np.ascontiguousarray(records[str(field.place)])
         if field.kind == "bool":
             values = np.packbits(values, bitorder="little")
         return pa.Array.from_buffers(field.type, len(nulls), [valid, pa.py_buffer(values.view(np.uint8))])
 
-    def _outside(
-        self, field: Field, valid: pa.Buffer | None, ats: NDArray[np.int64], lengths: NDArray[np.int64]
-    ) -> pa.Array:
+    def _outside(self, field: Field, nulls: NDArray[np.bool_], ats: NDArray[np.int64], sizes: Any) -> pa.Array:
         """Gather bytes that lie here and there."""
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        total = int(offsets[-1])
+        lengths = np.where(nulls, 0, sizes)
         if lengths.max(initial=0) > self.data.size:
             raise ValueError("a value is longer than all there is.")
-        if total > _SHORT_BYTES * len(ats):
-            view = memoryview(self.data)
-            spans = zip(ats.tolist(), (ats + lengths).tolist(), strict=True)
-            data = np.frombuffer(b"".join([view[start:end] for start, end in spans]), np.uint8)
-        else:
-            data = self.data[np.repeat(ats - offsets[:-1], lengths) + np.arange(total)]
-        buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(data)]
+        offsets, data = np.concatenate([[0], np.cumsum(lengths)]), gathered(self.data, ats, lengths)
+        if field.kind == "list":
+            return unpacked_lists(field.type, data, offsets, nulls)
+        buffers = [_bits(~nulls) if nulls.any() else None, pa.py_buffer(offsets), pa.py_buffer(data)]
         values = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ats), buffers)
         if field.codec is None:
             return values.cast(field.type)
         return field.codec.columns(values.to_pylist())[field.name]
+
+
+def _bits(flags: NDArray[Any]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(flags, bitorder="little"))
 
 
 def _views(data: NDArray[np.uint8], dtype: Any) -> NDArray[Any]:

@@ -27,7 +27,10 @@ VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.string(): st.text(max_size=9),
     pa.large_binary(): st.binary(max_size=9),
     pa.binary(3): st.binary(min_size=3, max_size=3),
-    pa.list_(pa.int64()): st.lists(st.integers(-5, 5), max_size=3),
+    pa.list_(pa.int64()): st.lists(st.none() | st.integers(-5, 5), max_size=3),
+    pa.large_list(pa.uint8()): st.lists(st.integers(0, 255), max_size=99),
+    pa.list_(pa.float32(), 2): st.lists(st.floats(width=32, allow_nan=False), min_size=2, max_size=2),
+    pa.list_(pa.string()): st.lists(st.text(max_size=3), max_size=2),
     pa.timestamp("us"): st.integers(-(2**50), 2**50),
     pa.null(): st.none(),
 }
