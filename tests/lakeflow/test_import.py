@@ -35,10 +35,9 @@ def test_the_public_names_are_exact_and_sorted() -> None:
     """Adding a public name means adding it here."""
     assert lf.__all__ == sorted(lf.__all__)
     assert lf.__all__ == [
-        "Cache", "CacheReader", "CacheVersion", "Client", "DataFrame", "Lake", "LakeflowError", "Run", "RunInfo", "Scan",
-        "ScanReport", "Shard", "Snapshot", "Table", "cache", "connect", "errors", "foreach", "open_cache", "open_table",
-        "precompute",
-        "read_parquet", "resume", "scan_parquet", "serve",
+        "Cache", "CacheReader", "CacheVersion", "Client", "DataFrame", "Lake", "LakeflowError", "Run", "RunInfo",
+        "Scan", "ScanReport", "Shard", "Snapshot", "Table", "cache", "connect", "errors", "foreach", "open_cache",
+        "open_table", "precompute", "read_parquet", "resume", "scan_parquet", "serve",
     ]  # fmt: skip
 
 

@@ -230,4 +230,4 @@ def caches(lake: lf.Lake, rows: pa.Table) -> None:
     pushed: dict[str, Any] | None = reader.get(("ann", 1), columns=["x"])
     looked_up: pa.Table = local.get_many([1, 2])
     size: int = cache.stats().disk_bytes
-    use(run, one, table, many, polars, pandas, duck, changes, pinned, removed, size)
+    use(run, one, table, many, polars, pandas, duck, changes, pinned, removed, pushed, looked_up, size)
