@@ -107,6 +107,7 @@ class _Pushing:
         if resumed is not None and (resumed.servers, resumed.tags) == (new.servers, new.tags):
             key = self._names.progress(resumed.id)
             push, done = resumed, int(self._nodes.one(key, "GET", key) or 0)
+        self._beat()
         source = Source(self._opened, self._fields, push.buckets)
         if resumed is not None and push is not resumed:
             self._remove(pushes.pop(resumed.id))  # a server has restarted since, or it is a cluster now
@@ -125,7 +126,9 @@ class _Pushing:
             raise
         check_samples(self._nodes, self._names, source, push)
         if self._servers() != push.servers:
-            message = f"A server of {self._nodes.shown} has restarted during the push: rows may be gone."
+            message = (
+                f"A server of {self._nodes.shown} has restarted during the push, or others have come: rows may be gone."
+            )
             raise StoreError(message, "push again: the old version is current, and all rows are written anew.")
         return push, rows
 
