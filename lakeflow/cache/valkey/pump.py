@@ -151,6 +151,8 @@ class _Lane:
         self.refused_since = 0.0
         self._waiting: deque[Frame] = deque()
         self._unanswered: deque[Frame] = deque()
+        self._begun = False
+        """Whether the first that is waiting has to be sent to its end: bytes of it may have gone, or be held by TLS."""
         self._rest = b""
         self._moved_at = time.monotonic()
 
@@ -158,10 +160,8 @@ class _Lane:
         if not self.held:
             self._moved_at = time.monotonic()
         self.held += frame.size
-        if first and self._waiting and self._waiting[0].sent:
-            self._waiting.insert(1, frame)  # the one that is half sent has to be ended
-        elif first:
-            self._waiting.appendleft(frame)
+        if first:
+            self._waiting.insert(1 if self._begun else 0, frame)
         else:
             self._waiting.append(frame)
 
@@ -174,7 +174,7 @@ class _Lane:
 
     def writable(self, now: float) -> bool:
         """Whether anything may be sent now; what has begun is always sent to its end."""
-        return bool(self._waiting) and (now >= self.resume_at or self._waiting[0].sent > 0)
+        return self._begun or (bool(self._waiting) and now >= self.resume_at)
 
     def wait(self, now: float) -> float:
         """Seconds after which to look again."""
@@ -185,6 +185,7 @@ class _Lane:
             while self.writable(time.monotonic()):
                 frame = self._waiting[0]
                 at = frame.sent
+                self._begun = True
                 for piece in frame.pieces:
                     if at < len(piece):
                         frame.sent += self.connection.socket.send(memoryview(piece)[at:])
@@ -194,6 +195,7 @@ class _Lane:
                 if frame.sent == frame.size:
                     frame.at = self._moved_at
                     self._unanswered.append(self._waiting.popleft())
+                    self._begun = False
         except _BLOCKED:
             return
         except OSError as error:
