@@ -8,17 +8,17 @@ import ssl
 import subprocess
 import threading
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import lakeflow as lf
 from lakeflow.cache.valkey import ValkeyCache, push
-from lakeflow_io.errors import ConfigError, StoreError
+from lakeflow_io.errors import AccessDeniedError, ConfigError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from lakeflow.cache import Cache
 
@@ -138,3 +138,23 @@ def test_tls(tls: tuple[int, str], rows_of: Any, cache: Cache) -> None:
         reader = ValkeyCache("scores", f"{url}?ssl_ca_certs={certificate}")
 
         assert cache.get_many(range(30_001)).equals(reader.get_many(range(30_001)))
+
+
+def test_users_need_the_documented_rights_only(rows_of: Any, cache: Cache, url: str, raw: Any) -> None:
+    """Those that the document lists; without INFO a server is taken for one alone that has room."""
+    text = (Path(__file__).parents[4] / "docs/cache.md").read_text(encoding="utf-8")
+    reads, pushes = (line.split("`")[1].split() for line in text.splitlines() if line.startswith("- `+get "))
+    for name, rights in (("reads", reads), ("pushes", pushes), ("blind", [each for each in pushes if each != "+info"])):
+        raw.execute_command("ACL", "SETUSER", name, "reset", "on", ">secret", "~lakeflow:{scores*", *rights)
+    users = {name: url.replace("//", f"//{name}:secret@") for name in ("reads", "pushes", "blind")}
+
+    for tag, user in (("a", "pushes"), ("b", "blind"), ("c", "pushes")):
+        cache.load(rows_of(tag), key="id")
+        push(cache, users[user])
+        reader = ValkeyCache("scores", users["reads"])
+        assert reader.get(5)["tag"] == tag
+        assert reader.get_many([5])["tag"].to_pylist() == [tag]
+
+    cache.load(rows_of("d"), key="id")
+    with pytest.raises(AccessDeniedError, match="denies access"):
+        push(cache, users["reads"])
