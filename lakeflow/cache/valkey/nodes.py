@@ -57,6 +57,8 @@ class Nodes:
         self._idle: dict[Address, list[Connection]] = {}
         self._process = os.getpid()
         self._known: _Map | None = None
+        self._seen: tuple[Address, ...] = ()
+        """All nodes of the cluster at the last look, replicas, too: one of them tells what has become of the others."""
 
     @classmethod
     def at(cls, url: str) -> Nodes:
@@ -119,12 +121,20 @@ class Nodes:
     def patiently(self, act: Callable[[], Any]) -> Any:
         """Call `act` until its answer isn't one of a server that isn't ready or of a slot that has moved.
 
+        Where a node of a cluster can't be reached, it is called once more, after a look at who has its slots now.
+
         Raises:
             LakeflowError: another refusal, or the time is up; or as `act`.
         """
         end = time.monotonic() + _PATIENCE_SECONDS
         while True:
-            answer = act()
+            try:
+                answer = act()
+            except StoreError:
+                if self._known is None or not self._known.cluster:
+                    raise
+                self.look_again()
+                answer = act()
             if not isinstance(answer, Refusal):
                 return answer
             if answer.code in MOVED:
@@ -193,14 +203,17 @@ class Nodes:
             (first, self.address.at((host or b"").decode(), port)) for first, _, (host, port, *_), *_ in slots
         )
         firsts, owners = zip(*ranges, strict=True)
+        self._seen = tuple(
+            {self.address.at((host or b"").decode(), port) for entry in slots for host, port, *_ in entry[2:]}
+        )
         return _Map(firsts, owners, cluster=True)
 
     def _first_answer(self) -> list[Any]:
-        """Ask the node of the URL; where it is gone, others that were known."""
+        """Ask the node of the URL; where it is gone, others that were seen."""
         try:
             return self._ask(self.address, ("INFO", "cluster"), ("CLUSTER", "SLOTS"))
         except LakeflowError:
-            for other in list(self._idle):
+            for other in self._seen:
                 with suppress(LakeflowError):
                     return self._ask(other, ("INFO", "cluster"), ("CLUSTER", "SLOTS"))
             raise
