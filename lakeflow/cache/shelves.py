@@ -78,8 +78,8 @@ def cache_names(root: str, storage: Mapping[str, str] | None = None) -> list[str
     return [name for name in listed if _PLAIN_NAME.fullmatch(name)]
 
 
-def check_name(name: str) -> None:
-    """Refuse what can't name a cache.
+def check_name(name: str) -> str:
+    """Return a name that can be a cache's.
 
     Raises:
         InputError: it isn't a plain name.
@@ -87,6 +87,7 @@ def check_name(name: str) -> None:
     if not isinstance(name, str) or not _PLAIN_NAME.fullmatch(name):
         message = f"{name!r} can't name a cache."
         raise InputError(message, "use letters, digits, '_', '-' and '.', and no '.' at the start.")
+    return name
 
 
 def absolute_root(root: str | os.PathLike[str] | None) -> str:

@@ -112,9 +112,7 @@ class _Service:
 
     def __init__(self, caches: Caches, require: Sequence[str], token: str | None, shared: Path | None) -> None:
         self._caches = caches
-        for name in require:
-            check_name(name)
-        self._required = list(require)
+        self._required = [check_name(name) for name in require]
         self._bearer = Bearer(token) if token is not None else None
         self._counters = Counters(shared)
         self._draining = shared / DRAINING if shared else None

@@ -89,9 +89,7 @@ def run(
     except ImportError as error:
         raise ConfigError.missing_extra("granian", "serve", "The HTTP server") from error
     folder = absolute_root(root)
-    for name in require:
-        check_name(name)
-    required = tuple(require)
+    required = tuple(check_name(name) for name in require)
     address = _free(host, port)
     _protected(address, token, unprotected=unprotected)
     server = Server(

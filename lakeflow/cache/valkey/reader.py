@@ -33,8 +33,7 @@ class ValkeyCache:
     """
 
     def __init__(self, name: str, url: str) -> None:
-        check_name(name)
-        self._name = name
+        self._name = check_name(name)
         self._url = url
         self._store = ValkeyStore(self._name, url)
         self._reader = PushedReader(self._name, self._store)
