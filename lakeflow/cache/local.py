@@ -225,7 +225,7 @@ class LocalReader:
         """The version that is current now; a publish shows as another stamp, which costs one stat."""
         try:
             found = os.stat(self._path)  # noqa: PTH116  (half the time of Path.stat)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise never_published(self._shelf) from None
         opened = self._opened
         if opened is None or opened[0] != (found.st_mtime_ns, found.st_ino):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from lakeflow.cache.local import LocalShelf
-from lakeflow_io.errors import ConfigError, InputError
+from lakeflow_io.errors import ConfigError, InputError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["absolute_root", "cache_names", "check_name", "is_remote", "shelf_at", "shelves"]
 
 _PLAIN_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.-]+")
-_STORES = ("s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "wasb", "wasbs", "az", "adl", "memory")
 
 
 def shelf_at(root: str | os.PathLike[str] | None, name: str, storage: Mapping[str, str] | None = None) -> Shelf:
@@ -105,8 +104,19 @@ def absolute_root(root: str | os.PathLike[str] | None) -> str:
 
 
 def is_remote(root: str) -> bool:
-    """Tell a store of objects from a folder."""
-    return root.partition("://")[0] in _STORES and "://" in root
+    """Tell a store of objects from a folder, and from what is neither.
+
+    Raises:
+        ConfigError: the URI names no bucket, or carries a password.
+    """
+    if "://" not in root:
+        return False
+    from lakeflow_io.storage.location import WEB, Location
+
+    try:
+        return Location.parse(root).scheme not in ("file", *WEB)
+    except UnsupportedError:
+        return False
 
 
 def _local_path(uri: str) -> str:

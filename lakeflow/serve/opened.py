@@ -51,7 +51,7 @@ class Caches:
         cache = self._known.get(name) or self._find(name)
         try:
             opened = cache._version()  # noqa: SLF001  (the row and its ETag must be of one version)
-        except (NotFoundError, NotADirectoryError):
+        except NotFoundError:
             self._known.pop(name, None)
             # Its own message names the folder, which is no business of the network; so below.
             raise _not_there(name) from None

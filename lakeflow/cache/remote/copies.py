@@ -79,7 +79,7 @@ class Copies:
             if path.stat().st_size != file.bytes:
                 return False
             os.utime(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         except PermissionError:
             return True  # somebody else's copy, read-only for us

@@ -31,6 +31,15 @@ def test_other_roots_are_refused(root: str) -> None:
         Cache("scores", root)
 
 
+@pytest.mark.parametrize("root", ["s3://", "s3://me:word@bucket/caches", "valkey://me:word@host"])
+def test_a_url_that_cannot_be(root: str) -> None:
+    """One without a bucket, or with a password in it, which isn't repeated."""
+    with pytest.raises(ConfigError) as refused:
+        Cache("scores", root)
+
+    assert "word@" not in str(refused.value)
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", ".hidden", "a\n", "a b", "ä", None, "a\0"])
 def test_other_names_are_refused(name: Any, tmp_path: Path) -> None:
     """No name reaches another folder."""

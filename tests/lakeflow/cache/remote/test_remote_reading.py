@@ -321,6 +321,19 @@ def test_a_forked_reader_follows(machine: Machine) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def test_there_is_no_room_for_copies(machine: Machine) -> None:
+    """Where the folder for copies can't be made, the error names it, and nothing is published."""
+    machine.cache().load(table(1), key="id")
+    (machine.folder / "file").touch()
+    before = dict(machine.objects)
+    blocked = machine.cache("file")
+
+    for verb in (lambda: blocked.get(1), lambda: blocked.load(table(2), key="id")):
+        with pytest.raises(StoreError, match=str(machine.folder / "file")):
+            verb()
+    assert machine.objects == before
+
+
 def test_where_copies_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under $XDG_CACHE_HOME, of this store alone; a limit that is no size, and no home at all, are refused."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
