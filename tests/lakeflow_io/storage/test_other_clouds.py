@@ -45,6 +45,38 @@ def test_gcs_is_written_without_credentials(web: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("uri", "properties", "condition"),
+    [
+        ("gs://bucket/key", {"gcs.no-auth": "true", "gcs.service.host": "URL"}, ("x-goog-if-generation-match", "7")),
+        (
+            "abfss://box@acc.dfs.core.windows.net/key",
+            {"adls.account-key": SECRET, "adls.account-host": "HOST", "adls.blob-storage-scheme": "http"},
+            ("if-match", '"e"'),
+        ),
+    ],
+    ids=["gcs", "azure"],
+)
+def test_what_is_known_is_replaced(web: Any, uri: str, properties: dict[str, str], condition: tuple[str, str]) -> None:
+    """A tag holds what the store compares: Google's generation, Azure's ETag; what it refuses wasn't replaced."""
+    facts = {"ETag": '"e"', "x-goog-generation": "7", "Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}
+    answers = [web.answer(200, b"old", facts),
+               web.answer(304, b""), web.answer(201, b"", {"ETag": '"f"'}), web.answer(412, b"")]  # fmt: skip
+    server = web.serve(lambda _: answers.pop(0))
+    places = {"URL": server.url, "HOST": server.url.removeprefix("http://")}
+    reached = {name: places.get(value, value) for name, value in properties.items()}
+    transport = ObjectStoreTransport(reached)
+
+    found = transport.get_if_changed(uri)
+    assert found is not None
+    unchanged = transport.get_if_changed(uri, found[1])
+    outcome = [transport.put_if_unchanged(uri, b"new", found[1]) for _ in range(2)]
+
+    assert (bytes(found[0]), unchanged, outcome) == (b"old", None, [True, False])
+    assert server.requests[1].headers.get("if-none-match") == '"e"'
+    assert [each.headers.get(condition[0]) for each in server.requests[2:]] == [condition[1]] * 2
+
+
+@pytest.mark.parametrize(
     ("properties", "named"),
     [
         ({"gcs.oauth2.token": SECRET, "gcs.no-auth": "true"}, "gcs.no-auth"),

@@ -17,6 +17,12 @@ def place(request: pytest.FixtureRequest, namespace: str, tmp_path: Path) -> Pla
     """A root on each of both."""
     if request.param == "memory":
         return Place(f"memory://plain/{namespace}", {}, tmp_path)
+    return request.getfixturevalue("s3_place")
+
+
+@pytest.fixture
+def s3_place(request: pytest.FixtureRequest, namespace: str, tmp_path: Path) -> Place:
+    """A root that other processes see, too."""
     return Place(f"s3://plain/{namespace}", request.getfixturevalue("seaweed").store_properties, tmp_path)
 
 
