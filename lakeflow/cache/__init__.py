@@ -1,4 +1,4 @@
-"""A versioned key-value cache in local folders: immutable Arrow shards, verified, then one pointer swap.
+"""A versioned key-value cache, in folders or on object stores: immutable Arrow shards, verified, then one pointer swap.
 
 In a few lines:
 

@@ -240,6 +240,8 @@ class Cache:
             SchemaError: the key column or another column can't be used.
             DuplicateKeyError: two rows have one key; it names the first few.
             CheckFailedError: a check failed; it names all that did. The old version stays current.
+            CommitConflictError: on a store, the machine slept or was cut off for an hour while it built.
+            UnsupportedError: the store has no conditional writes.
             StoreFullError: no space left; nothing is left behind.
             StoreError: another failure; the old version stays current.
         """

@@ -41,11 +41,11 @@ def publish(
     *,
     base: str | None = None,
 ) -> Manifest:
-    """Read finished files back, write their manifest, run checks, and switch readers to the version.
+    """Read finished files back, run checks, bring the files to where they belong, and switch readers to the version.
 
     A run publishes once: where another process published the same run meanwhile, that version is
-    returned and `folder` is left out. Checks run without the lock, which would hold other publishers up;
-    where one of these was faster, they run again, beside what is current then.
+    returned and `folder` is left out. Checks run while others may publish; where one of these was faster,
+    they run again, beside what is current then.
 
     Args:
         cache: Where.
@@ -59,7 +59,7 @@ def publish(
     Raises:
         PlanChangedError: the run id was used with another plan.
         CheckFailedError: a check failed.
-        CommitConflictError: another version than `base` is current.
+        CommitConflictError: another version than `base` is current, or the claim on the version ran out.
         StoreError: the manifest or pointer can't be written; the old version stays current.
     """
     manifest = Manifest(folder.name, datetime.now(UTC), built.key, built.schema, built.shards, origin)

@@ -105,12 +105,15 @@ class ObjectReader:
     def _look(self) -> OpenVersion:
         if self._process != os.getpid():  # the parent's lock may have been held when it forked
             self._lock, self._process = Lock(), os.getpid()
+        asked = time.monotonic()
         with self._lock:
-            asked = time.monotonic()
+            if self._opened is not None and self._looked > asked:
+                return self._opened  # another thread has looked, from begin to end, while this one waited
+            began = time.monotonic()
             try:
                 return self._seen()
             finally:
-                self._looked = asked
+                self._looked = began
 
     def _seen(self) -> OpenVersion:
         before = self._opened

@@ -113,6 +113,25 @@ def test_no_request_waits_for_a_look(machine: Machine, clock: list[float]) -> No
     assert (set(before), after) == ({1}, 2)
 
 
+def test_threads_that_open_at_once_ask_once(machine: Machine) -> None:
+    """Of eight threads that find nothing open, one opens the version; those that waited for it don't ask again."""
+    machine.cache().load(table(1), key="id")
+    reader, barrier = machine.cache("reader", refresh=60), threading.Barrier(8)
+    machine.asked.clear()
+
+    def read(_: int) -> Any:
+        barrier.wait()
+        return reader.get(1)
+
+    machine.at = lambda verb, _: time.sleep(0.02) if verb == "get_if_changed" else None  # so that most of them wait
+    with ThreadPoolExecutor(8) as pool:
+        rows = list(pool.map(read, range(8)))
+
+    assert rows == [{"id": 1, "number": 1}] * 8
+    assert machine.asked["get_if_changed CURRENT"] < 8
+    assert machine.asked["get manifest.json"] == 1
+
+
 def test_what_one_publishes_one_reads(machine: Machine) -> None:
     """After its own publish, update or rollback an object reads that version, whatever `refresh` is."""
     cache = machine.cache(refresh=3600)
