@@ -11,7 +11,7 @@ from lakeflow_io.reader.fetch import Fetcher
 from lakeflow_io.reader.report import Counters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from lakeflow_io.storage import Transport
 
@@ -21,8 +21,10 @@ _PART_BYTES = 8 << 20  # as the reader's units
 _AHEAD = 12  # parts that are asked for and not taken: 96 MiB, more than a fast link has under way
 
 
-def parts(transport: Transport, uri: str, size: int) -> Iterator[memoryview]:
+def parts(transport: Transport, uri: str, size: int) -> Generator[memoryview]:
     """Yield an object in order, fetched as scans fetch theirs: paced, retried, hedged.
+
+    Close it where it isn't taken to the end: then requests under way are dropped.
 
     Args:
         transport: The store.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ class ObjectSegments:
     def fetched(self, name: str, size: int, scratch: Path) -> Path:
         """Fetch an object."""
         path = scratch / name
-        with new_file(path) as target:
-            for part in parts(open_transport(self.storage), self.uri(name), size):
+        with closing(parts(open_transport(self.storage), self.uri(name), size)) as content, new_file(path) as target:
+            for part in content:
                 target.write(part)
         return path

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -285,16 +285,18 @@ class ObjectShelf:
             with copies.alone(owner):
                 for file in files:
                     if not copies.has(owner, file):
-                        copies.keep(owner, file, self._content(shard, file))
+                        with closing(self._content(shard, file)) as content:
+                            copies.keep(owner, file, content)
             copies.make_room()
         return copies.home(owner)
 
-    def _content(self, shard: ShardFacts, file: FileFacts) -> Iterator[memoryview]:
+    def _content(self, shard: ShardFacts, file: FileFacts) -> Generator[memoryview]:
         """Yield an object's bytes; ends in an error where they aren't what the manifest says."""
         uri, seen = self._object(shard, file), 0
-        for part in parts(self.transport, uri, file.bytes):
-            seen = zlib.crc32(part, seen)
-            yield part
+        with closing(parts(self.transport, uri, file.bytes)) as content:
+            for part in content:
+                seen = zlib.crc32(part, seen)
+                yield part
         check_sum(uri, seen, file)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import threading
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from faulty_store import ROOT, FaultyStore, clients
 
 import lakeflow.cache.remote.fetch as fetch_module
 from lakeflow.cache import Cache
-from lakeflow_io.errors import ConfigError, InputError, NotFoundError, StoreError
+from lakeflow_io.errors import ConfigError, InputError, NotFoundError, StoreError, StoreFullError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -351,6 +352,23 @@ def test_there_is_no_room_for_copies(machine: Machine) -> None:
         with pytest.raises(StoreError, match=str(machine.folder / "file")):
             verb()
     assert machine.objects == before
+
+
+def test_the_disk_for_copies_is_full(machine: Machine) -> None:
+    """A shard that finds no room is an error that says so; nothing of it stays, and no thread that fetched it."""
+    machine.cache().load(table(1, 10_000), key="id")
+    reader = machine.cache("reader")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(StoreFullError, match="No space left"):
+            reader.get(1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert machine.copies("reader") == []
+    assert [thread.name for thread in threading.enumerate() if "shards" in thread.name] == []
+    assert reader.get(1) == {"id": 1, "number": 1}
 
 
 def test_where_copies_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
