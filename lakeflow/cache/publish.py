@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lakeflow.cache.checks import run_checks
 from lakeflow.cache.manifest import Manifest
 from lakeflow.cache.pointer import Pointer, read_consistently
-from lakeflow_io.errors import CommitConflictError, InternalError, NotFoundError, PlanChangedError, StoreError
+from lakeflow_io.errors import CommitConflictError, InternalError, LakeflowError, NotFoundError, PlanChangedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,8 @@ def publish(
 
     def decide(pointer: Pointer | None) -> Pointer | None:
         nonlocal outcome
-        outcome = find_run(cache, origin)
+        # It may be listed: a store's answer to the last try may be lost, and others may have published since.
+        outcome = manifest if pointer and manifest.version in pointer.published else find_run(cache, origin)
         if outcome is not None:
             return None
         if base is not None and (pointer is None or pointer.version != base):
@@ -89,7 +90,7 @@ def publish(
         previous = _checked(cache, checks, opened)
     try:
         cache.sweep()
-    except StoreError as error:  # it is published all the same
+    except LakeflowError as error:  # it is published all the same
         _log.warning(
             "What %s doesn't need any more wasn't removed; the next publish or gc does: %s", cache.place, error
         )

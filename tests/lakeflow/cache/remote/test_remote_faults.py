@@ -182,6 +182,34 @@ def test_an_answer_that_was_lost(use: Callable[[FaultyStore], None], cache: Call
     assert (cache("reader").version.id, cache("reader").get(1)) == (version.id, {"id": 1, "number": 1})
 
 
+def test_an_answer_that_was_lost_and_others_since(
+    use: Callable[[FaultyStore], None], cache: Callable[..., Cache]
+) -> None:
+    """A publisher that hears that it lost, of a pointer that it did replace, doesn't undo what came on top."""
+    objects: dict[str, bytes] = {}
+    others = FaultyStore(objects)
+
+    class Confused(FaultyStore):
+        def put_if_unchanged(self, uri: str, data: bytes | memoryview, tag: str) -> bool:
+            done = super().put_if_unchanged(uri, data, tag)
+            if uri.endswith("CURRENT") and done:
+                use(others)
+                on_top.append(cache("other").load(table(2), key="id").id)
+                use(self)
+                return False
+            return done
+
+    use(others)
+    first, on_top = cache().load(table(0), key="id"), []
+    use(Confused(objects))
+    version = cache().load(table(1), key="id")
+
+    use(others)
+    reader = cache("reader")
+    assert [each.id for each in reader.versions()] == [first.id, version.id, *on_top]
+    assert (reader.version.id, reader.get(1)) == (on_top[0], {"id": 1, "number": 2})
+
+
 @pytest.mark.parametrize(
     ("condition", "refuses"), [("put_if_absent", True), ("put_if_unchanged", True), ("put_if_unchanged", False)]
 )
