@@ -20,7 +20,7 @@ endif
 INSTALL := $(call install,$(VENV))
 
 # What the editable install is made of: a change of the C sources compiles them anew.
-BUILT_FROM := pyproject.toml hatch_build.py $(wildcard io/lakeflow_io/parquet/native/*.[ch]) $(wildcard io/lakeflow_io/iceberg/manifests/native/*.[ch]) $(wildcard io/lakeflow_io/parquet/native/build.py)
+BUILT_FROM := pyproject.toml hatch_build.py $(wildcard io/lakeflow_io/parquet/native/*.[ch]) $(wildcard io/lakeflow_io/iceberg/manifests/native/*.[ch]) $(wildcard io/lakeflow_io/keyed/native/*.[ch]) $(wildcard io/lakeflow_io/parquet/native/build.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test interop fuzz soak check bench clean
@@ -84,6 +84,6 @@ $(PEERS)/bin/python: | $(BIN)/python
 	$(call make_venv,$(PEERS))
 
 $(VENV)/.bench: $(BUILT_FROM) | $(BIN)/python $(PEERS)/bin/python
-	$(INSTALL) --editable '.[demo]' --group bench
+	$(INSTALL) --editable '.[demo,serve,valkey]' --group bench
 	$(call install,$(PEERS)) --group bench-peers
 	@touch $@

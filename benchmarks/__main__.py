@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from benchmarks import cache
 from benchmarks.chaos import run_chaos
 from benchmarks.commit import run_commit
 from benchmarks.contenders import CONTENDERS
@@ -39,6 +40,7 @@ _OPTIONS = {
     "plan": {"files", "runs", "out"},
     "commit": {"files", "runs", "out"},
     "foreach": {"tasks", "engines", "runs", "out"},
+    "cache": {"rows", "runs", "contenders", "parts", "out"},
     "chaos": {"kills", "seed", "out"},
     "shards": {"files", "out"},
 }
@@ -56,14 +58,18 @@ def main() -> None:
     parser.add_argument("--json", dest="out", metavar="OUT", help="also write the figures to a file")
     parser.add_argument("--profile", choices=[LOOPBACK, *PROFILES], help="read, memory: the store (default: s3)")
     parser.add_argument("--workloads", type=_names(WORKLOADS), metavar="A,B", help="read: default: all; faults: one")
-    parser.add_argument("--contenders", type=_names(CONTENDERS), metavar="A,B", help="read: default: all")
+    parser.add_argument(
+        "--contenders", type=_names((*CONTENDERS, *cache.CONTENDERS)), metavar="A,B", help="read, cache: default: all"
+    )
     parser.add_argument(
         "--runs",
         type=_at_least(1),
-        help="read, decode, plan, commit, foreach: counted runs of each (default: 5, 3 of the last three)",
+        help="read, decode, plan, commit, foreach, cache: counted runs of each (default: 5, 3 of the last four)",
     )
     parser.add_argument("--files", type=_counts, metavar="N,M", help="plan, shards, commit: files of the tables")
     parser.add_argument("--tasks", type=_counts, metavar="N,M", help="foreach: how many (1000,20000)")
+    parser.add_argument("--rows", type=_at_least(1), help="cache: how many (default: 10,000,000)")
+    parser.add_argument("--parts", type=_names(cache.PARTS), metavar="A,B", help="cache: default: all")
     parser.add_argument("--engines", type=_names(ENGINES), metavar="A,B", help="foreach: default: all")
     parser.add_argument("--warm-ups", type=_at_least(0), help="read, decode: runs before them (default: 1)")
     parser.add_argument("--scans", type=_at_least(1), help="faults: scans with faults (default: 100)")
@@ -75,6 +81,9 @@ def main() -> None:
     benchmark = options.pop("benchmark")
     for name in sorted(options.keys() - _OPTIONS[benchmark]):
         parser.error(f"{benchmark} has no --{name.replace('_', '-')}")
+    known = {"read": CONTENDERS, "cache": cache.CONTENDERS}.get(benchmark, ())
+    for name in sorted({*options.get("contenders", ())} - {*known}):
+        parser.error(f"{benchmark} has no contender {name}; it has {', '.join(known)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that what was started is stopped, too
     if benchmark == "faults":
         if "workloads" in options:
@@ -87,6 +96,7 @@ def main() -> None:
     if benchmark == "chaos":
         sys.exit(not run_chaos(**options)["clean"])
     runners = {
+        "cache": cache.run_cache,
         "commit": run_commit,
         "decode": run_decode,
         "foreach": run_foreach,

@@ -1,10 +1,11 @@
 """Merges segments into the shards of a version, one range of key hashes at a time.
 
-Segments are sorted by hash and mapped, so a build holds one shard in memory, whatever the size of the cache.
+Segments are sorted by hash and mapped, so a build holds two shards in memory, whatever the size of the cache.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from lakeflow.cache.ranges import ALL_HASHES, ranges
 from lakeflow.cache.segment import open_segment
 from lakeflow.cache.shard import write_shard
 from lakeflow_io.errors import DuplicateKeyError, SchemaError
+from lakeflow_io.keyed.gather import Gatherer, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +38,9 @@ __all__ = ["Built", "build", "sample", "write_shards"]
 SHARD_ROWS = 4_000_000
 """An index of 32 MB: a look-up reads it in 22 steps, of which the first dozen stay in the cache."""
 SHARD_BYTES = 256 << 20
-"""What a build holds in memory about three times over: the slices, their order, the sorted rows."""
+"""What each builder holds in memory about twice over: the slices that it maps, and the sorted rows."""
+_BUILDERS = 2
+"""Threads that build shards, nearly always without the GIL; more of them would hold more."""
 
 _SAMPLE_ROWS = 256  # enough to see a shard that is missing or shifted, read in a few milliseconds
 _NAMED_KEYS = 5
@@ -101,12 +105,16 @@ def write_shards(
         DuplicateKeyError: two rows have one key.
         StoreError: a file can't be written.
     """
-    shards: list[ShardFacts] = []
-    for least, end in ranges(parts, SHARD_ROWS, SHARD_BYTES, *within):
+
+    def written(shard: tuple[int, tuple[int, int]]) -> ShardFacts:
+        number, (least, end) = shard
         rows, hashes = _merge(folder, parts, least, end, schema)
         _refuse_duplicates(key, key.keys_of(rows), hashes)
-        shards.append(write_shard(folder, f"shard-{number + len(shards):04d}", rows, hashes))
-    return shards
+        return write_shard(folder, f"shard-{number:04d}", rows, hashes)
+
+    cut = enumerate(ranges(parts, SHARD_ROWS, SHARD_BYTES, *within), number)
+    with ThreadPoolExecutor(_BUILDERS) as builders:
+        return list(builders.map(written, cut))
 
 
 def _merge(
@@ -114,10 +122,12 @@ def _merge(
 ) -> tuple[pa.RecordBatch, NDArray[np.uint64]]:
     parts = [part for segment in segments if (part := segment.within(least, end)).rows.num_rows]
     hashes = np.concatenate([part.hashes for part in parts])
+    places = [place_of(number, np.arange(len(part.hashes))) for number, part in enumerate(parts)]
     order = np.argsort(hashes, kind="stable")  # merges the runs that the segments already are
     with writing(folder):
-        rows = one_batch(_joined([part.rows for part in parts], schema))
-        return rows.take(pa.array(order)), hashes[order]
+        batches = [one_batch(_joined([part.rows], schema)) for part in parts]
+        columns = Gatherer(schema, batches).gather(np.concatenate(places)[order], schema.names)
+        return pa.RecordBatch.from_arrays(columns, schema=schema), hashes[order]
 
 
 def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:

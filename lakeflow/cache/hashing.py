@@ -1,5 +1,7 @@
 """The 64-bit hash of a key: one vectorised form over Arrow buffers, one scalar form, the same result.
 
+`lakeflow_io.keyed` has both in C for texts; these are what is used where nothing was compiled, and what it is held to.
+
 The hash places a row (rows are sorted by it) and finds it again; it never decides equality, so a
 collision costs a comparison and never an answer. It isn't keyed: it spreads, it doesn't defend.
 
@@ -20,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from lakeflow_io.keyed.order import hashed_texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,6 +133,11 @@ def _hash_chunk(chunk: pa.Array) -> NDArray[np.uint64]:
         return _mix(_words_of(chunk).copy())
     if pa.types.is_struct(chunk.type):
         chunk = join_keys(chunk)
+    hashed = hashed_texts(chunk)
+    return _hash_texts(chunk) if hashed is None else hashed
+
+
+def _hash_texts(chunk: pa.Array) -> NDArray[np.uint64]:
     large = pa.types.is_large_string(chunk.type) or pa.types.is_large_binary(chunk.type)
     _, offset_buffer, data_buffer = chunk.buffers()
     every_offset = np.frombuffer(offset_buffer, dtype=np.int64 if large else np.int32)

@@ -19,8 +19,10 @@ from lakeflow.cache.failures import writing
 from lakeflow.cache.manifest import MANIFEST_NAME, read_manifest
 from lakeflow.cache.pointer import read_consistently, read_pointer, write_pointer
 from lakeflow.cache.reader import never_published, open_current
+from lakeflow.cache.seen import Seen
 from lakeflow.cache.shard import check_size, open_shard
 from lakeflow.cache.stats import disk_bytes
+from lakeflow.cache.turns import TURNS_NAME, mapped_turns
 from lakeflow.cache.verify import verify_file
 from lakeflow.cache.version import OpenVersion
 from lakeflow_io.errors import NotFoundError
@@ -82,6 +84,11 @@ class LocalShelf:
     def pointer(self) -> Path:
         """The file that names the current version and the published ones."""
         return self.folder / "CURRENT"
+
+    @property
+    def turns(self) -> Path:
+        """The number by which readers know that the pointer is what it was."""
+        return self.folder / TURNS_NAME
 
     @property
     def lock(self) -> Path:
@@ -170,7 +177,7 @@ class LocalShelf:
         return LocalSegments(self.folder / "staging")
 
     def reader(self, refresh: float) -> LocalReader:
-        """Looks at `CURRENT` for every request, which costs a system call."""
+        """Sees at every request what is published by then."""
         del refresh
         return LocalReader(self)
 
@@ -219,21 +226,35 @@ class LocalReader:
     def __init__(self, shelf: LocalShelf) -> None:
         self._shelf = shelf
         self._path = str(shelf.pointer)
-        self._opened: tuple[Stamp | None, OpenVersion] | None = None
+        self._seen: Seen | None = None
 
     def version(self) -> OpenVersion:
-        """The version that is current now; a publish shows as another stamp, which costs one stat."""
+        """The version that is current now; a publish shows as another number in mapped memory."""
+        seen = self._seen
+        if seen is None or not seen.holds():
+            seen = self._seen = self._look(seen)
+        return seen.opened
+
+    def _look(self, seen: Seen | None) -> Seen:
+        """Look at the pointer, and open what it names where it is another one."""
+        if seen is not None:
+            turn = seen.turn_now()  # before the pointer is looked at: whoever replaces it later changes that
+            if self._stamp() == seen.stamp:
+                return Seen.of(seen.opened, seen.stamp, seen.turns, turn)
+        turns = mapped_turns(self._shelf.turns)  # anew: the folder may be another one by now
+        turn = turns[0] if turns else 0
+        stamp, opened = read_consistently(self._shelf.read_pointer, self._open)
+        return Seen.of(opened, stamp, turns, turn)
+
+    def _stamp(self) -> Stamp:
         try:
             found = os.stat(self._path)  # noqa: PTH116  (half the time of Path.stat)
         except (FileNotFoundError, NotADirectoryError):
             raise never_published(self._shelf) from None
-        opened = self._opened
-        if opened is None or opened[0] != (found.st_mtime_ns, found.st_ino):
-            opened = self._opened = read_consistently(self._shelf.read_pointer, self._open)
-        return opened[1]
+        return (found.st_mtime_ns, found.st_ino)
 
     def expire(self) -> None:
-        """Nothing: every request looks."""
+        """Nothing: who publishes changes the number."""
 
     def fetch(self) -> None:
         """Nothing: what is mapped is at hand."""

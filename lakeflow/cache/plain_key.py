@@ -73,6 +73,8 @@ class PlainKey:
             SchemaError: it is of another type, or an integer out of the column's range.
         """
         value: Any = key
+        if type(value) is str is self.python and value.isascii():
+            return value  # most keys: none of what follows can refuse them
         if self.python is int and not isinstance(key, (bool, int)) and hasattr(key, "__index__"):
             value = operator.index(value)  # numpy's integers; its booleans and floats have no index
         if not isinstance(value, self.python) or isinstance(value, bool):
@@ -96,13 +98,21 @@ class PlainKey:
         """
         if isinstance(keys, (str, bytes)):
             raise SchemaError(f"{keys!r} is one key, not many.", "use get(), or put it in a list.")
+        if isinstance(keys, pa.Array) and keys.type == self.type and not keys.null_count:
+            return keys
         if hasattr(keys, "__arrow_c_stream__"):
             return self._cast(pa.chunked_array(keys).combine_chunks())
         if hasattr(keys, "__arrow_c_array__"):
             return self._cast(pa.array(keys))
         if isinstance(keys, np.ndarray) and keys.dtype.kind in "iu" and keys.ndim == 1:
             return self._cast(pa.array(keys))
-        return pa.array([self.check(key) for key in list(keys)], type=self.type)
+        listed = list(keys)
+        if self.python is str and set(map(type, listed)) <= {str}:
+            try:
+                return pa.array(listed, type=self.type)
+            except UnicodeEncodeError:
+                pass  # `check` names the key
+        return pa.array([self.check(key) for key in listed], type=self.type)
 
     def keys_of(self, rows: pa.RecordBatch | pa.Table) -> pa.Array:
         """Return the column."""

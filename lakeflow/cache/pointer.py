@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lakeflow.cache import durable
 from lakeflow.cache.failures import reading
+from lakeflow.cache.turns import TURNS_NAME, turning
 from lakeflow_io.errors import ObjectNotFoundError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ def write_pointer(path: Path, pointer: Pointer) -> None:
     """
     with reading(path.parent):
         mtime_ns = max(time.time_ns(), path.stat().st_mtime_ns + 1 if path.exists() else 0)
-    durable.replace(path, pointer.to_json(), mtime_ns=mtime_ns)
+    with turning(path.with_name(TURNS_NAME)):
+        durable.replace(path, pointer.to_json(), mtime_ns=mtime_ns)
 
 
 def read_consistently(look: Callable[[], Pointer | None], read: Callable[[Pointer | None], _Result]) -> _Result:

@@ -18,16 +18,18 @@ from lakeflow.cache.durable import checksum, new_file
 from lakeflow.cache.failures import reading, writing
 from lakeflow.cache.hashing import hash_keys
 from lakeflow.cache.manifest import FileFacts, ShardFacts
+from lakeflow.cache.values import python_values
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
     from numpy.typing import NDArray
 
     from lakeflow.cache.keys import Key, KeyColumn
+    from lakeflow.cache.values import Values
 
 __all__ = ["Shard", "check_size", "find_rows", "open_shard", "rebuilt_index", "write_shard"]
 
@@ -43,7 +45,8 @@ class Shard:
     """Sorted; one per row."""
     bisectable: memoryview[int]
     """The same hashes: `bisect` reads a memoryview three times as fast as numpy's scalars."""
-    columns: tuple[tuple[str, pa.Array], ...]
+    columns: Mapping[str, Values]
+    """Each column's values as Python's."""
 
     def row_of(self, key: Key, key_hash: int) -> int:
         """Return the row of one key, or -1."""
@@ -68,9 +71,9 @@ class Shard:
         Raises:
             UnsupportedError: a value, such as a date past the year 9999, has no Python form.
         """
-        columns = self.columns if names is None else [(name, self.rows.column(name)) for name in names]
+        columns = self.columns if names is None else {name: self.columns[name] for name in names}
         try:
-            return {name: column[number].as_py() for name, column in columns}
+            return {name: column[number] for name, column in columns.items()}
         except (ValueError, OverflowError) as error:
             message = f"The row of key {self.keys[number]} has a value without a Python form: {error}"
             raise UnsupportedError(message, "read it as Arrow, with get_many().") from error
@@ -134,7 +137,7 @@ def open_shard(folder: Path, facts: ShardFacts, key: KeyColumn) -> Shard:
         message = f"{folder / facts.payload.name} has {counts}."
         raise CorruptFileError(message, "roll back to another version, or build it again.")
     with reading(folder / facts.payload.name):
-        columns = tuple(zip(rows.schema.names, rows.columns, strict=True))
+        columns = {name: python_values(column) for name, column in zip(rows.schema.names, rows.columns, strict=True)}
         return Shard(rows, key.keys_of(rows), hashes, hashes.data, columns)
 
 

@@ -13,6 +13,8 @@ import pyarrow as pa
 from lakeflow.cache.columns import FOUND, chosen
 from lakeflow.cache.hashing import hash_key, hash_keys
 from lakeflow.cache.keys import key_of
+from lakeflow_io.keyed.finder import Finder, Opened
+from lakeflow_io.keyed.gather import LAST_ROW, ROW_BITS, Gatherer, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +78,12 @@ class OpenVersion:
     shards: Shards
     bounds: list[int]
     """The first hash of each shard, ascending."""
+    finder: Finder | None
+    """Finds keys in all shards; None where nothing was compiled, or several columns are the key."""
+    gatherer: Gatherer
+    """Of the rows of all shards."""
+    answer: pa.Schema
+    """What `get_many` returns where all columns are asked for: to make it takes as long as to find twenty keys."""
 
     @classmethod
     def of(cls, manifest: Manifest, opened: Callable[[KeyColumn], Shards]) -> OpenVersion:
@@ -86,7 +94,17 @@ class OpenVersion:
             opened: From the key to the shards.
         """
         key = key_of(manifest.schema, manifest.key)
-        return cls(manifest, key, opened(key), [facts.first_hash for facts in manifest.shards])
+        shards = opened(key)
+        bounds = [facts.first_hash for facts in manifest.shards]
+        gatherer = Gatherer(manifest.schema, [None] * len(shards))
+
+        def needed(number: int) -> Opened:
+            shard = shards[number]
+            gatherer.add(number, shard.rows)  # first: what is found can be gathered
+            return shard.hashes, shard.keys, shard.rows.columns
+
+        finder = Finder.of(key.type, bounds, needed)
+        return cls(manifest, key, shards, bounds, finder, gatherer, _answer(manifest.schema, manifest.schema.names))
 
     @property
     def id(self) -> str:
@@ -119,6 +137,9 @@ class OpenVersion:
     def find(self, key: Key) -> tuple[Shard, int] | None:
         """Return the shard and row of one key, or None."""
         checked = self.key.check(key)
+        if self.finder is not None and not isinstance(checked, tuple):
+            place = self.finder.find(checked)
+            return None if place < 0 else (self.shards[place >> ROW_BITS], place & LAST_ROW)
         key_hash = hash_key(checked)
         number = bisect_right(self.bounds, key_hash) - 1
         if number < 0:
@@ -156,7 +177,8 @@ class OpenVersion:
         asked = self.key.array(keys)
         starts = range(0, max(len(asked), 1), _BLOCK_KEYS)
         blocks = [self._get_block(asked.slice(start, _BLOCK_KEYS), names) for start in starts]
-        return pa.concat_tables([table for tables in blocks for table in tables])
+        tables = [table for tables in blocks for table in tables]
+        return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
 
     def _get_block(self, asked: pa.Array, names: list[str]) -> list[pa.Table]:
         """Look keys up; in halves where a column would outgrow the 2 GiB that 32-bit offsets reach."""
@@ -169,38 +191,41 @@ class OpenVersion:
             return [*self._get_block(asked[:half], names), *self._get_block(asked[half:], names)]
 
     def _look_up(self, asked: pa.Array, names: list[str]) -> pa.Table:
-        """Look keys up in hash order, which reads hashes and rows in the order they lie on disk."""
+        places = self._places(asked)
+        hit = places >= 0
+        values = [name for name in names if name not in self.key.names]  # keys are those asked for
+        if hit.all():
+            found = self.gatherer.gather(places, values)
+        else:
+            found = self.gatherer.gather(places[hit], values)
+            numbers = pa.array(np.cumsum(hit) - 1, mask=~hit)
+            found = [column.take(numbers) for column in found]
+        given = {**self.key.columns(asked), **dict(zip(values, found, strict=True))}
+        columns = [*(given[name] for name in names), pa.array(hit)]
+        schema = self.answer if names == self.schema.names else _answer(self.schema, names)
+        return pa.Table.from_arrays(columns, schema=schema)
+
+    def _places(self, asked: pa.Array) -> NDArray[np.int64]:
+        """Return where each key lies, as the gatherer has it, or a negative number."""
+        if self.finder is not None:
+            return self.finder.find_many(asked)
         hashes = hash_keys(asked)
-        order = np.argsort(hashes)
+        order = np.argsort(hashes)  # hashes are read in the order they lie on disk
         bounds = np.array(self.bounds, dtype=np.uint64)
         cuts = [*np.searchsorted(hashes[order], bounds).tolist(), len(order)]
         places = np.full(len(asked), -1, dtype=np.int64)
-        values = [name for name in names if name not in self.key.names]  # keys are those asked for
-        parts: list[pa.RecordBatch] = []
-        found = 0
         for number, (start, end) in enumerate(pairwise(cuts)):
             if start == end:
                 continue
-            numbers = order[start:end]
-            shard = self.shards[number]
-            rows = shard.rows_of(asked.take(pa.array(numbers)), hashes[numbers])
+            keys, shard = order[start:end], self.shards[number]
+            self.gatherer.add(number, shard.rows)
+            rows = shard.rows_of(asked.take(pa.array(keys)), hashes[keys])
             hit = rows >= 0
-            if values:
-                parts.append(shard.rows.select(values).take(pa.array(rows[hit])))
-            places[numbers[hit]] = np.arange(found, found + hit.sum())
-            found += int(hit.sum())
-        given = {**self.key.columns(asked), **self._arranged(values, parts, places)}
-        fields = [self.manifest.schema.field(name).with_nullable(nullable=True) for name in names]
-        fields.append(pa.field(FOUND, pa.bool_(), nullable=False))
-        return pa.Table.from_arrays([*(given[name] for name in names), pa.array(places >= 0)], schema=pa.schema(fields))
+            places[keys[hit]] = place_of(number, rows[hit])
+        return places
 
-    def _arranged(
-        self, names: list[str], parts: list[pa.RecordBatch], places: NDArray[np.int64]
-    ) -> dict[str, pa.ChunkedArray]:
-        """Put found rows in the order asked, with nulls where there is no row."""
-        if not names:
-            return {}
-        schema = pa.schema([self.manifest.schema.field(name) for name in names])
-        rows = pa.Table.from_batches(parts, schema=schema).combine_chunks()
-        rows = rows.take(pa.array(places, mask=places < 0))
-        return dict(zip(names, rows.columns, strict=True))
+
+def _answer(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    """Return the columns of an answer: any may be null, as a key may have no row."""
+    fields = [schema.field(name).with_nullable(nullable=True) for name in names]
+    return pa.schema([*fields, pa.field(FOUND, pa.bool_(), nullable=False)])

@@ -19,6 +19,7 @@ import lakeflow.cache.version as version_module
 from lakeflow.cache import Cache
 from lakeflow.cache.hashing import hash_key, hash_keys
 from lakeflow_io.errors import SchemaError, UnsupportedError
+from lakeflow_io.keyed import binding
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,6 +70,7 @@ def few_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("lakeflow.cache.segment.hash_keys", hash_few)
     monkeypatch.setattr("lakeflow.cache.version.hash_keys", hash_few)
     monkeypatch.setattr("lakeflow.cache.version.hash_key", lambda key: hash_key(key) % buckets)
+    monkeypatch.setattr("lakeflow.cache.version.Finder.of", lambda *_: None)  # it has a hash function of its own
 
 
 def table_of(rows: dict[Any, dict[str, Any]], kind: pa.DataType) -> pa.Table:
@@ -278,3 +280,27 @@ def test_an_array_of_another_type_is_refused(cache: Cache, keys: Any) -> None:
 
     with pytest.raises(SchemaError):
         cache.get_many(keys)
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.string()], ids=str)
+def test_nothing_compiled_is_needed(cache: Cache, kind: pa.DataType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no library, the same files are written, and read."""
+    keys = pa.array(range(500)).cast(kind)
+    table = pa.table({"id": keys, "name": [f"row {number}" for number in range(500)], "n": range(500)})
+    asked = [*keys.to_pylist()[::7], *pa.array([777]).cast(kind).to_pylist()]
+
+    def seen() -> tuple[Any, ...]:
+        opened = cache._version()
+        files = [(file.bytes, file.crc32) for file in opened.manifest.files]
+        return files, opened.finder is None, [cache.get(key) for key in asked], cache.get_many(asked)
+
+    cache.load(table, key="id")
+    files, without, rows, many = seen()
+    monkeypatch.setattr(binding, "library", lambda: None)
+    binding.keyed_library.cache_clear()
+    try:
+        cache.load(table, key="id")
+        assert (files, True, rows, many) == seen()
+    finally:
+        binding.keyed_library.cache_clear()
+    assert not without

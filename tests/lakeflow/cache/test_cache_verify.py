@@ -114,7 +114,7 @@ def test_metadata_that_cannot_be_read_is_named(cache: Cache, tmp_path: Path) -> 
         Cache("scores", tmp_path).get(1)
     pointer.write_text("[]")
     with pytest.raises(CorruptFileError, match="CURRENT"):
-        cache.get(1)
+        Cache("scores", tmp_path).get(1)
     pointer.write_text('{"format": 2}')
     with pytest.raises(UnsupportedError, match="format 2"):
         cache.versions()

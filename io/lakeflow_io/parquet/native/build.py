@@ -20,7 +20,8 @@ from pathlib import Path
 __all__ = ["LIBRARY", "SOURCES", "build", "find_compiler"]
 
 _FOLDER = Path(__file__).parent
-SOURCES = (_FOLDER, _FOLDER.parents[1] / "iceberg" / "manifests" / "native")
+_LAYER = _FOLDER.parents[1]
+SOURCES = (_FOLDER, _LAYER / "iceberg" / "manifests" / "native", _LAYER / "keyed" / "native")
 """Folders of C files."""
 LIBRARY = _FOLDER / "_decoder.so"
 # zig's cc traps on what the C standard leaves open unless it is told not to; gcc takes the option as well.

@@ -1,0 +1,131 @@
+"""The compiled part, called through ctypes, and Arrow's buffers as it takes them."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from lakeflow_io.parquet.native.binding import library
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "NO_TEXTS",
+    "Column",
+    "Index",
+    "Sorted",
+    "Texts",
+    "address",
+    "is_text",
+    "is_wide",
+    "keyed_library",
+    "texts_of",
+]
+
+_NARROW, _WIDE, NO_TEXTS = range(3)
+
+
+class Texts(ctypes.Structure):
+    """`lf_texts` of keyed.h."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("size", ctypes.c_int64),
+        ("offsets", ctypes.c_void_p),
+        ("kind", ctypes.c_int64),
+    )
+
+
+class Column(ctypes.Structure):
+    """`lf_column` of keyed.h."""
+
+    _fields_ = (("sources", ctypes.POINTER(ctypes.c_void_p)), ("width", ctypes.c_int64))
+
+
+class Values(ctypes.Structure):
+    """`lf_values` of keyed.h."""
+
+    _fields_ = (("start", ctypes.c_void_p), ("width", ctypes.c_int64))
+
+
+class Sorted(ctypes.Structure):
+    """`lf_sorted` of keyed.h."""
+
+    _fields_ = (
+        ("hashes", ctypes.c_void_p),
+        ("rows", ctypes.c_int64),
+        ("columns", ctypes.POINTER(Values)),
+        ("column_count", ctypes.c_int64),
+        ("keys", Texts),
+    )
+
+
+class Index(ctypes.Structure):
+    """`lf_index` of keyed.h."""
+
+    _fields_ = (("sources", ctypes.POINTER(Sorted)), ("firsts", ctypes.c_void_p), ("count", ctypes.c_int64))
+
+
+@cache
+def keyed_library() -> Any:
+    """The library, or None where it wasn't built."""
+    native = library()
+    if native is None or not hasattr(native, "lf_gather"):  # built before there was this part
+        return None
+    pointer, size = ctypes.c_void_p, ctypes.c_int64
+    native.lf_hash_texts.argtypes = [ctypes.POINTER(Texts), size, pointer]
+    native.lf_sort_hashes.argtypes = [pointer, pointer, size]
+    native.lf_gather.argtypes = [ctypes.POINTER(Column), size, pointer, size, pointer]
+    native.lf_gather.restype = None
+    native.lf_gather_offsets.argtypes = [ctypes.POINTER(Texts), pointer, size, ctypes.c_int32, pointer]
+    native.lf_gather_offsets.restype = size
+    native.lf_gather_texts.argtypes = [ctypes.POINTER(Texts), pointer, size, pointer]
+    native.lf_gather_texts.restype = None
+    native.lf_find_texts.argtypes = [ctypes.POINTER(Index), ctypes.POINTER(Texts), size, pointer]
+    native.lf_find_texts.restype = None
+    native.lf_find_words.argtypes = [ctypes.POINTER(Index), pointer, size, pointer]
+    native.lf_find_words.restype = None
+    return native
+
+
+def address(values: NDArray[np.generic]) -> int:
+    """Where the values of a contiguous numpy array lie."""
+    return int(values.__array_interface__["data"][0])  # a third of the time of `values.ctypes.data`
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether it is one that `texts_of` takes."""
+    return pa.types.is_string(kind) or pa.types.is_binary(kind) or is_wide(kind)
+
+
+def is_wide(kind: pa.DataType) -> bool:
+    """Whether a text's offsets have 64 bits."""
+    return pa.types.is_large_string(kind) or pa.types.is_large_binary(kind)
+
+
+def texts_of(array: pa.Array) -> Texts | None:
+    """A string or binary array, with the offset of a slice in it; it must outlive the result. None for other types."""
+    if not is_text(array.type):
+        return None
+    _, offsets, data = array.buffers()
+    if offsets is None:
+        return None  # an empty array may have none
+    wide = is_wide(array.type)
+    start = offsets.address + array.offset * (8 if wide else 4)
+    return Texts(data.address if data else None, data.size if data else 0, start, _WIDE if wide else _NARROW)
+
+
+def values_of(array: pa.Array) -> Values | None:
+    """Where the values of a flat column lie, or the offsets of a text; None where it has neither, in whole bytes."""
+    kind = array.type
+    flat = pa.types.is_primitive(kind) or pa.types.is_fixed_size_binary(kind)
+    bits = (64 if is_wide(kind) else 32) if is_text(kind) else kind.bit_width if flat else 0
+    data = array.buffers()[1] if bits else None
+    if data is None or not bits or bits % 8:
+        return None
+    return Values(data.address + array.offset * (bits // 8), bits // 8)
