@@ -50,7 +50,7 @@ def _push(_: Any, task: Task) -> dict[str, Any]:
 
     cache = cache_of(task.folder)
     started = time.perf_counter()
-    report = push(cache, f"valkey://127.0.0.1:{task.port}")
+    report = push(cache, f"valkey+unix://{task.socket}")
     wall = time.perf_counter() - started
     if report.rows != task.rows:
         raise RuntimeError(f"{report.rows} of {task.rows} rows were pushed")

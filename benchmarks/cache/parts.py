@@ -48,7 +48,5 @@ class Task:
     """Of the contender, on disk."""
     socket: str = ""
     """Of the Valkey server, where there is one."""
-    port: int = 0
-    """The same server's on loopback."""
     seed: int = 0
     """Of the keys that are asked for."""

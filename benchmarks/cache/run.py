@@ -92,6 +92,5 @@ def _stores(name: str, parts: Sequence[str], file: str, rows: int, number: int) 
         folder = stack.enter_context(tempfile.TemporaryDirectory(dir=home() / "cache", prefix=f"{name}-"))
         task = Task(file, rows, folder, seed=number)
         if name == "valkey" or "push" in parts:
-            server = stack.enter_context(run_valkey())
-            task = Task(file, rows, folder, server.socket, server.port, number)
+            task = Task(file, rows, folder, stack.enter_context(run_valkey()), number)
         yield task

