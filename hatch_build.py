@@ -1,7 +1,8 @@
-"""The build hook: compiles the decoders of Parquet and of manifests into the wheel.
+"""The build hook: compiles the decoders of Parquet and of manifests, and what finds keys, into the wheel.
 
 A machine without a C compiler gets one from a package for the time of the build. Where even that
-fails, the wheel is built without them: lakeflow decodes Parquet with pyarrow, and manifests in Python.
+fails, the wheel is built without them: lakeflow decodes Parquet with pyarrow, and manifests in Python,
+and looks keys up with numpy.
 """
 
 from __future__ import annotations

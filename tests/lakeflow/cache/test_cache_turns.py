@@ -52,13 +52,23 @@ def _refused(*_: Any) -> None:
 
 
 def test_a_publisher_that_died_hides_nothing(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed when it had replaced the pointer: readers look at the pointer itself, then and later on."""
+    """Killed behind the pointer's replacement, which a reader looked at just before: it looks again, then and later."""
     monkeypatch.setattr(seen, "LOOK_SECONDS", 60)
     reader = Cache("scores", tmp_path)
+
+    @contextmanager
+    def dies_within(path: Path) -> Iterator[None]:
+        with turning(path):
+            reader.get(1)
+            yield
+            odd = path.read_bytes()
+        path.write_bytes(odd)
+        assert int.from_bytes(odd, sys.byteorder) % 2 == 1
+
     for number in (1, 2):
         assert reader.get(1)["n"] == number - 1
         with monkeypatch.context() as dying:
-            dying.setattr(pointer, "turning", _dies_within)
+            dying.setattr(pointer, "turning", dies_within)
             publish(cache, number)
 
         assert reader.get(1)["n"] == number
@@ -66,16 +76,6 @@ def test_a_publisher_that_died_hides_nothing(cache: Cache, tmp_path: Path, monke
     publish(cache, 3)
 
     assert reader.get(1)["n"] == 3
-
-
-@contextmanager
-def _dies_within(path: Path) -> Iterator[None]:
-    """A turn whose end never comes."""
-    with turning(path):
-        yield
-        odd = path.read_bytes()
-    path.write_bytes(odd)
-    assert int.from_bytes(odd, sys.byteorder) % 2 == 1
 
 
 def test_a_pointer_that_others_replaced_is_seen_soon(

@@ -78,11 +78,11 @@ def test_only_sources_that_are_needed_are_opened() -> None:
 @pytest.mark.parametrize("wanted", range(5))
 def test_keys_of_one_hash_are_told_apart(wanted: int) -> None:
     """Of rows with the asked key's hash the one with its bytes is found, and none where none has them."""
-    keys = ["other", "longer than it", "", "it", "another"]
+    keys = ["at", "longer than it", "", "it", "of"]
     hashes = np.full(5, hash_key("it"), dtype=np.uint64)
     keys[3], keys[wanted] = keys[wanted], keys[3]
     finder = Finder.of(pa.string(), [int(hashes[0])], lambda _: (hashes, pa.array(keys), []))
-    nowhere = Finder.of(pa.string(), [int(hashes[0])], lambda _: (hashes, pa.array(["other"] * 5), []))
+    nowhere = Finder.of(pa.string(), [int(hashes[0])], lambda _: (hashes, pa.array(["at"] * 5), []))
 
     assert (finder.find("it"), nowhere.find("it")) == (wanted, -1)
     assert finder.find_many(pa.array(["it"])).tolist() == [wanted]

@@ -1,6 +1,6 @@
-"""Compile the decoders of Parquet and of manifests: `python io/lakeflow_io/parquet/native/build.py`.
+"""Compile the decoders of Parquet and of manifests, and what finds keys.
 
-The build hook calls it, too.
+`python io/lakeflow_io/parquet/native/build.py`; the build hook calls it, too.
 
 It needs nothing but a C compiler: the library holds no Python object, so one build serves every
 version of Python.
