@@ -30,6 +30,7 @@ _START_SECONDS = 60
 _JSON = "application/json"
 _WORKERS = len(os.sched_getaffinity(0))
 _FOR_ALL = ("--host", "127.0.0.1", "--workers", str(_WORKERS))
+_SERVE = ("--no-access-log", "--drain-seconds", "0")
 _UVICORN = ("--no-access-log", "--log-level", "warning", "--loop", "uvloop", "--http", "httptools")
 
 
@@ -78,7 +79,18 @@ def _send(port: int, requests: Sequence[bytes]) -> Answered:
 _NOTHING = ("granian", "benchmarks.cache.nothing:service", *_FOR_ALL, "--interface", "asgi", "--port", "PORT")
 _SERVICES: dict[str, dict[str, Any]] = {
     "lakeflow": {
-        "command": ("lakeflow", "serve", *_FOR_ALL, "--root", "FOLDER", "--no-access-log", "--port", "PORT"),
+        "command": (
+            "lakeflow",
+            "serve",
+            *_FOR_ALL,
+            "--root",
+            "FOLDER",
+            "--no-access-log",
+            "--drain-seconds",
+            "0",
+            "--port",
+            "PORT",
+        ),
         "get": "/v1/caches/bench/",
         "batch": "/v1/caches/bench:batchGet",
         "forms": (_JSON, "application/vnd.apache.arrow.stream"),
