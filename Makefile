@@ -19,6 +19,14 @@ make_venv = $(PYTHON) -m venv $(1) && $(call install,$(1)) --upgrade 'pip>=25.1'
 endif
 INSTALL := $(call install,$(VENV))
 
+# A DynamoDB server for the tests, which have moto alone where there is no npm. Nothing in it has to be compiled: no scripts.
+NPM := $(shell command -v npm 2>/dev/null)
+ifdef NPM
+install_dynalite = $(NPM) install --loglevel=error --no-audit --no-fund --no-save --ignore-scripts --prefix $(VENV)/npm dynalite@4.0.0
+else
+install_dynalite = @echo "npm isn't installed: tests of DynamoDB run against moto alone."
+endif
+
 # What the editable install is made of: a change of the C sources compiles them anew.
 BUILT_FROM := pyproject.toml hatch_build.py $(wildcard io/lakeflow_io/parquet/native/*.[ch]) $(wildcard io/lakeflow_io/iceberg/manifests/native/*.[ch]) $(wildcard io/lakeflow_io/keyed/native/*.[ch]) $(wildcard io/lakeflow_io/parquet/native/build.py)
 
@@ -65,8 +73,9 @@ $(VENV)/.demo: $(BUILT_FROM) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: $(BUILT_FROM) | $(BIN)/python
-	$(INSTALL) --editable '.[avro,demo,pandas,serve]' --group test
+	$(INSTALL) --editable '.[avro,demo,dynamodb,pandas,serve]' --group test
 	$(INSTALL) --no-deps --group operator
+	$(install_dynalite)
 	@touch $@
 
 $(INTEROP)/bin/python: | $(BIN)/python
@@ -77,7 +86,7 @@ $(VENV)/.interop: $(BUILT_FROM) | $(INTEROP)/bin/python
 	@touch $@
 
 $(VENV)/.check: $(BUILT_FROM) | $(BIN)/python
-	$(INSTALL) --editable '.[avro,demo,pandas,serve]' --group test --group check
+	$(INSTALL) --editable '.[avro,demo,dynamodb,pandas,serve]' --group test --group check
 	@touch $@
 
 $(PEERS)/bin/python: | $(BIN)/python

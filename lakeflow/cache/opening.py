@@ -29,6 +29,7 @@ _READERS = {
     "rediss": _VALKEY,
     "redis+unix": _VALKEY,
     "unix": _VALKEY,
+    "dynamodb": "lakeflow.cache.dynamodb:DynamoDBCache",
 }
 """By a URL's scheme; imported when it is first opened."""
 
@@ -72,8 +73,8 @@ def open_cache(
 
     Args:
         name: The cache's.
-        url: A folder or a URI of caches, as `Cache` takes it; or a server that it was pushed to:
-            `valkey://host:port`, and the other URLs that `lakeflow.cache.valkey.push` takes.
+        url: A folder or a URI of caches, as `Cache` takes it; or where it was pushed to: `valkey://host:port`, and the
+            other URLs that `lakeflow.cache.valkey.push` takes, or `dynamodb://table`, as `DynamoDBCache` takes it.
         storage: Storage properties, as `Cache` takes them.
 
     Returns:

@@ -176,16 +176,24 @@ def gc_command(context: click.Context, name: str, keep: int | None, grace: float
 
 @cache_group.command("push")
 @click.argument("name")
-@click.argument("url", metavar="valkey://HOST:PORT[/DB]")
+@click.argument("url", metavar="valkey://HOST:PORT[/DB] | dynamodb://TABLE")
+@click.option("--create", is_flag=True, help="Make the DynamoDB table, billed by request, where it isn't there.")
 @click.pass_context
-def push_command(context: click.Context, name: str, url: str) -> None:
-    """Copy the current version of the cache NAME into a Valkey or Redis server."""
-    from lakeflow.cache.valkey import push
+def push_command(context: click.Context, name: str, url: str, *, create: bool) -> None:
+    """Copy the current version of the cache NAME into a Valkey or Redis server, or into a DynamoDB table."""
+    from lakeflow.cache import dynamodb, valkey
 
-    report = push(_cache(context, name), url)
+    cache = _cache(context, name)
+    if url.startswith("dynamodb:"):
+        report = dynamodb.push(cache, url, create=create)
+    elif create:
+        raise InputError("--create makes a DynamoDB table, and this is another URL.", "leave it out.")
+    else:
+        report = valkey.push(cache, url)
     if report.written:
         click.echo(
-            f"{name}: {report.version} is current there, {report.rows:,} rows; {report.removed:,} old ones removed."
+            f"{name}: {report.version} is current there, {report.rows:,} rows written; "
+            f"{report.removed:,} old ones removed."
         )
     else:
         click.echo(f"{name}: {report.version} was current there already.")

@@ -13,40 +13,26 @@ It is exact: a reader gets what `Cache.get` gives, or the push is refused, by th
 | date, time, timestamp, duration | the integer that Arrow stores |
 | binary | base64 text |
 | decimal | text |
-| list or struct of the first two rows | list; object |
-| anything else | refused |
+| interval | list of months, days and nanoseconds |
+| list, struct, map | list; object; list of pairs |
+| anything else, such as a struct of which two fields have one name | refused |
 """
 
 from __future__ import annotations
 
-import base64
 import json
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from lakeflow.cache.hashing import join_key
+from lakeflow.cache.pushed.values import from_json, has_form, python_of, to_json
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import pyarrow as pa
 
     from lakeflow.cache.keys import Key, KeyNames
 
 __all__ = ["RowCodec", "key_bytes"]
-
-_types = pa.types
-_PLAIN = (
-    _types.is_null,
-    _types.is_boolean,
-    _types.is_integer,
-    _types.is_floating,
-    _types.is_string,
-    _types.is_large_string,
-)
-_LISTS = (_types.is_list, _types.is_large_list, _types.is_fixed_size_list)
-_BINARY = (_types.is_binary, _types.is_large_binary, _types.is_fixed_size_binary)
 
 
 class RowCodec:
@@ -64,16 +50,16 @@ class RowCodec:
         self._schema = schema
         self._key = (key,) if isinstance(key, str) else key
         self._columns = [field for field in schema if field.name not in self._key]
-        refused = [f"{field.name!r} ({field.type})" for field in self._columns if not _is_exact(field.type)]
+        refused = [f"{field.name!r} ({field.type})" for field in self._columns if not has_form(field.type)]
         if refused:
             message = f"A pushed row can't hold column {', '.join(refused)} exactly."
             raise UnsupportedError(message, "cast it to a plain type, a string or binary, and publish again.")
         self._names = [field.name for field in self._columns]
-        self._to_python = [_python_of(field.type) for field in self._columns]
+        self._to_python = [python_of(field.type) for field in self._columns]
 
     def encode(self, rows: pa.Table) -> list[str]:
         """Return the value of each row."""
-        columns = [_to_json_values(rows[field.name].combine_chunks(), field.type) for field in self._columns]
+        columns = [to_json(rows[field.name].combine_chunks()) for field in self._columns]
         each_row = zip(*columns, strict=True) if columns else iter([()] * rows.num_rows)
         return [_ENCODER.encode(row) for row in each_row]
 
@@ -104,7 +90,7 @@ class RowCodec:
         rows = [missing if value is None else self._values(value) for value in values]
         each_column = list(zip(*rows, strict=True)) if rows else [()] * len(self._columns)
         pairs = zip(self._columns, each_column, strict=True)
-        return {field.name: _to_arrow(list(column), field.type) for field, column in pairs}
+        return {field.name: from_json(list(column), field.type) for field, column in pairs}
 
     def _values(self, value: bytes) -> list[Any]:
         try:
@@ -125,68 +111,3 @@ def key_bytes(key: Key) -> bytes:
     if isinstance(key, tuple):
         return join_key(key)
     return key if isinstance(key, bytes) else str(key).encode()
-
-
-def _is_exact(kind: pa.DataType) -> bool:
-    storage = _any(_BINARY, kind) or _types.is_decimal128(kind) or _types.is_decimal256(kind)
-    return storage or _is_counted(kind) or _is_plain(kind)
-
-
-def _is_plain(kind: pa.DataType) -> bool:
-    if _types.is_struct(kind):
-        names = [field.name for field in kind]
-        return len(names) == len(set(names)) and all(_is_plain(field.type) for field in kind)
-    return _is_plain(kind.value_type) if _any(_LISTS, kind) else _any(_PLAIN, kind)
-
-
-def _is_counted(kind: pa.DataType) -> bool:
-    return _types.is_temporal(kind) and not _types.is_interval(kind)
-
-
-def _any(tests: tuple[Callable[[pa.DataType], bool], ...], kind: pa.DataType) -> bool:
-    return any(test(kind) for test in tests)
-
-
-def _count_type(kind: pa.DataType) -> pa.DataType:
-    """Return the integer that Arrow stores a date, time, timestamp or duration as."""
-    return pa.int32() if kind.bit_width == 32 else pa.int64()  # noqa: PLR2004  (bits)
-
-
-def _to_json_values(column: pa.Array, kind: pa.DataType) -> list[Any]:
-    if _is_counted(kind):
-        return column.view(_count_type(kind)).to_pylist()
-    values = column.to_pylist()
-    if _is_plain(kind):
-        return values
-    convert: Callable[[Any], str] = str if _types.is_decimal(kind) else _base64
-    return [None if value is None else convert(value) for value in values]
-
-
-def _base64(value: bytes) -> str:
-    return base64.b64encode(value).decode()
-
-
-def _to_storage(value: Any, kind: pa.DataType) -> Any:
-    """Return the value that pyarrow takes for `kind`; an integer for what Arrow counts."""
-    if isinstance(value, str) and _any(_BINARY, kind):
-        return base64.b64decode(value)
-    if isinstance(value, str) and _types.is_decimal(kind):
-        return Decimal(value)
-    return value
-
-
-def _python_of(kind: pa.DataType) -> Callable[[Any], Any] | None:
-    """Return what makes a JSON value the one that Arrow gives for `kind`; None where it is that already."""
-    if _is_counted(kind):
-        return lambda count: pa.array([count], _count_type(kind)).view(kind)[0].as_py()
-    return None if _is_plain(kind) else lambda value: _to_storage(value, kind)
-
-
-def _to_arrow(values: list[Any], kind: pa.DataType) -> pa.Array:
-    try:
-        if _is_counted(kind):
-            return pa.array(values, _count_type(kind)).view(kind)
-        return pa.array([_to_storage(value, kind) for value in values], kind)
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        message = f"Rows in the store don't fit their column's type, {kind}: {error}"
-        raise CorruptFileError(message, "push another version of the cache.") from error

@@ -18,9 +18,10 @@ from lakeflow_io.errors import CorruptFileError, UnsupportedError
 if TYPE_CHECKING:
     from lakeflow.cache.manifest import Manifest
 
-__all__ = ["PushedVersion"]
+__all__ = ["FORMAT", "PushedVersion"]
 
-_FORMAT = 1
+FORMAT = 1
+"""Of descriptions, and of the rows that `codec` writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ class PushedVersion:
         """
         try:
             content = json.loads(value)
-            if content["format"] != _FORMAT:
-                message = f"{where} has format {content['format']}; this version of lakeflow reads {_FORMAT}."
+            if content["format"] != FORMAT:
+                message = f"{where} has format {content['format']}; this version of lakeflow reads {FORMAT}."
                 raise UnsupportedError(message, "upgrade lakeflow.")
             summary = CacheVersion(
                 id=content["version"],
@@ -70,7 +71,7 @@ class PushedVersion:
     def to_json(self) -> str:
         """Return all of it; `columns` says in words what `schema` holds for Arrow."""
         content = {
-            "format": _FORMAT,
+            "format": FORMAT,
             "version": self.summary.id,
             "previous": self.previous,
             "rows": self.summary.rows,

@@ -482,7 +482,7 @@ def test_the_command_line_pushes_and_reads(rows_of: Any, cache: Cache, url: str,
     main(["cache", "--root", url, "get", "scores", "5", "--json"])
 
     first, second, third = capsys.readouterr().out.splitlines()
-    assert "is current there, 100 rows; 0 old ones removed." in first
+    assert "is current there, 100 rows written; 0 old ones removed." in first
     assert "was current there already" in second
     assert third == '{"id": 5, "tag": "a"}'
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import math
 import pickle
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as clock
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from exact_columns import EXACT_COLUMNS
 
 import lakeflow.cache.build as build_module
 import lakeflow.cache.pushed.reading as reading_module
@@ -32,35 +30,7 @@ if TYPE_CHECKING:
     from lakeflow.cache import Cache
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        pa.array([True, None, False]),
-        pa.array([2**64 - 1, None, 0], pa.uint64()),
-        pa.array([-(2**63), None, 2**63 - 1], pa.int64()),
-        pa.array([0.1, None, math.inf]),
-        pa.array([0.1, None, 3e38], pa.float32()),
-        pa.array([0.5, None, -2.0], pa.float16()),
-        pa.array(['aé\n"\0', None, ""]),
-        pa.array(["x", None, "\U0001f600"], pa.large_string()),
-        pa.array([b"\xff\0", None, b""]),
-        pa.array([b"ab", None, b"\0\0"], pa.binary(2)),
-        pa.array([Decimal("1.20"), None, Decimal("-0.01")], pa.decimal128(9, 2)),
-        pa.array([date(1, 1, 1), None, date(9999, 12, 31)]),
-        pa.array([datetime(2024, 2, 29, 1, 2, 3, 4), None, datetime(1900, 1, 1)]),  # noqa: DTZ001
-        pa.array([datetime(2024, 2, 29, tzinfo=UTC), None], pa.timestamp("ms", "Asia/Tokyo")),
-        pa.array([clock(1, 2, 3), None, clock(0)], pa.time32("s")),
-        pa.array([timedelta(days=-1), None, timedelta(microseconds=1)]),
-        pa.array([[0.5, None], None, []], pa.list_(pa.float32())),
-        pa.array([{"a": ["x", None], "b": 1}, None, {"a": None, "b": None}]),
-        pa.array([b"", None, b""], pa.binary(0)),
-        pa.array([pa.MonthDayNano([1, -2, 3]), None], pa.month_day_nano_interval()),
-        pa.array([Decimal("1.20"), None, Decimal("-0.01")], pa.decimal256(50, 2)),
-        pa.array([[0.5, 0.25], None, [1.0, None]], pa.list_(pa.float32(), 2)),
-        pa.nulls(3),
-    ],
-    ids=lambda values: str(values.type),
-)  # fmt: skip
+@pytest.mark.parametrize("values", EXACT_COLUMNS, ids=lambda values: str(values.type))
 def test_every_column_type_reads_as_it_does_locally(
     local_and_pushed: Any, cache: Cache, url: str, values: pa.Array
 ) -> None:
