@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 from contextlib import suppress
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,7 +16,6 @@ import lakeflow.cache.valkey.connection as connection_module
 import lakeflow.cache.valkey.lock as lock_module
 import lakeflow.cache.valkey.pump as pump_module
 import lakeflow.cache.valkey.pusher as push_module
-import lakeflow.cache.valkey.removal as removal_module
 import lakeflow.cache.valkey.store as store_module
 from lakeflow.cache import Cache
 from lakeflow.cache.valkey import ValkeyCache, push
@@ -485,21 +483,3 @@ def test_the_command_line_pushes_and_reads(rows_of: Any, cache: Cache, url: str,
     assert "is current there, 100 rows written; 0 old ones removed." in first
     assert "was current there already" in second
     assert third == '{"id": 5, "tag": "a"}'
-
-
-def test_removal_takes_a_fifth_of_the_servers_time(
-    rows_of: Any, cache: Cache, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After each command comes a pause of four times what it took."""
-    for tag in "ab":
-        cache.load(rows_of(tag, 30_000), key="id")
-        push(cache, url)
-    cache.load(rows_of("c"), key="id")
-    pauses: list[float] = []
-    clock = iter(range(10**9))
-    monkeypatch.setattr(removal_module, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=pauses.append))
-
-    assert push(cache, url).removed == 30_000
-
-    assert len(pauses) > 1
-    assert set(pauses) == {4.0}
