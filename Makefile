@@ -93,6 +93,6 @@ $(PEERS)/bin/python: | $(BIN)/python
 	$(call make_venv,$(PEERS))
 
 $(VENV)/.bench: $(BUILT_FROM) | $(BIN)/python $(PEERS)/bin/python
-	$(INSTALL) --editable '.[demo,serve,valkey]' --group bench
+	$(INSTALL) --editable '.[demo,serve]' --group bench
 	$(call install,$(PEERS)) --group bench-peers
 	@touch $@

@@ -59,6 +59,17 @@ def _nothing_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         yield
 
 
+@pytest.fixture(autouse=True)
+def _nothing_for_the_next() -> Iterator[None]:
+    """A test that leaves something in the environment fails, and not one that comes after it in this process."""
+    before = dict(os.environ)
+    yield
+    if changed := {name for name, _ in before.items() ^ os.environ.items()} - {"PYTEST_CURRENT_TEST"}:
+        os.environ.clear()
+        os.environ.update(before)
+        pytest.fail(f"the test left its mark on the environment: {', '.join(sorted(changed))}")
+
+
 @pytest.fixture(scope="session")
 def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
     """A real S3 server and Iceberg REST catalog, one for each process that runs tests."""

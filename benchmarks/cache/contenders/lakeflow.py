@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -45,7 +44,6 @@ def loading(task: Task) -> Iterator[Callable[[], None]]:
 
     import lakeflow as lf
 
-    os.environ["LAKEFLOW_HOME"] = task.folder
     with run_dask(_WORKERS) as address, Client(address, set_as_default=False) as client:
         client.wait_for_workers(_WORKERS)
         client.run(mapped, task.rows_file)
