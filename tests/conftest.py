@@ -38,6 +38,7 @@ _numbers = itertools.count()
 
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 8 * 2**30
+_OF_THE_USER = ("PYICEBERG_", "AWS_", "LAKEFLOW_")
 
 
 def pytest_configure() -> None:
@@ -51,7 +52,7 @@ def _nothing_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     """No test, and no process it starts, sees configuration, credentials, caches or lakehouse of its user."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(("PYICEBERG_", "AWS_", "LAKEFLOW_")):
+            if name.startswith(_OF_THE_USER):
                 patch.delenv(name)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("PYICEBERG_HOME", str(tmp_path_factory.getbasetemp()))
@@ -61,13 +62,18 @@ def _nothing_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 @pytest.fixture(autouse=True)
 def _nothing_for_the_next() -> Iterator[None]:
-    """A test that leaves something in the environment fails, and not one that comes after it in this process."""
-    before = dict(os.environ)
+    """A test that leaves a lakehouse or credentials in the environment fails, not one that comes after it."""
+    before = _told()
     yield
-    if changed := {name for name, _ in before.items() ^ os.environ.items()} - {"PYTEST_CURRENT_TEST"}:
-        os.environ.clear()
+    if changed := before.items() ^ _told().items():
+        for name, _ in changed:
+            os.environ.pop(name, None)
         os.environ.update(before)
-        pytest.fail(f"the test left its mark on the environment: {', '.join(sorted(changed))}")
+        pytest.fail(f"the test left its mark on the environment: {', '.join(sorted({name for name, _ in changed}))}")
+
+
+def _told() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith((*_OF_THE_USER, "XDG_"))}
 
 
 @pytest.fixture(scope="session")

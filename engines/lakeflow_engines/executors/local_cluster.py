@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import tempfile
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,8 @@ _WORKER_ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "POLARS_MAX_THREADS": "1",
 }
+# Dask puts these into the environment of this process, for workers to inherit, and the last two beside them.
+_INHERITED = (*_WORKER_ENVIRONMENT, "PYTHONHASHSEED", "__DASK_PARENT_PID")
 _CONFIGURATION = {
     "distributed.nanny.pre-spawn-environ": _WORKER_ENVIRONMENT,
     "distributed.worker.preload": ["lakeflow_engines.executors.worker_setup"],
@@ -74,6 +78,7 @@ def local_cluster(workers: int | None = None) -> Generator[Any]:
         )
     count = workers or available_cpus()
     with (
+        _environment.kept(),
         _quiet("distributed"),
         configured(_CONFIGURATION),
         tempfile.TemporaryDirectory(prefix="lakeflow-dask-") as folder,
@@ -91,6 +96,40 @@ def local_cluster(workers: int | None = None) -> Generator[Any]:
     ):
         yield client
     sweep_copies()  # nobody maps what only these workers did
+
+
+class _Environment:
+    """This process's own, kept while there are clusters: its Polars isn't to have one thread as workers have."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clusters = 0
+        self._before: dict[str, str | None] = {}
+
+    @contextmanager
+    def kept(self) -> Generator[None]:
+        """Put it back after the last cluster."""
+        with self._lock:
+            if not self._clusters:
+                self._before = {name: os.environ.get(name) for name in _INHERITED}
+            self._clusters += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._clusters -= 1
+                if not self._clusters:
+                    self._put_back()
+
+    def _put_back(self) -> None:
+        for name, value in self._before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+_environment = _Environment()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pandas as pd
@@ -38,8 +39,11 @@ def test_every_engine_writes_the_same_rows_once(any_pair: Any, engine: Any) -> N
 
 
 @pytest.mark.timeout(120)
-def test_dask_starts_processes_of_its_own(pair: Any) -> None:
-    """`engine="dask"` needs nothing that runs already."""
+def test_dask_starts_processes_of_its_own(pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`engine="dask"` needs nothing that runs already, and what its workers inherit isn't left to this process."""
+    monkeypatch.delenv("POLARS_MAX_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    before = dict(os.environ)
 
     def same(rows: pa.Table) -> pa.Table:
         return rows
@@ -47,6 +51,7 @@ def test_dask_starts_processes_of_its_own(pair: Any) -> None:
     lf.foreach(pair.source.scan().shards(n=4), same, into=pair.into, engine="dask", slots=2)
 
     assert list(range(40)) == pair.written
+    assert before == dict(os.environ)
 
 
 def test_the_snapshot_tells_where_its_rows_came_from(pair: Any) -> None:
