@@ -25,7 +25,7 @@ _OURS = {
 
 
 def summary(taken: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """One contender's figures by part: medians, and every run; torn reads are summed."""
+    """One contender's figures by part: medians or sums, and every run."""
     return {part: _medians(part, runs) for part, runs in taken.items()}
 
 
@@ -37,8 +37,7 @@ def _medians(part: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
     told = {name: good[0][name] for name in ("versions", "settings")}
     bare = [{name: value for name, value in run.items() if name not in told} for run in good]
     middle = {name: median(run[name] for run in good) for name in PARTS[part].figures}
-    if part == "torn":
-        middle |= {name: sum(run[name] for run in good) for name in PARTS[part].figures}
+    middle |= {name: sum(run[name] for run in good) for name in PARTS[part].summed}
     return {**told, **middle, "runs": bare, **failed}
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.cache import http, lookups, switches
 from benchmarks.cache.parts import Task
+from benchmarks.cache.torn import torn
 from benchmarks.contender import resident_mb
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ _MEASURES: dict[str, Callable[[Any, Task], dict[str, Any]]] = {
     "http": http.measured,
     "open": switches.opened,
     "rollback": switches.rolled_back,
-    "torn": switches.torn,
+    "torn": torn,
 }
 
 if __name__ == "__main__":

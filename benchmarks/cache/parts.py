@@ -15,10 +15,15 @@ class Part:
     """The contenders that can do it."""
     figures: tuple[str, ...]
     """What a run of it says, beside others; medians are taken of these."""
+    alone: bool = False
+    """Whether it makes what it needs itself, and needs nothing that was loaded."""
+    summed: tuple[str, ...] = ()
+    """Of these figures the sum over all runs is taken."""
 
 
 _EMBEDDED = ("lakeflow", "lmdb", "rocksdict")
 _READERS = (*_EMBEDDED, "valkey")
+_TORN = ("torn_reads", "row_reads", "publishes")
 
 PARTS: dict[str, Part] = {
     "load": Part((*_READERS, "ipc"), ("wall_s", "rows_per_s")),
@@ -30,11 +35,13 @@ PARTS: dict[str, Part] = {
         ("lakeflow", "valkey"),
         ("requests_per_s", "p99_ms", "batch_keys_per_s", "batch_json_keys_per_s", "limit_requests_per_s"),
     ),
-    "open": Part(("lakeflow",), ("open_ms", "first_ms", "own_mb", "gigabytes")),
-    "rollback": Part(("lakeflow",), ("rollback_ms",)),
-    "torn": Part(("lakeflow",), ("torn_reads", "row_reads", "publishes")),
+    "open": Part(("lakeflow",), ("open_ms", "first_ms", "own_mb", "gigabytes"), alone=True),
+    "rollback": Part(("lakeflow",), ("rollback_ms",), alone=True),
+    "torn": Part(
+        ("lakeflow", "valkey"), (*_TORN, "visible_ms", "steady_p99_ms", "switch_p99_ms"), alone=True, summed=_TORN
+    ),
 }
-"""By name. What `load` writes is there for the parts up to `http`; the others make caches of their own."""
+"""By name, in the order in which they are measured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ def _one(
 ) -> None:
     """One run of a contender; a part that failed has `error` last, and isn't measured again."""
     chosen = [part for part, each in PARTS.items() if name in each.of and part in parts]
-    needed = ["load", *(part for part in chosen if part != "load")] if chosen else []
+    needed = chosen if all(PARTS[part].alone for part in chosen) else list(dict.fromkeys(["load", *chosen]))
     with _stores(name, chosen, file, rows, number) as task:
         for part in needed:
             if "error" in taken.get(part, [{}])[-1]:

@@ -1,4 +1,4 @@
-"""What is lakeflow's alone: opening a large cache, rolling back, and publishes under readers."""
+"""What is lakeflow's alone: opening a large cache, and rolling back to it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,16 @@ from benchmarks.cache.contenders.lakeflow import cache_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from multiprocessing.synchronize import Event
 
     import pyarrow as pa
 
     from benchmarks.cache.parts import Task
 
-__all__ = ["opened", "rolled_back", "torn"]
+__all__ = ["opened", "rolled_back"]
 
 _ROW_BYTES = 500  # of the large cache: with ten million rows 5 GB
 _BATCH_ROWS = 100_000
 _GETS = 1000
-_READERS = 2
-_TORN_ROWS = 1000
-_PUBLISHES = 50
 
 
 def opened(_: Any, task: Task) -> dict[str, Any]:
@@ -97,48 +93,3 @@ def _large_rows(rows: int) -> Iterator[pa.RecordBatch]:
 def _own_mb() -> float:
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return round(int(status.split("RssAnon:", 1)[1].split(maxsplit=1)[0]) * 1024 / 1e6, 1)
-
-
-def torn(_: Any, task: Task) -> dict[str, Any]:
-    """Publish again and again under readers; every row says which version it is of, and all of a request agree."""
-    folder = str(Path(task.folder) / "torn")
-    rows, publishes = min(_TORN_ROWS, task.rows), min(_PUBLISHES, task.rows)
-    cache = cache_of(folder, "torn")
-    cache.load(_tagged(rows, 0), key="id")
-    context = multiprocessing.get_context("spawn")
-    done, counts = context.Event(), context.SimpleQueue()
-    readers = [context.Process(target=read_until, args=(folder, rows, done, counts)) for _ in range(_READERS)]
-    for reader in readers:
-        reader.start()
-        counts.get()  # it has read once
-    for number in range(1, publishes + 1):
-        cache.load(_tagged(rows, number), key="id")
-    done.set()
-    found = [counts.get() for _ in readers]
-    for reader in readers:
-        reader.join()
-    return {
-        "torn_reads": sum(torn for torn, _ in found),
-        "row_reads": sum(read for _, read in found),
-        "publishes": publishes,
-    }
-
-
-def read_until(folder: str, rows: int, done: Event, counts: Any) -> None:
-    """Read all rows again and again; tell how many reads of rows there were, and of them those out of place."""
-    cache = cache_of(folder, "torn")
-    asked = np.arange(rows)
-    torn = read = 0
-    while not done.is_set():
-        tags = cache.get_many(asked)["tag"].to_numpy()
-        torn += int((tags != tags[0]).sum())
-        if not read:
-            counts.put(None)
-        read += len(tags)
-    counts.put((torn, read))
-
-
-def _tagged(rows: int, number: int) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.table({"id": np.arange(rows), "tag": np.full(rows, number)})

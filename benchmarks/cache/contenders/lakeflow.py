@@ -12,12 +12,14 @@ from benchmarks.dask_processes import run_dask
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     import lakeflow as lf
     from benchmarks.cache.parts import Task
 
-__all__ = ["PACKAGES", "SETTINGS", "cache_of", "loading", "reading"]
+__all__ = ["PACKAGES", "SETTINGS", "cache_of", "loading", "publishing", "reading", "tagged_reading"]
 
 PACKAGES = ("lakeflow", "pyarrow")
 SETTINGS = "foreach over eight parts in two Dask workers, into the cache; every file fsynced, a sample read back"
@@ -71,3 +73,16 @@ class _Reader:
 def reading(task: Task) -> Iterator[_Reader]:
     """Opened by its first look-up."""
     yield _Reader(task.folder)
+
+
+@contextmanager
+def publishing(task: Task) -> Iterator[Callable[[pa.Table], Any]]:
+    """What publishes a version of a small cache."""
+    cache = cache_of(task.folder, "tagged")
+    yield lambda rows: cache.load(rows, key="id")
+
+
+@contextmanager
+def tagged_reading(task: Task) -> Iterator[Callable[[NDArray[np.int64]], pa.Table]]:
+    """What looks rows of it up."""
+    yield cache_of(task.folder, "tagged").get_many
