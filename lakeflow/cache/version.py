@@ -70,6 +70,26 @@ class CacheVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class _Answer:
+    """What `get_many` returns: to work it out takes as long as to find fifty keys."""
+
+    names: list[str]
+    """The columns asked for."""
+    values: list[str]
+    """Of them those that aren't the key's: keys are those that were asked for."""
+    schema: pa.Schema
+    """Any column may be null, as a key may have no row; whether it has one is told last."""
+
+    @classmethod
+    def of(cls, schema: pa.Schema, key: KeyColumn, names: list[str]) -> _Answer:
+        """Describe the answer with some columns of a version."""
+        keys = set(key.names)
+        fields = [schema.field(name).with_nullable(nullable=True) for name in names]
+        told = pa.schema([*fields, pa.field(FOUND, pa.bool_(), nullable=False)])
+        return cls(names, [name for name in names if name not in keys], told)
+
+
+@dataclass(frozen=True, slots=True)
 class OpenVersion:
     """A version, mapped: it can be read to the end, whatever is published or removed."""
 
@@ -82,8 +102,10 @@ class OpenVersion:
     """Finds keys in all shards; None where nothing was compiled, or several columns are the key."""
     gatherer: Gatherer
     """Of the rows of all shards."""
-    answer: pa.Schema
-    """What `get_many` returns where all columns are asked for: to make it takes as long as to find twenty keys."""
+    whole: _Answer
+    """The answer with all columns."""
+    is_flat: bool
+    """Whether all values are of one known size."""
 
     @classmethod
     def of(cls, manifest: Manifest, opened: Callable[[KeyColumn], Shards]) -> OpenVersion:
@@ -104,7 +126,9 @@ class OpenVersion:
             return shard.hashes, shard.keys, shard.rows.columns
 
         finder = Finder.of(key.type, bounds, needed)
-        return cls(manifest, key, shards, bounds, finder, gatherer, _answer(manifest.schema, manifest.schema.names))
+        whole = _Answer.of(manifest.schema, key, manifest.schema.names)
+        is_flat = all(pa.types.is_primitive(field.type) for field in manifest.schema)
+        return cls(manifest, key, shards, bounds, finder, gatherer, whole, is_flat)
 
     @property
     def id(self) -> str:
@@ -173,37 +197,37 @@ class OpenVersion:
             SchemaError: a key can't be one of this version.
             NotFoundError: there is no such column.
         """
-        names = chosen(self.schema, columns, self.id)
+        some = self.whole if columns is None else self._answer(columns)
         asked = self.key.array(keys)
         starts = range(0, max(len(asked), 1), _BLOCK_KEYS)
-        blocks = [self._get_block(asked.slice(start, _BLOCK_KEYS), names) for start in starts]
+        blocks = [self._get_block(asked.slice(start, _BLOCK_KEYS), some) for start in starts]
         tables = [table for tables in blocks for table in tables]
         return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
 
-    def _get_block(self, asked: pa.Array, names: list[str]) -> list[pa.Table]:
+    def _answer(self, columns: Sequence[str]) -> _Answer:
+        return _Answer.of(self.schema, self.key, chosen(self.schema, columns, self.id))
+
+    def _get_block(self, asked: pa.Array, answer: _Answer) -> list[pa.Table]:
         """Look keys up; in halves where a column would outgrow the 2 GiB that 32-bit offsets reach."""
         try:
-            return [self._look_up(asked, names)]
+            return [self._look_up(asked, answer)]
         except pa.ArrowInvalid:
             half = len(asked) // 2
             if not half:
                 raise
-            return [*self._get_block(asked[:half], names), *self._get_block(asked[half:], names)]
+            return [*self._get_block(asked[:half], answer), *self._get_block(asked[half:], answer)]
 
-    def _look_up(self, asked: pa.Array, names: list[str]) -> pa.Table:
+    def _look_up(self, asked: pa.Array, answer: _Answer) -> pa.Table:
         places = self._places(asked)
         hit = places >= 0
-        values = [name for name in names if name not in self.key.names]  # keys are those asked for
         if hit.all():
-            found = self.gatherer.gather(places, values)
+            found = self.gatherer.gather(places, answer.values)
         else:
-            found = self.gatherer.gather(places[hit], values)
+            found = self.gatherer.gather(places[hit], answer.values)
             numbers = pa.array(np.cumsum(hit) - 1, mask=~hit)
             found = [column.take(numbers) for column in found]
-        given = {**self.key.columns(asked), **dict(zip(values, found, strict=True))}
-        columns = [*(given[name] for name in names), pa.array(hit)]
-        schema = self.answer if names == self.schema.names else _answer(self.schema, names)
-        return pa.Table.from_arrays(columns, schema=schema)
+        given = {**self.key.columns(asked), **dict(zip(answer.values, found, strict=True))}
+        return pa.Table.from_arrays([*(given[name] for name in answer.names), pa.array(hit)], schema=answer.schema)
 
     def _places(self, asked: pa.Array) -> NDArray[np.int64]:
         """Return where each key lies, as the gatherer has it, or a negative number."""
@@ -223,9 +247,3 @@ class OpenVersion:
             hit = rows >= 0
             places[keys[hit]] = place_of(number, rows[hit])
         return places
-
-
-def _answer(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
-    """Return the columns of an answer: any may be null, as a key may have no row."""
-    fields = [schema.field(name).with_nullable(nullable=True) for name in names]
-    return pa.schema([*fields, pa.field(FOUND, pa.bool_(), nullable=False)])

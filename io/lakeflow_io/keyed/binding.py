@@ -20,11 +20,13 @@ __all__ = [
     "Index",
     "Sorted",
     "Texts",
+    "Values",
     "address",
     "is_text",
     "is_wide",
     "keyed_library",
     "texts_of",
+    "values_of",
 ]
 
 _NARROW, _WIDE, NO_TEXTS = range(3)

@@ -99,6 +99,7 @@ def test_many_keys_are_found_by_interpolation() -> None:
     finder = Finder.of(pa.int64(), [int(hashes[kept[0]])], lambda _: (hashes[kept], pa.array(keys[kept]), []))
 
     assert np.array_equal(finder.find_many(pa.array(keys[kept])), np.arange(len(kept)))
+    assert list(map(finder.find, keys[kept[::100]].tolist())) == list(range(0, len(kept), 100))
     assert (finder.find_many(pa.array(keys[order[60_000:70_000]])) == -1).all()
 
 
@@ -111,6 +112,17 @@ def test_a_damaged_offset_finds_nothing() -> None:
     finder = Finder.of(pa.string(), [int(hashes[0])], lambda _: (hashes, keys, []))
 
     assert finder.find("it") == -1
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=40), st.integers(0, 50))
+def test_damaged_hashes_find_no_other_key(hashes: list[int], wanted: int) -> None:
+    """Hashes that aren't sorted, or of other keys, lead to the row with the key or to none."""
+    hashes[wanted % len(hashes)] = hash_key(wanted)
+    texts = pa.array([str(number) for number in range(len(hashes))])
+    finder = Finder.of(pa.string(), [0], lambda _: (np.array(hashes, dtype=np.uint64), texts, []))
+
+    assert finder.find(str(wanted)) in (-1, wanted)
+    assert finder.find_many(pa.array([str(wanted)])).tolist()[0] in (-1, wanted)
 
 
 @pytest.mark.parametrize("kind", [pa.struct([("a", pa.int64())]), pa.float64(), pa.string_view()], ids=str)

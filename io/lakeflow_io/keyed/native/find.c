@@ -1,13 +1,15 @@
 /* Finds keys among sources that are sorted by hash.
  *
- * Hashes are spread evenly, so a hash tells about where it lies (interpolation search: Peterson 1957; how far off: the
- * square root of the rows). From there steps that double come to bounds, and halves to the row. */
+ * Hashes are spread evenly, so a hash tells about where it lies: interpolation search (Peterson 1957). A guess is off by
+ * about the square root of the rows that it is made from, so the next one, from the hash that is found there, by the
+ * square root of that: the third lies within a cache line or two, whatever the rows (Yao and Yao 1976: log log n steps).
+ * From there steps that double come to bounds, and halves to the row: hashes that aren't spread evenly are found, too. */
 #include "keyed.h"
 
 #include <string.h>
 
-#define FIRST_STEP 64 /* hashes: eight cache lines */
-#define BLOCK 32      /* keys whose guesses are fetched before the first of them is looked at */
+#define FIRST_STEP 4 /* hashes: half a cache line */
+#define BLOCK 32     /* keys that are looked up at once: their misses are under way together */
 
 static const lf_sorted *source_of(const lf_index *index, uint64_t hash) {
     int64_t low = 0, high = index->count;
@@ -21,6 +23,7 @@ static const lf_sorted *source_of(const lf_index *index, uint64_t hash) {
     return low ? &index->sources[low - 1] : 0;
 }
 
+/* About where a hash lies, from those at both ends. */
 static int64_t guess(const lf_sorted *in, uint64_t hash) {
     uint64_t first = in->hashes[0], last = in->hashes[in->rows - 1];
     if (hash <= first) return 0;
@@ -28,9 +31,22 @@ static int64_t guess(const lf_sorted *in, uint64_t hash) {
     return (int64_t)((double)(hash - first) / (double)(last - first) * (double)(in->rows - 1));
 }
 
-/* The first row whose hash isn't less. */
-static int64_t lower_bound(const lf_sorted *in, uint64_t hash) {
-    int64_t low = 0, high = in->rows, step = FIRST_STEP, at = guess(in, hash);
+/* A better guess, from the hash at an earlier one. */
+static int64_t refined(const lf_sorted *in, uint64_t hash, int64_t at) {
+    uint64_t first = in->hashes[0], last = in->hashes[in->rows - 1], there = in->hashes[at];
+    if (first == last) return at;
+    double rows_a_hash = (double)(in->rows - 1) / (double)(last - first);
+    if (there <= hash) {
+        double further = (double)(hash - there) * rows_a_hash;
+        return further < (double)(in->rows - 1 - at) ? at + (int64_t)further : in->rows - 1;
+    }
+    double back = (double)(there - hash) * rows_a_hash;
+    return back < (double)at ? at - (int64_t)back : 0;
+}
+
+/* The first row whose hash isn't less, looked for from a guess on. */
+static int64_t lower_bound(const lf_sorted *in, uint64_t hash, int64_t at) {
+    int64_t low = 0, high = in->rows, step = FIRST_STEP;
     if (in->hashes[at] < hash) {
         for (low = at + 1; (at += step) < in->rows; step *= 2) {
             if (in->hashes[at] >= hash) {
@@ -58,70 +74,94 @@ static int64_t lower_bound(const lf_sorted *in, uint64_t hash) {
     return low;
 }
 
-static int64_t found(const lf_index *index, const lf_sorted *in, int64_t row) {
-    return (int64_t)(in - index->sources) << 32 | row;
+/* Ask for the values of a row that is read next: each is a miss of its own, and so they are under way at once. */
+static void fetch_values(const lf_sorted *in, int64_t row) {
+    for (int64_t k = 0; k < in->column_count; k++) __builtin_prefetch(in->columns[k].start + row * in->columns[k].width);
 }
 
-static int64_t find(const lf_index *index, uint64_t hash, const uint8_t *text, int64_t size) {
-    const lf_sorted *in = source_of(index, hash);
-    if (!in) return LF_ABSENT;
-    if (!in->hashes) return LF_CLOSED - (in - index->sources);
-    for (int64_t row = lower_bound(in, hash); row < in->rows && in->hashes[row] == hash; row++) {
-        if (in->keys.kind == LF_NONE) return found(index, in, row);
+/* The place of a key, looked for from the first row with its hash on. */
+static int64_t match(const lf_index *index, const lf_sorted *in, uint64_t hash, int64_t row, const uint8_t *text,
+                     int64_t size) {
+    for (; row < in->rows && in->hashes[row] == hash; row++) {
+        int64_t place = (int64_t)(in - index->sources) << 32 | row;
+        if (in->keys.kind == LF_NONE) return place;
         int64_t start = lf_offset(&in->keys, row), end = lf_offset(&in->keys, row + 1);
         if (end - start != size || !lf_inside(&in->keys, start, end)) continue;
-        if (!size || !memcmp(in->keys.data + start, text, (size_t)size)) return found(index, in, row);
+        if (!size || !memcmp(in->keys.data + start, text, (size_t)size)) return place;
     }
     return LF_ABSENT;
 }
 
-/* Ask for the values of a row that is read next: each is a miss of its own, and so they are under way at once. */
-static int64_t with_values(const lf_index *index, int64_t place) {
-    if (place >= 0) {
-        const lf_sorted *in = &index->sources[place >> 32];
-        for (int64_t k = 0; k < in->column_count; k++)
-            __builtin_prefetch(in->columns[k].start + (place & 0xffffffff) * in->columns[k].width);
-    }
-    return place;
+static int64_t find_one(const lf_index *index, uint64_t hash, const uint8_t *text, int64_t size) {
+    const lf_sorted *in = source_of(index, hash);
+    if (!in) return LF_ABSENT;
+    if (!in->hashes) return LF_CLOSED - (in - index->sources);
+    int64_t at = lower_bound(in, hash, refined(in, hash, refined(in, hash, guess(in, hash))));
+    if (at < in->rows && in->hashes[at] == hash) fetch_values(in, at); /* before its key is compared: it is nearly always it */
+    return match(index, in, hash, at, text, size);
 }
 
 int64_t lf_find_text(const lf_index *index, const uint8_t *text, int32_t size) {
-    return with_values(index, find(index, lf_hash_text(text, size), text, size));
+    return find_one(index, lf_hash_text(text, size), text, size);
 }
 
 int64_t lf_find_word(const lf_index *index, uint64_t word) {
-    return with_values(index, find(index, lf_hash_word(word), 0, 0));
+    return find_one(index, lf_hash_word(word), 0, 0);
 }
 
-static void fetch(const lf_index *index, uint64_t hash) {
-    const lf_sorted *in = source_of(index, hash);
-    if (in && in->hashes) __builtin_prefetch(&in->hashes[guess(in, hash)]);
+/* Keys that are looked up together: what one waits for is asked for before the next one is looked at. */
+typedef struct {
+    uint64_t hash;
+    const lf_sorted *in; /* none where there is nothing to look at */
+    int64_t at;
+    const uint8_t *text;
+    int64_t size;
+} lf_sought;
+
+static void find_block(const lf_index *index, lf_sought *keys, int64_t count, int64_t *places) {
+    for (int64_t k = 0; k < count; k++) {
+        const lf_sorted *in = keys[k].in = source_of(index, keys[k].hash);
+        places[k] = !in ? LF_ABSENT : LF_CLOSED - (in - index->sources);
+        if (in && !in->hashes) keys[k].in = 0;
+        if (keys[k].in) __builtin_prefetch(&in->hashes[keys[k].at = guess(in, keys[k].hash)]);
+    }
+    for (int round = 0; round < 2; round++)
+        for (int64_t k = 0; k < count; k++) {
+            const lf_sorted *in = keys[k].in;
+            if (in) __builtin_prefetch(&in->hashes[keys[k].at = refined(in, keys[k].hash, keys[k].at)]);
+        }
+    for (int64_t k = 0; k < count; k++) {
+        const lf_sorted *in = keys[k].in;
+        if (!in) continue;
+        keys[k].at = lower_bound(in, keys[k].hash, keys[k].at);
+        if (in->keys.kind != LF_NONE && keys[k].at < in->rows)
+            __builtin_prefetch((const uint8_t *)in->keys.offsets + keys[k].at * (in->keys.kind == LF_WIDE ? 8 : 4));
+    }
+    for (int64_t k = 0; k < count; k++) {
+        const lf_sorted *in = keys[k].in;
+        if (in) places[k] = match(index, in, keys[k].hash, keys[k].at, keys[k].text, keys[k].size);
+    }
 }
 
 void lf_find_texts(const lf_index *index, const lf_texts *texts, int64_t rows, int64_t *places) {
-    uint64_t hashes[BLOCK];
+    lf_sought keys[BLOCK];
     for (int64_t begin = 0; begin < rows; begin += BLOCK) {
         int64_t count = rows - begin < BLOCK ? rows - begin : BLOCK;
         for (int64_t k = 0; k < count; k++) {
             int64_t start = lf_offset(texts, begin + k), end = lf_offset(texts, begin + k + 1);
-            hashes[k] = lf_hash_text(texts->data + start, end - start);
-            fetch(index, hashes[k]);
+            keys[k].text = texts->data + start;
+            keys[k].size = end - start;
+            keys[k].hash = lf_hash_text(keys[k].text, keys[k].size);
         }
-        for (int64_t k = 0; k < count; k++) {
-            int64_t start = lf_offset(texts, begin + k), end = lf_offset(texts, begin + k + 1);
-            places[begin + k] = find(index, hashes[k], texts->data + start, end - start);
-        }
+        find_block(index, keys, count, places + begin);
     }
 }
 
 void lf_find_words(const lf_index *index, const uint64_t *words, int64_t rows, int64_t *places) {
-    uint64_t hashes[BLOCK];
+    lf_sought keys[BLOCK];
     for (int64_t begin = 0; begin < rows; begin += BLOCK) {
         int64_t count = rows - begin < BLOCK ? rows - begin : BLOCK;
-        for (int64_t k = 0; k < count; k++) {
-            hashes[k] = lf_hash_word(words[begin + k]);
-            fetch(index, hashes[k]);
-        }
-        for (int64_t k = 0; k < count; k++) places[begin + k] = find(index, hashes[k], 0, 0);
+        for (int64_t k = 0; k < count; k++) keys[k] = (lf_sought){.hash = lf_hash_word(words[begin + k])};
+        find_block(index, keys, count, places + begin);
     }
 }
