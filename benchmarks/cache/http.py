@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.cache.lookups import asked_keys, percentile
@@ -27,6 +28,7 @@ _BATCH = 100
 _GETS = 30_000
 _BATCHES = 5_000
 _START_SECONDS = 60
+_END_SECONDS = 10
 _JSON = "application/json"
 _WORKERS = len(os.sched_getaffinity(0))
 _FOR_ALL = ("--host", "127.0.0.1", "--workers", str(_WORKERS))
@@ -79,18 +81,7 @@ def _send(port: int, requests: Sequence[bytes]) -> Answered:
 _NOTHING = ("granian", "benchmarks.cache.nothing:service", *_FOR_ALL, "--interface", "asgi", "--port", "PORT")
 _SERVICES: dict[str, dict[str, Any]] = {
     "lakeflow": {
-        "command": (
-            "lakeflow",
-            "serve",
-            *_FOR_ALL,
-            "--root",
-            "FOLDER",
-            "--no-access-log",
-            "--drain-seconds",
-            "0",
-            "--port",
-            "PORT",
-        ),
+        "command": ("lakeflow", "serve", *_FOR_ALL, *_SERVE, "--root", "FOLDER", "--port", "PORT"),
         "get": "/v1/caches/bench/",
         "batch": "/v1/caches/bench:batchGet",
         "forms": (_JSON, "application/vnd.apache.arrow.stream"),
@@ -117,16 +108,24 @@ def _served(command: tuple[str, ...], task: Task) -> Iterator[int]:
     filled = [{"PORT": str(port), "FOLDER": task.folder}.get(word, word) for word in command]
     environment = {"BENCH_SOCKET": task.socket}
     program = [sys.executable, "-m", *filled]
-    with subprocess.Popen(program, stdout=subprocess.DEVNULL, env={**os.environ, **environment}) as process:
-        try:
-            _wait(process, port)
-            yield port
-        finally:
-            process.terminate()
-            try:
-                process.wait(_START_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    process = subprocess.Popen(
+        program, stdout=subprocess.DEVNULL, env={**os.environ, **environment}, start_new_session=True
+    )
+    try:
+        _wait(process, port)
+        yield port
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a server, and then whatever it has left of its workers."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_END_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.cache import PARTS, http, run, run_cache, switches
+from benchmarks.cache import PARTS, http, run, run_cache, torn
 from benchmarks.cache.contenders import lakeflow
 from benchmarks.cache.figures import ratios
 from benchmarks.cache.measure import measure
@@ -27,8 +29,8 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAKEFLOW_BENCH_HOME", str(tmp_path / "bench"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setattr(lakeflow, "_WORKERS", 1)
-    monkeypatch.setattr(switches, "_READERS", 1)
-    monkeypatch.setattr(switches, "_PUBLISHES", 3)
+    monkeypatch.setattr(torn, "_READERS", 1)
+    monkeypatch.setattr(torn, "_PUBLISHES", 3)
     monkeypatch.setattr(http, "_GETS", 100)
     monkeypatch.setattr(http, "_BATCHES", 10)
     monkeypatch.setattr(http, "_WORKERS", 1)
@@ -57,7 +59,7 @@ def test_a_peer_reads_what_was_loaded(peer: str) -> None:
     """Rows are compared with the loaded ones; one key, many and cold have their figures."""
     for package in PEERS[peer]:
         pytest.importorskip(package)
-    parts = ["load", "get", "get_many", "cold"]
+    parts = ["load", "get", "get_many", "cold", "torn"]
 
     result = run_cache(rows=300, runs=2, contenders=[peer], parts=parts)
 
@@ -89,6 +91,17 @@ def test_ratios_say_how_much_better() -> None:
         "push_vs_redis_pipeline": 3,
         "http_vs_fastapi_redis": 3,
     }
+
+
+def test_a_row_of_another_version_is_torn() -> None:
+    """So is one whose checksum isn't its own; rows of one version aren't, in whatever order."""
+    ids = np.array([7, 3, 3, 9])
+    old, new = torn.tagged(ids, 1), torn.tagged(ids, 2)
+
+    mixed = pa.concat_tables([old[:2], new[2:]])
+    flipped = old.set_column(2, "checksum", [old["checksum"].to_numpy() ^ np.array([0, 1, 0, 0], dtype=np.uint64)])
+
+    assert [torn.out_of_place(ids, rows) for rows in (old, new, mixed, flipped)] == [0, 0, 2, 1]
 
 
 def test_a_wrong_row_fails(tmp_path: Path) -> None:
