@@ -22,6 +22,7 @@ __all__ = [
     "Texts",
     "Values",
     "address",
+    "held_library",
     "is_text",
     "is_wide",
     "keyed_library",
@@ -93,6 +94,18 @@ def keyed_library() -> Any:
     native.lf_find_words.argtypes = [ctypes.POINTER(Index), pointer, size, pointer]
     native.lf_find_words.restype = None
     return native
+
+
+@cache
+def held_library() -> Any:
+    """The library, called for one key with the GIL: to let go of it takes longer than the look-up.
+
+    Without argument types, whose checks take as long again: bytes are passed as their address, a small int as an int,
+    and a pointer as it is.
+    """
+    held = ctypes.PyDLL(keyed_library()._name)  # noqa: SLF001  (where ctypes has the file's name)
+    held.lf_find_text.restype = held.lf_find_word.restype = ctypes.c_int64
+    return held
 
 
 def address(values: NDArray[np.generic]) -> int:

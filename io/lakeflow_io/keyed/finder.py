@@ -16,12 +16,12 @@ from lakeflow_io.keyed.binding import (
     Texts,
     Values,
     address,
+    held_library,
     is_text,
     keyed_library,
     texts_of,
     values_of,
 )
-from lakeflow_io.parquet.native.binding import library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,11 +57,7 @@ class Finder:
         index = Index(ctypes.cast(self._sources, ctypes.POINTER(Sorted)), address(self._firsts), len(firsts))
         self._index = ctypes.pointer(index)
         self._native = keyed_library()
-        # Called for one key, with the GIL: to let go of it takes longer than the look-up. Without argument types, whose
-        # checks take as long again: bytes are passed as their address, a small int as an int, and a pointer as it is.
-        kept = ctypes.PyDLL(library()._name)  # noqa: SLF001  (where ctypes has the file's name)
-        self._find_text, self._find_word = kept.lf_find_text, kept.lf_find_word
-        self._find_text.restype = self._find_word.restype = ctypes.c_int64
+        self._find_text, self._find_word = held_library().lf_find_text, held_library().lf_find_word
 
     @classmethod
     def of(cls, kind: pa.DataType, firsts: Sequence[int], open_source: Callable[[int], Opened]) -> Finder | None:
