@@ -16,7 +16,7 @@ from benchmarks.chaos import run_chaos
 from benchmarks.chaos.check import Found, check_rows
 from benchmarks.chaos.job import expected
 
-KILLS = int(os.environ.get("LAKEFLOW_CHAOS_KILLS", "4"))
+KILLS = int(os.environ.get("LAKEFLOW_CHAOS_KILLS", "2"))
 # So many meet all kinds of disturbances.
 ALL_KINDS = 50
 

@@ -234,7 +234,7 @@ def layouts(draw: st.DrawFn) -> tuple[dict[str, list[Any]], list[str]]:
     return columns, draw(st.lists(st.sampled_from(choices), min_size=1, max_size=3, unique=True))
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(layouts())
 @example(({"float64": [0.0, -0.0, 1.0, -0.0, 0.0, NAN, None, NAN]}, ["float64"]))
 @example(({"int32": [5, 4, None, 3, 2, 1]}, ["truncate(3, int32)"]))
