@@ -80,10 +80,10 @@ def _as_json(opened: OpenVersion, tables: Iterator[pa.Table]) -> Answer:
     size = 0
     for table in tables:
         for start in range(0, table.num_rows, _JSON_ROWS):
-            blocks.append(to_json(_rows(table.slice(start, _JSON_ROWS)))[1:-1])
+            blocks.append(",".join(map(to_json, _rows(table.slice(start, _JSON_ROWS)))))
             size += len(blocks[-1])
             _check_size(size)
-    return Answer.of_json(f'{{"version": {to_json(opened.manifest.version)}, "rows": [{", ".join(blocks)}]}}')
+    return Answer.of_json(f'{{"version":{to_json(opened.manifest.version)},"rows":[{",".join(blocks)}]}}')
 
 
 def _rows(table: pa.Table) -> list[dict[str, Any] | None]:

@@ -307,7 +307,7 @@ def test_a_signal_ends_it_after_the_request_under_way(root: Path, serving: Servi
         code = process.wait(timeout=20)
 
     assert answer.startswith(b"HTTP/1.1 200")
-    assert answer.endswith(b'"half": 3.5}]}')
+    assert answer.endswith(b'"half":3.5}]}')
     assert code == 0
 
 
