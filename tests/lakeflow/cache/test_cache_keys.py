@@ -220,6 +220,6 @@ def test_a_composite_key_from_a_shell(cache: Cache, capsys: pytest.CaptureFixtur
     found = lakeflow(capsys, "cache", "--root", cache.root, "get", "--json", "pairs", '["bob", 2]')
     refused = lakeflow(capsys, "cache", "--root", cache.root, "get", "pairs", "bob")
 
-    assert found[:2] == (0, '{"item": 2, "user": "bob", "score": 0.2}\n')
+    assert found[:2] == (0, '{"item":2,"user":"bob","score":0.2}\n')
     assert refused[0] == 2
     assert "JSON" in refused[2]

@@ -246,7 +246,7 @@ def test_the_command_line_pushes_and_reads(rows_of: Any, cache: Cache, server: s
     first, second, third = capsys.readouterr().out.splitlines()
     assert "is current there, 60 rows written; 0 old ones removed." in first
     assert "was current there already" in second
-    assert third == '{"id": 5, "tag": "a"}'
+    assert third == '{"id":5,"tag":"a"}'
 
 
 def test_create_is_for_tables_alone(rows_of: Any, cache: Cache, capsys: Any) -> None:

@@ -482,4 +482,4 @@ def test_the_command_line_pushes_and_reads(rows_of: Any, cache: Cache, url: str,
     first, second, third = capsys.readouterr().out.splitlines()
     assert "is current there, 100 rows written; 0 old ones removed." in first
     assert "was current there already" in second
-    assert third == '{"id": 5, "tag": "a"}'
+    assert third == '{"id":5,"tag":"a"}'
