@@ -12,7 +12,7 @@ from lakeflow_io.errors import InputError, NotFoundError, SchemaError, Unsupport
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["FOUND", "chosen", "common_schema", "fitted", "one_batch", "pieces", "stored"]
+__all__ = ["FOUND", "answer_schema", "chosen", "common_schema", "fitted", "one_batch", "pieces", "stored"]
 
 FOUND = "found"
 """The column that `get_many` adds."""
@@ -74,6 +74,12 @@ def chosen(schema: pa.Schema, columns: Sequence[str] | None, version: str) -> li
         if name not in known:
             raise NotFoundError.among("column", name, f"version {version}", known)
     return list(columns)
+
+
+def answer_schema(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    """Return the columns of an answer to many keys: any may be null, as a key may have no row, but for the last."""
+    fields = [schema.field(name).with_nullable(nullable=True) for name in names]
+    return pa.schema([*fields, pa.field(FOUND, pa.bool_(), nullable=False)])
 
 
 def common_schema(schemas: list[pa.Schema]) -> pa.Schema:

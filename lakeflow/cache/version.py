@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from lakeflow.cache.columns import FOUND, chosen
+from lakeflow.cache.columns import answer_schema, chosen
 from lakeflow.cache.hashing import hash_key, hash_keys
 from lakeflow.cache.keys import key_of
 from lakeflow_io.keyed.finder import Finder, Opened
@@ -84,9 +84,7 @@ class _Answer:
     def of(cls, schema: pa.Schema, key: KeyColumn, names: list[str]) -> _Answer:
         """Describe the answer with some columns of a version."""
         keys = set(key.names)
-        fields = [schema.field(name).with_nullable(nullable=True) for name in names]
-        told = pa.schema([*fields, pa.field(FOUND, pa.bool_(), nullable=False)])
-        return cls(names, [name for name in names if name not in keys], told)
+        return cls(names, [name for name in names if name not in keys], answer_schema(schema, names))
 
 
 @dataclass(frozen=True, slots=True)

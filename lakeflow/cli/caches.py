@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +14,7 @@ from lakeflow_io.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     from lakeflow.cache.cache import Cache
-    from lakeflow.cache.opening import CacheReader
+    from lakeflow.cache.keys import KeyColumn
 
 __all__ = ["cache_group"]
 
@@ -63,10 +64,12 @@ def _cache(context: click.Context, name: str) -> Cache:
 @click.pass_context
 def get_command(context: click.Context, name: str, keys: tuple[str, ...], *, as_json: bool) -> None:
     """Show the row of each KEY in the cache NAME; where several columns are the key, a KEY is a list in JSON."""
+    from lakeflow.cache.keys import key_of
     from lakeflow.cache.opening import open_cache
 
     cache = open_cache(name, context.obj["root"], storage=context.obj["storage"])
-    rows = [(key, cache.get(_as_key(cache, key))) for key in keys]
+    column = key_of(cache.schema, cache.key)
+    rows = [(key, cache.get(_as_key(name, column, key))) for key in keys]
     for _, row in rows:
         if row is not None and as_json:
             print_json(row)
@@ -208,21 +211,16 @@ def _print_table(rows: list[dict[str, Any]], *, as_json: bool, empty: str) -> No
         click.echo(empty, err=True)
 
 
-def _as_key(cache: CacheReader, text: str) -> Any:
-    from lakeflow.cache.keys import key_of
-
-    key = key_of(cache.schema, cache.key)
-    if key.python is int:
+def _as_key(name: str, column: KeyColumn, text: str) -> Any:
+    if column.python is int:
         try:
             return int(text)
         except ValueError:
-            raise InputError(
-                f"Cache {cache.name!r} has integer keys, and {text!r} is none.", "give a number."
-            ) from None
-    if key.python is tuple:
+            raise InputError(f"Cache {name!r} has integer keys, and {text!r} is none.", "give a number.") from None
+    if column.python is tuple:
         try:
             return json.loads(text)
         except ValueError:
-            message = f"Cache {cache.name!r} has keys of {key.name}, and {text!r} is no list in JSON."
+            message = f"Cache {name!r} has keys of {column.name}, and {text!r} is no list in JSON."
             raise InputError(message, """give one as '["u1", 7]'.""") from None
-    return text if key.python is str else text.encode()
+    return text if column.python is str else os.fsencode(text)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RENEW_SECONDS", "Lease", "leased"]
 
-LEASE_SECONDS = 60
+_LEASE_SECONDS = 60
 """How long a push that was killed keeps others out."""
 
 RENEW_SECONDS = 10
@@ -57,7 +57,7 @@ class Lease:
             StoreError: as `Table` says.
         """
         asked = time.monotonic()
-        until = int(time.time()) + LEASE_SECONDS
+        until = int(time.time()) + _LEASE_SECONDS
         if not self.table.update(self.names.pointer, {"lease_until": until}, _MINE, {"token": self.token}):
             raise self.lost()
         self.renewed = asked
@@ -102,7 +102,7 @@ def leased(table: Table, names: Names) -> Generator[Lease]:
     """
     lease = Lease(table, names)
     now = int(time.time())
-    changes: dict[str, Value | None] = {"lease_token": lease.token, "lease_until": now + LEASE_SECONDS}
+    changes: dict[str, Value | None] = {"lease_token": lease.token, "lease_until": now + _LEASE_SECONDS}
     given: dict[str, Value] = {"now": now, "token": lease.token}
     free = f"attribute_not_exists(lease_token) OR lease_until < :now OR {_MINE}"
     lease.renewed = time.monotonic()
@@ -124,4 +124,4 @@ def _give_back(lease: Lease, error: BaseException) -> None:
     try:
         lease.release()
     except LakeflowError as also:
-        error.add_note(f"The lease of the push stays for up to {LEASE_SECONDS} seconds: {also.message}")
+        error.add_note(f"The lease of the push stays for up to {_LEASE_SECONDS} seconds: {also.message}")

@@ -59,7 +59,7 @@ def push(cache: Cache, url: str, *, create: bool = False) -> PushReport:
     """
     opened = cache._version()  # noqa: SLF001  (mapped: a publish meanwhile doesn't take it away)
     names, address = Names(cache.name), Address.parse(url)
-    described = PushedVersion.of(opened.manifest, None)
+    described = PushedVersion.of(opened.manifest)
     example = UploadId.new(opened.id, opened.rows)
     refuse_what_does_not_fit(opened, described, names.partitions(example)[-1])
     table = Table(address)

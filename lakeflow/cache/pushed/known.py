@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakeflow.cache.columns import FOUND, chosen
+from lakeflow.cache.columns import answer_schema
 from lakeflow.cache.keys import key_of
 from lakeflow.cache.pushed.codec import RowCodec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from lakeflow.cache.keys import Key, KeyColumn
     from lakeflow.cache.pushed.version import PushedVersion
 
@@ -34,14 +32,6 @@ class KnownVersion:
     def of(cls, pointer: bytes, pushed: PushedVersion) -> KnownVersion:
         """Prepare for reading what a pointer named."""
         return cls(pointer, pushed, key_of(pushed.schema, pushed.key), RowCodec(pushed.schema, pushed.key))
-
-    def chosen(self, columns: Sequence[str] | None) -> list[str]:
-        """Return the columns that were asked for, all of them where None.
-
-        Raises:
-            NotFoundError: there is no such column.
-        """
-        return chosen(self.pushed.schema, columns, self.pushed.summary.id)
 
     def row(self, key: Key, value: bytes | None, names: list[str]) -> dict[str, Any] | None:
         """Return the columns `names` of a row, as `Cache.get` does; None where there is none.
@@ -67,7 +57,6 @@ class KnownVersion:
             CorruptFileError: a value isn't one of this version.
         """
         given = {**self.codec.columns(values), **self.key.columns(asked)}
-        fields = [self.pushed.schema.field(name).with_nullable(nullable=True) for name in names]
-        found = pa.field(FOUND, pa.bool_(), nullable=False)
         hits = pa.array([value is not None for value in values], pa.bool_())
-        return pa.Table.from_arrays([*(given[name] for name in names), hits], schema=pa.schema([*fields, found]))
+        arrays = [*(given[name] for name in names), hits]
+        return pa.Table.from_arrays(arrays, schema=answer_schema(self.pushed.schema, names))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import pyarrow as pa
 
 from lakeflow.cache.answer import AnswerKind, check_kind, handed_over
+from lakeflow.cache.columns import chosen
 from lakeflow_io.errors import CorruptFileError, NotFoundError, SchemaError
 
 if TYPE_CHECKING:
@@ -43,14 +44,6 @@ class Known(Protocol):
     @property
     def key(self) -> KeyColumn:
         """Its key."""
-        ...
-
-    def chosen(self, columns: Sequence[str] | None) -> list[str]:
-        """Return the columns that were asked for, all of them where None.
-
-        Raises:
-            NotFoundError: there is no such column.
-        """
         ...
 
     def row(self, key: Key, value: Any, names: list[str]) -> dict[str, Any] | None:
@@ -127,7 +120,7 @@ class PushedReader:
             known, checked = self._asked(lambda column: column.check(key))
             pointer, value = self._store.read_one(known, checked)
             if pointer == known.pointer:
-                row = known.row(checked, value, known.chosen(columns))
+                row = known.row(checked, value, _chosen(known, columns))
                 return default if row is None else row
             self._follow(pointer)
 
@@ -161,7 +154,7 @@ class PushedReader:
             pointer, values = self._store.read(known, block)
             if pointer != known.pointer:
                 return pointer, []
-            tables.append(known.table(block, values, known.chosen(columns)))
+            tables.append(known.table(block, values, _chosen(known, columns)))
         return known.pointer, tables
 
     def _asked(self, check: Callable[[KeyColumn], _Checked]) -> tuple[Known, _Checked]:
@@ -198,3 +191,7 @@ class PushedReader:
         self._known = None
         message = f"Cache {self._name!r} has no version in {self._store.shown}."
         raise NotFoundError(message, "push one with `lakeflow cache push`, or check the name and the address.")
+
+
+def _chosen(known: Known, columns: Sequence[str] | None) -> list[str]:
+    return chosen(known.pushed.schema, columns, known.pushed.summary.id)

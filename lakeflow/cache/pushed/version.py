@@ -29,16 +29,14 @@ class PushedVersion:
     """A version in a store."""
 
     summary: CacheVersion
-    previous: str | None
-    """The version that was current before, whose rows stay until the next push."""
     key: KeyNames
     schema: pa.Schema
 
     @classmethod
-    def of(cls, manifest: Manifest, previous: str | None) -> PushedVersion:
+    def of(cls, manifest: Manifest) -> PushedVersion:
         """Describe a local version."""
         summary = CacheVersion.of(manifest, Pointer(manifest.version, (manifest.version,)))
-        return cls(summary, previous, manifest.key, manifest.schema)
+        return cls(summary, manifest.key, manifest.schema)
 
     @classmethod
     def parse(cls, value: bytes, where: str) -> PushedVersion:
@@ -63,7 +61,7 @@ class PushedVersion:
                 current=True,
             )
             schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(content["schema"])))
-            return cls(summary, content["previous"], key_names(content["key"]), schema)
+            return cls(summary, key_names(content["key"]), schema)
         except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
             message = f"{where} can't be decoded: {error}"
             raise CorruptFileError(message, "delete it and push the cache again.") from error
@@ -73,7 +71,6 @@ class PushedVersion:
         content = {
             "format": FORMAT,
             "version": self.summary.id,
-            "previous": self.previous,
             "rows": self.summary.rows,
             "bytes": self.summary.bytes,
             "created": self.summary.created.isoformat(),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lakeflow.cache.valkey.nodes import Nodes
     from lakeflow.cache.valkey.source import Source
 
-__all__ = ["check_capacity", "memory_needed", "server_facts"]
+__all__ = ["check_capacity", "server_facts"]
 
 # Measured with Valkey 8.1: a key's object, its allocation's rounding and its share of the table, some 90 bytes a key;
 # and what a table that grows holds for a while, old and new at once.
@@ -48,7 +48,7 @@ def check_capacity(nodes: Nodes, names: Names, source: Source, push: Push, done:
         ConfigError: the eviction policy.
         StoreFullError: the memory; it names the server, what it has and what it would need.
     """
-    needed = memory_needed(source, len(push.prefix(names, 0))) * (push.buckets - done) // push.buckets
+    needed = _memory_needed(source, len(push.prefix(names, 0))) * (push.buckets - done) // push.buckets
     shares = _shares(nodes, names, push)
     for owner, share in shares.items():
         facts = server_facts(nodes, owner, "memory")
@@ -66,7 +66,7 @@ def check_capacity(nodes: Nodes, names: Names, source: Source, push: Push, done:
             raise StoreFullError(message, "raise its maxmemory, or remove other data; nothing was written.")
 
 
-def memory_needed(source: Source, prefix_bytes: int) -> int:
+def _memory_needed(source: Source, prefix_bytes: int) -> int:
     """Return about how many bytes of a server's memory a version takes, from some of its buckets.
 
     Args:

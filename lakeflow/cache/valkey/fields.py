@@ -11,7 +11,7 @@ binary are their bytes; lists of values of fixed width are as `lists` says, all 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ from lakeflow.cache.valkey.lists import item_width, unpacked_lists
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Field", "FieldKind", "Fields"]
+__all__ = ["Field", "Fields"]
 
 _types = pa.types
 _WORDS = {1: "<u1", 2: "<u2", 4: "<u4", 8: "<u8"}
@@ -31,8 +31,8 @@ _INTEGERS = {1: "b", 2: "h", 4: "i", 8: "q"}
 _BYTES = (_types.is_binary, _types.is_large_binary)
 _TEXTS = (_types.is_string, _types.is_large_string)
 
-FieldKind = str
-"""`none` (of the null type), `bool`, `fixed`, `bytes`, `list` or `nested`."""
+_Kind: TypeAlias = Literal["none", "bool", "fixed", "bytes", "list", "nested"]
+"""`none` is the null type's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Field:
     """In the schema; names may be anything, so that arrays of records name columns by it."""
     name: str
     type: pa.DataType
-    kind: FieldKind
+    kind: _Kind
     width: int
     """Bytes in the fixed part."""
     codec: RowCodec | None

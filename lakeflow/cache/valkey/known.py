@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakeflow.cache.columns import FOUND, chosen
+from lakeflow.cache.columns import answer_schema
 from lakeflow.cache.hashing import hash_key
 from lakeflow.cache.keys import key_of
 from lakeflow.cache.shard import find_rows
@@ -15,8 +15,6 @@ from lakeflow.cache.valkey.fields import Fields
 from lakeflow.cache.valkey.unpacking import ManyRows, OneRow, row_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -60,14 +58,6 @@ class KnownPush:
         """The version that was pushed."""
         return self.push.version
 
-    def chosen(self, columns: Sequence[str] | None) -> list[str]:
-        """Return the columns that were asked for, all of them where None.
-
-        Raises:
-            NotFoundError: there is no such column.
-        """
-        return chosen(self.pushed.schema, columns, self.pushed.summary.id)
-
     def row(self, key: Key, value: bytes | None, names: list[str]) -> dict[str, Any] | None:
         """Return the columns `names` of the row of a key, as `Cache.get` does; None where it isn't in its bucket.
 
@@ -100,10 +90,8 @@ class KnownPush:
         places = find_rows(_Keys(rows, self.key), rows.hashes, asked, values.hashes)
         columns = rows.columns([name for name in names if name not in self.key.names], places)
         given = {**columns, **self.key.columns(asked)}
-        fields = [self.pushed.schema.field(name).with_nullable(nullable=True) for name in names]
-        found_field = pa.field(FOUND, pa.bool_(), nullable=False)
         arrays = [*(given[name] for name in names), pa.array(places >= 0)]
-        return pa.Table.from_arrays(arrays, schema=pa.schema([*fields, found_field]))
+        return pa.Table.from_arrays(arrays, schema=answer_schema(self.pushed.schema, names))
 
     def _key_in(self, values: dict[str, Any]) -> Key:
         names = self.key.names

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.cache.pushed.version import PushedVersion
-from lakeflow_io.errors import CorruptFileError, LakeflowError, UnsupportedError
+from lakeflow_io.errors import CorruptFileError, UnsupportedError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,8 +97,6 @@ class Push:
             buckets, tags, servers = content["buckets"], content["tags"], content["servers"]
             previous = content["previous"]
             return cls(push, content["state"], int(buckets), tuple(tags), tuple(servers), version, previous)
-        except LakeflowError:
-            raise
         except (ValueError, KeyError, TypeError) as error:
             message = f"{where} can't be decoded: {error}"
             raise CorruptFileError(message, "delete the cache's keys there and push it again.") from error

@@ -14,20 +14,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakeflow.cache.pushed.values import is_list
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["cut", "fixed", "gathered", "item_width", "joined", "packed_lists", "unpacked_lists"]
 
 _types = pa.types
-_LISTS = (_types.is_list, _types.is_large_list, _types.is_fixed_size_list)
 _NOTHING = pa.scalar(b"", pa.large_binary())
 _SHORT_BYTES = 64  # of a value: it takes 16 times as much to name each of its bytes, and less time than a slice
 
 
 def item_width(kind: pa.DataType) -> int:
     """Return the bytes of an item of such a list; 0 where `kind` is no such list."""
-    if not any(test(kind) for test in _LISTS) or (_types.is_fixed_size_list(kind) and not kind.list_size):
+    if not is_list(kind) or (_types.is_fixed_size_list(kind) and not kind.list_size):
         return 0  # Arrow 26 divides by the size of fixed-size lists, and ends the process where that is 0
     item = kind.value_type
     plain = _types.is_primitive(item) or _types.is_decimal(item) or _types.is_fixed_size_binary(item)

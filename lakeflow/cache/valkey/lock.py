@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from lakeflow.cache.valkey.names import Names
     from lakeflow.cache.valkey.nodes import Nodes
 
-__all__ = ["LOCK_SECONDS", "PushLock", "locked"]
+__all__ = ["PushLock", "locked"]
 
-LOCK_SECONDS = 60
+_LOCK_SECONDS = 60
 """How long a push that was killed keeps others out; one that lives renews it every second."""
 
-_MILLISECONDS = LOCK_SECONDS * 1000
+_MILLISECONDS = _LOCK_SECONDS * 1000
 _Command = tuple[bytes | str | int, ...]
 
 
@@ -76,7 +76,7 @@ class PushLock:
         cache = self.names.cache
         if holder is None:
             message = f"The lock of this push of cache {cache!r} is gone from {self.nodes.shown}: it has restarted"
-            message += f", or this push stood still for {LOCK_SECONDS} seconds."
+            message += f", or this push stood still for {_LOCK_SECONDS} seconds."
         else:
             message = f"This push of cache {cache!r} stood still, and another took over."
         return CommitConflictError(message, "push again.")
@@ -111,7 +111,7 @@ def _release(lock: PushLock, error: BaseException) -> None:
     try:
         lock.guarding(("DEL", lock.names.lock))
     except LakeflowError as also:
-        error.add_note(f"The lock of the push stays for up to {LOCK_SECONDS} seconds: {also.message}")
+        error.add_note(f"The lock of the push stays for up to {_LOCK_SECONDS} seconds: {also.message}")
 
 
 class _RefusedError(Exception):

@@ -145,7 +145,7 @@ class _Pushing:
 
     def _new(self) -> Push:
         tags = spread_tags(self._names.cache) if self._nodes.cluster else ()
-        version = PushedVersion.of(self._opened.manifest, previous=None)
+        version = PushedVersion.of(self._opened.manifest)
         buckets = buckets_for(self._opened, self._fields)
         return Push(uuid4().hex[:12], WRITING, buckets, tags, self._servers(), version)
 

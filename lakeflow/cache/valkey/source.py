@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from lakeflow.cache.valkey.fields import Fields
     from lakeflow.cache.version import OpenVersion
 
-__all__ = ["BUCKET_BYTES", "Source", "buckets_for"]
+__all__ = ["Source", "buckets_for"]
 
-BUCKET_BYTES = 1 << 10
+_BUCKET_BYTES = 1 << 10
 """A server's own cost of a key, some 90 bytes, is a tenth of it; and a thousand look-ups send a megabyte."""
 
 _STEP_ROWS = 16_384  # encoded at once: what they take stays in the L2 cache
@@ -92,4 +92,4 @@ def buckets_for(opened: OpenVersion, fields: Fields) -> int:
         size += len(sample.buffers()[2]) + _HEAD_BYTES * len(sample)
     if not rows:
         return 1
-    return min(max(opened.rows * size // (rows * BUCKET_BYTES), 1), opened.rows, (1 << 32) - 1)
+    return min(max(opened.rows * size // (rows * _BUCKET_BYTES), 1), opened.rows, (1 << 32) - 1)

@@ -7,7 +7,7 @@ the kernel to its answer, so a slow network counts as a slow server does.
 
 from __future__ import annotations
 
-__all__ = ["Window"]
+__all__ = ["LEAST_BYTES", "MOST_BYTES", "SLOW_SECONDS", "Window"]
 
 LEAST_BYTES = 64 << 10
 MOST_BYTES = 8 << 20
