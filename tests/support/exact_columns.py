@@ -6,6 +6,7 @@ import math
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from decimal import Decimal
+from uuid import UUID
 
 import pyarrow as pa
 
@@ -39,5 +40,8 @@ EXACT_COLUMNS: list[pa.Array] = [
     pa.array([{"a": [b"x", None], "b": Decimal("1.5")}, None, {"a": None, "b": None}], pa.struct(_NESTED)),
     pa.array([[("k", 1), ("l", None)], None, []], pa.map_(pa.string(), pa.int64())),
     pa.array([[(b"k", [clock(1)]), (b"", None)], None, []], pa.map_(pa.binary(), pa.list_(pa.time64("us")))),
+    pa.array([UUID(int=7), None, UUID(int=2**128 - 1)], pa.uuid()),
+    pa.array(['{"a": "é"}', None, "[]"], pa.json_()),
+    pa.array([1, None, 0], pa.int8()).cast(pa.bool8()),
     pa.nulls(3),
 ]  # fmt: skip

@@ -15,6 +15,7 @@ It is exact: a reader gets what `Cache.get` gives, or the push is refused, by th
 | decimal | text |
 | interval | list of months, days and nanoseconds |
 | list, struct, map | list; object; list of pairs |
+| extension types, such as UUID | what they are stored as |
 | anything else, such as a struct of which two fields have one name | refused |
 """
 

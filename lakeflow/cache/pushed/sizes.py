@@ -32,6 +32,8 @@ def longest_bytes(column: pa.Array) -> NDArray[np.int64]:
         column: Of a type that `RowCodec` takes.
     """
     kind, types = column.type, pa.types
+    if isinstance(kind, pa.BaseExtensionType):
+        return longest_bytes(column.storage)
     if types.is_string(kind) or types.is_large_string(kind):
         return _lengths("binary_length", column) * _CHARACTER_BYTES + _QUOTES_AND_COMMA
     if types.is_binary(kind) or types.is_large_binary(kind):

@@ -31,6 +31,8 @@ _BINARY = (_types.is_binary, _types.is_large_binary, _types.is_fixed_size_binary
 
 def has_form(kind: pa.DataType) -> bool:
     """Tell whether values of a type can be written."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return has_form(kind.storage_type)
     if _types.is_struct(kind):
         names = [field.name for field in kind]
         return len(names) == len(set(names)) and all(has_form(field.type) for field in kind)
@@ -48,6 +50,8 @@ def to_json(column: pa.Array) -> list[Any]:
         column: Of a type that has a form.
     """
     kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return to_json(column.storage)
     if _is_counted(kind):
         return column.view(_count_type(kind)).to_pylist()
     if _is_plain(kind):
@@ -120,6 +124,8 @@ def _count_type(kind: pa.DataType) -> pa.DataType:
 
 
 def _from_json(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if isinstance(kind, pa.BaseExtensionType):
+        return pa.ExtensionArray.from_storage(kind, _from_json(values, kind.storage_type))
     if _is_counted(kind):
         return pa.array(values, _count_type(kind)).view(kind)
     if _is_plain(kind) or not _types.is_nested(kind):

@@ -4,8 +4,8 @@
 
 A bit is set where the column, by its place in the schema, is null. Values are as Arrow has them, little-endian and
 unaligned: so every type is exact that Arrow stores in a fixed number of bytes. A boolean is one byte. Text and
-binary are their bytes; lists of values of fixed width are as `lists` says, all else that is nested is JSON, as
-`RowCodec` writes it; a length is four bytes.
+binary are their bytes; lists of values of fixed width are as `lists` says, all else that is nested, and extension
+types, are JSON, as `RowCodec` writes it; a length is four bytes.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class Field:
     width: int
     """Bytes in the fixed part."""
     codec: RowCodec | None
-    """Of a nested column."""
+    """Of a column in JSON."""
 
     @classmethod
     def of(cls, place: int, field: pa.Field) -> Field:
         """Describe a column.
 
         Raises:
-            UnsupportedError: it is nested, and has no exact form in JSON; it names the column.
+            UnsupportedError: it has no exact form, not even in JSON; it names the column.
         """
         kind = field.type
         if _types.is_null(kind):
@@ -65,7 +65,7 @@ class Field:
             return cls(place, field.name, kind, "bytes", 4, None)
         if item_width(kind):
             return cls(place, field.name, kind, "list", 4, None)
-        if _types.is_nested(kind):
+        if _types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType):
             return cls(place, field.name, kind, "nested", 4, RowCodec(pa.schema([field]), ()))
         return cls(place, field.name, kind, "fixed", kind.bit_width // 8, None)
 
