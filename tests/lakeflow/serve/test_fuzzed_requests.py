@@ -45,8 +45,11 @@ def stream(keys: Any) -> bytes:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Caches of every kind of key."""
     root = tmp_path_factory.mktemp("caches")
-    for name, keys in (("numbers", [1, -2]), ("texts", ["é", "", "a/b"]), ("binary", [b"\xff", b""])):
+    texts = ["é", "", "a/b"]
+    large = pa.array(texts, pa.large_string())
+    for name, keys in (("numbers", [1, -2]), ("texts", texts), ("large", large), ("binary", [b"\xff", b""])):
         Cache(name, root).load(pa.table({"key": keys, "n": range(len(keys))}), key="key")
+    Cache("pairs", root).load(pa.table({"text": texts, "number": [1, 2, 3]}), key=["text", "number"])
     return root
 
 
@@ -67,7 +70,7 @@ texts = st.text(max_size=12) | st.sampled_from(["é", "", "a/b", "..", "%", "a:b
 encoded = st.builds(lambda each: quote(each.encode("utf-8", "surrogatepass"), safe="").encode(), texts)
 raw = st.binary(max_size=12) | encoded
 parts = st.sampled_from([b"", b"v1", b"caches", b"texts", b"numbers:batchGet", b"?"])
-names = st.sampled_from([b"numbers", b"texts", b"binary", b"none"])
+names = st.sampled_from([b"numbers", b"texts", b"large", b"binary", b"pairs", b"none"])
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
@@ -152,6 +155,36 @@ def test_any_method_and_path(
     scope = {"method": method, "raw_path": path, "root_path": mounted_at, "headers": headers}
 
     check(*answered(application, scope, body), root)
+
+
+@pytest.mark.parametrize("accept", [JSON, ARROW])
+@pytest.mark.parametrize("name", ["numbers", "texts", "large", "binary", "pairs"])
+def test_text_that_utf8_cannot_hold_is_the_callers_mistake(
+    application: Application, root: Path, name: str, accept: str
+) -> None:
+    """Half a pair of surrogates, alone and behind a key that is there, escaped or as bytes, wherever a key may be."""
+    headers = [(b"accept", accept.encode())]
+    path = f"/v1/caches/{name}".encode()
+    there = {"numbers": 1, "binary": "/w==", "pairs": ["é", 1]}.get(name, "é")
+    half = ["\ud800", 1] if name == "pairs" else "\ud800"
+    batches = [
+        json.dumps({"keys": keys}, ensure_ascii=escaped) for keys in ([half], [there, half]) for escaped in (0, 1)
+    ]
+
+    one = answered(application, {"method": "GET", "raw_path": path + b"/%ED%A0%80", "headers": headers}, b"")
+    many = [
+        answered(
+            application,
+            {"method": "POST", "raw_path": path + b":batchGet", "headers": headers},
+            body.encode("utf-8", "surrogatepass"),
+        )
+        for body in batches
+    ]
+
+    assert one[0] == (404 if name == "binary" else 400)  # its keys are any bytes
+    assert [status for status, _, _ in many] == [400] * 4
+    for answer in (one, *many):
+        check(*answer, root)
 
 
 PIECES = [
