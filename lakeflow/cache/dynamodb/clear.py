@@ -10,7 +10,7 @@ from lakeflow.cache.dynamodb.names import ROW
 from lakeflow.cache.dynamodb.send import BATCH_ITEMS, Batch, send
 from lakeflow.cache.dynamodb.table import removal
 from lakeflow.cache.dynamodb.uploads import held, uploads
-from lakeflow_io.errors import CommitConflictError, StoreError
+from lakeflow.cache.pushed.ending import clearing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,17 +41,12 @@ def clear(lease: Lease, kept: list[UploadId]) -> int:
         StoreError: the table failed meanwhile; the pointer is set already.
     """
     removed = 0
-    try:
+    with clearing(kept[0].version, lease.table.shown):
         found = uploads(lease.table, lease.names)
         lease.renew()  # nobody has had the lease since: who holds an upload is as it was read
         for upload in found:
             if upload.id not in kept:
                 removed += _remove(lease, upload)
-    except CommitConflictError:
-        raise
-    except StoreError as error:
-        message = f"{kept[0].version} is current in {lease.table.shown}, but older rows aren't removed: {error.message}"
-        raise type(error)(message, "the next push removes them.") from error
     return removed
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from lakeflow.cache.dynamodb.names import Names, UploadId
-from lakeflow_io.errors import CommitConflictError, LakeflowError
+from lakeflow.cache.pushed.ending import given_back
+from lakeflow_io.errors import CommitConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -111,17 +112,5 @@ def leased(table: Table, names: Names) -> Generator[Lease]:
         message = f"Another push of cache {names.cache!r} to {table.shown} is under way."
         seconds = max(int(until) - now, 0) + 1
         raise CommitConflictError(message, f"try again; if it was killed, in {seconds} seconds.")
-    try:
+    with given_back(lease.release, _LEASE_SECONDS):
         yield lease
-    except BaseException as error:
-        _give_back(lease, error)
-        raise
-    lease.release()
-
-
-def _give_back(lease: Lease, error: BaseException) -> None:
-    """Let others push after a failure; where the table is out of reach, the lease ends by itself."""
-    try:
-        lease.release()
-    except LakeflowError as also:
-        error.add_note(f"The lease of the push stays for up to {_LEASE_SECONDS} seconds: {also.message}")

@@ -55,7 +55,8 @@ def push(cache: Cache, url: str, *, create: bool = False) -> PushReport:
         CommitConflictError: another push of the cache is under way, or took over.
         AccessDeniedError: the credentials are missing, wrong, or lack a right.
         ThrottledError: the table has too little capacity; the old version stays current.
-        StoreError: it can't be reached, or refuses; the old version stays current, unless the error says otherwise.
+        StoreError: it can't be reached, or refuses; the old version stays current, unless the error says otherwise,
+            or the answers were lost to the request that makes the new one current.
     """
     opened = cache._version()  # noqa: SLF001  (mapped: a publish meanwhile doesn't take it away)
     names, address = Names(cache.name), Address.parse(url)

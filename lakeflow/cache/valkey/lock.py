@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from lakeflow.cache.pushed.ending import given_back
 from lakeflow.cache.valkey.refusals import Refusal, error_of
-from lakeflow_io.errors import CommitConflictError, LakeflowError
+from lakeflow_io.errors import CommitConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -98,20 +100,8 @@ def locked(nodes: Nodes, names: Names) -> Generator[PushLock]:
             left = max(nodes.one(key, "PTTL", key), 0) // 1000 + 1
             message = f"Another push of cache {names.cache!r} to {nodes.shown} is under way."
             raise CommitConflictError(message, f"try again; if it was killed, in {left} seconds.")
-    try:
+    with given_back(partial(lock.guarding, ("DEL", key)), _LOCK_SECONDS):
         yield lock
-    except BaseException as error:
-        _release(lock, error)
-        raise
-    lock.guarding(("DEL", key))
-
-
-def _release(lock: PushLock, error: BaseException) -> None:
-    """Let others push after a failure; where the server is out of reach, the lock expires by itself."""
-    try:
-        lock.guarding(("DEL", lock.names.lock))
-    except LakeflowError as also:
-        error.add_note(f"The lock of the push stays for up to {_LOCK_SECONDS} seconds: {also.message}")
 
 
 class _RefusedError(Exception):

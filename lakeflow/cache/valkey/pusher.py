@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from lakeflow.cache.pushed.ending import clearing
 from lakeflow.cache.pushed.report import PushReport
 from lakeflow.cache.pushed.version import PushedVersion
 from lakeflow.cache.valkey.capacity import check_capacity, server_facts
@@ -52,7 +53,8 @@ def push(cache: Cache, url: str) -> PushReport:
             version of lakeflow wrote.
         CommitConflictError: another push of the cache is under way, or took over.
         StoreFullError: the server's memory is full, or too small; the old version stays current.
-        StoreError: it can't be reached, or refuses, or has lost rows; the old version stays current.
+        StoreError: it can't be reached, or refuses, or has lost rows; the old version stays current, unless the error
+            says otherwise, or the answer was lost to the command that makes the new one current.
     """
     opened = cache._version()  # noqa: SLF001  (mapped: a publish meanwhile doesn't take it away)
     fields = Fields(opened.schema)
@@ -195,13 +197,10 @@ class _Pushing:
 
     def _cleared(self, current: Push, pushes: dict[str, Push], *, rows: int, written: bool) -> PushReport:
         """Remove all pushes but the current one and the one before."""
-        try:
+        with clearing(self._opened.id, self._nodes.shown):
             for push in pushes.values():
                 if push.id not in (current.id, current.previous):
                     self._remove(push)
-        except StoreError as error:
-            message = f"{self._opened.id} is current in {self._nodes.shown}, but older rows aren't removed: "
-            raise StoreError(message + error.message, "the next push removes them.") from error
         return PushReport(self._opened.id, rows, self._removed, written)
 
     def _remove(self, push: Push) -> None:

@@ -96,6 +96,7 @@ def test_a_push_may_end_after_any_request(
         assert whole(reader, rows) == now
         assert sum("/" in pk for pk, _ in places.items()) == 2 * rows
 
+    places.expire_lease()  # of the last one, which couldn't give it back
     push(cache, places.url)
     assert whole(reader, rows) == now
     assert ends > 15
@@ -273,6 +274,22 @@ def test_a_failed_clearing_says_that_the_pointer_is_set(
     assert whole(reader) == "c"
     push(cache, places.url)
     assert len(places.items()) == 2 * ROWS + 3
+
+
+def test_a_lease_that_cannot_be_given_back_fails_no_push(
+    rows_of: Any, cache: Cache, places: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The version is current and the rest is cleared: a warning says what keeps others out, and how long."""
+    cache.load(rows_of("a", ROWS), key="id")
+
+    def act(request: Request) -> str | None:
+        return "AccessDeniedException" if "REMOVE lease" in request.body.get("UpdateExpression", "") else None
+
+    places.faulty.act = act
+    report = push(cache, places.faulty_url)
+
+    assert (report.written, whole(DynamoDBCache("scores", places.url))) == (True, "a")
+    assert "stays for up to 60 seconds" in caplog.text
 
 
 def test_memory_is_bounded_by_batches(cache: Cache, places: Any, monkeypatch: pytest.MonkeyPatch) -> None:
