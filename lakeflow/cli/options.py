@@ -22,7 +22,7 @@ root_option = click.option(
     "--root",
     metavar="FOLDER|URL",
     help="Where caches lie: a folder, or s3://, gs:// or az://; default $LAKEFLOW_HOME/caches, else ./caches. "
-    "`cache get` takes the URL of a server, too.",
+    "`cache get` takes the URL of a server or of a DynamoDB table, too.",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -79,3 +80,13 @@ def test_gc_removes_versions_only_when_told_how_many_stay(
     assert refused[0] == 2
     assert "keep=0" in refused[2]
     assert lakeflow(capsys, "cache", "--root", str(tmp_path), "gc", "nope")[0] == 2
+
+
+def test_binary_keys_are_the_bytes_that_the_shell_gave(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of any text and of what is none."""
+    Cache("blobs", tmp_path).load(pa.table({"id": ["é".encode(), b"\xff"], "n": [1, 2]}), key="id")
+    command = ["cache", "--root", str(tmp_path), "get", "--json", "blobs"]
+
+    text, other = (lakeflow(capsys, *command, os.fsdecode(key)) for key in ("é".encode(), b"\xff"))
+
+    assert [json.loads(out)["n"] for _, out, _ in (text, other)] == [1, 2]

@@ -249,6 +249,18 @@ def test_the_command_line_pushes_and_reads(rows_of: Any, cache: Cache, server: s
     assert third == '{"id":5,"tag":"a"}'
 
 
+def test_the_command_line_asks_once_what_keys_are(
+    local_and_pushed: Any, rows_of: Any, cache: Cache, places: Any, capsys: Any
+) -> None:
+    """Of however many keys: what is current, what that is, and what is current again; then the rows."""
+    local_and_pushed(cache, places.url, rows_of("a"))
+
+    main(["cache", "--root", places.faulty_url, "get", "scores", "--json", *map(str, range(5))])
+
+    assert len(capsys.readouterr().out.splitlines()) == 5
+    assert [request.operation for request in places.faulty.requests] == ["GetItem"] * 3 + ["BatchGetItem"] * 5
+
+
 def test_create_is_for_tables_alone(rows_of: Any, cache: Cache, capsys: Any) -> None:
     """A server of another kind has nothing to make."""
     cache.load(rows_of("a"), key="id")
