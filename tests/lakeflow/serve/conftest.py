@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 import pytest
+from loopback import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,9 +28,7 @@ def _serving(
     root: Path, *options: str, output: Any = subprocess.DEVNULL
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """`lakeflow serve` on a free port, ready."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     where = ["--root", str(root), "--port", str(port), "--drain-seconds", "0"]
     command = [sys.executable, "-m", "lakeflow", "serve", *where, *options]
     environment = {**os.environ, "TMPDIR": str(root.parent)}  # also what a killed server leaves goes with the test

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +13,7 @@ import boto3
 import pyarrow as pa
 import pytest
 from faulty_dynamodb import FaultyDynamoDB, faulty_dynamodb
+from loopback import free_port, listening
 
 from lakeflow.cache import Cache
 from lakeflow.cache.dynamodb import DynamoDBCache, create_table, push
@@ -44,24 +42,9 @@ def _command(kind: str, port: int) -> list[str]:
 @contextmanager
 def _running(kind: str, folder: Path) -> Iterator[str]:
     """A server on loopback; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = _command(kind, port)
-    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        try:
-            deadline = time.monotonic() + 60
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                    break
-                except OSError:
-                    assert process.poll() is None, (folder / "log").read_text()
-                    assert time.monotonic() < deadline
-                    time.sleep(0.02)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.kill()
+    port = free_port()
+    with listening(_command(kind, port), port, folder / "log"):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module", params=["dynalite", "moto"])

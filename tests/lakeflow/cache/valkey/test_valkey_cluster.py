@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import valkey
+from reading_meanwhile import seen_whole
 
 import lakeflow.cache.valkey.pusher as push_module
 from lakeflow.cache.valkey import ValkeyCache, push
@@ -64,34 +65,17 @@ def test_no_request_mixes_versions_in_a_cluster(
 ) -> None:
     """Though pointers of the parts move one after the other; and in the end there are two versions and no more."""
     local_and_pushed(cache, url, rows_of("first", 2000))
-    seen: list[set[str | None]] = []
-    failures: list[BaseException] = []
-    stop = threading.Event()
+    readers = [ValkeyCache("scores", f"valkey://127.0.0.1:{port}") for port in cluster[:2]]
 
-    def read(node: int) -> None:
-        reader = ValkeyCache("scores", f"valkey://127.0.0.1:{cluster[node]}")
-        try:
-            while not stop.is_set():
-                seen.append(set(reader.get_many(range(2000))["tag"].to_pylist()))
-        except BaseException as error:  # noqa: BLE001  (shown by the test)
-            failures.append(error)
+    def read(reader: ValkeyCache) -> set[str | None]:
+        return set(reader.get_many(range(2000))["tag"].to_pylist())
 
-    threads = [threading.Thread(target=read, args=(node,)) for node in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
+    def publish() -> None:
         for number in range(6):
             cache.load(rows_of(f"v{number}", 2000), key="id")
             push(cache, url)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
-    assert not failures
-    assert {1} == {len(tags) for tags in seen}
-    assert {None} not in seen
-    assert len(set.union(*seen)) > 3
+    assert seen_whole([partial(read, reader) for reader in readers], publish) > 3
     keys = set.union(*keys_of(cluster))
     held = {key.split(b":")[2] for key in keys} - {b"CURRENT", b"PUSHES"}
     assert len(held) == 2

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import valkey
+from loopback import free_port
 
 from lakeflow.cache.valkey import ValkeyCache, push
 from lakeflow_io.errors import StoreError
@@ -27,7 +28,7 @@ def _wait(until: Callable[[], bool]) -> None:
 
 
 def test_readers_and_pushers_follow_to_the_replica(
-    running: Any, free_port: Any, local_and_pushed: Any, rows_of: Any, cache: Cache, tmp_path: Path
+    running: Any, local_and_pushed: Any, rows_of: Any, cache: Cache, tmp_path: Path
 ) -> None:
     """Though the address that they were given is the one that died; while nobody has taken over, it is an error."""
     with ExitStack() as stack:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 import valkey
+from loopback import free_port
+from reading_meanwhile import seen_whole
 
 import lakeflow.cache.valkey.connection as connection_module
 import lakeflow.cache.valkey.lock as lock_module
@@ -108,34 +110,16 @@ def test_readers_see_one_whole_version_while_others_are_pushed(
     """No request mixes versions or misses a row, though rows of versions before the last two are removed."""
     monkeypatch.setattr(store_module, "_MGET_BUCKETS", 2)
     reader = local_and_pushed(cache, url, rows_of("first"))
-    seen: list[set[str | None]] = []
-    failures: list[BaseException] = []
-    stop = threading.Event()
 
-    def read() -> None:
-        try:
-            while not stop.is_set():
-                seen.append(set(reader.get_many(range(100))["tag"].to_pylist()))
-                seen.append({reader.get(5)["tag"]})
-        except BaseException as error:  # noqa: BLE001  (shown by the test)
-            failures.append(error)
+    def many() -> set[str | None]:
+        return set(reader.get_many(range(100))["tag"].to_pylist())
 
-    threads = [threading.Thread(target=read) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
+    def publish() -> None:
         for number in range(15):
             cache.load(rows_of(f"v{number}"), key="id")
             push(cache, url)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
-    assert not failures
-    assert {1} == {len(tags) for tags in seen}
-    assert {None} not in seen
-    assert len(set.union(*seen)) > 3
+    assert seen_whole([many, lambda: {reader.get(5)["tag"]}], publish) > 3
 
 
 def test_two_pushers_at_once(rows_of: Any, url: str, raw: Any, tmp_path: Path) -> None:
@@ -339,7 +323,7 @@ def test_a_server_that_evicts_is_refused(rows_of: Any, cache: Cache, url: str, r
         push(cache, url)
 
 
-def test_a_server_out_of_reach(free_port: Any, rows_of: Any, cache: Cache) -> None:
+def test_a_server_out_of_reach(rows_of: Any, cache: Cache) -> None:
     """A store's error with the address and without the password, for readers and pushers."""
     cache.load(rows_of("a"), key="id")
     url = f"valkey://me:secret@127.0.0.1:{free_port()}/0"
@@ -353,7 +337,6 @@ def test_a_server_out_of_reach(free_port: Any, rows_of: Any, cache: Cache) -> No
 @pytest.mark.parametrize("moment", ["in the middle", "before the pointer"])
 def test_a_server_that_restarts_during_a_push(
     running: Any,
-    free_port: Any,
     local_and_pushed: Any,
     rows_of: Any,
     cache: Cache,
