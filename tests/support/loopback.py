@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
 __all__ = ["free_port", "listening"]
@@ -24,7 +24,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def listening(command: Sequence[str | Path], port: int, log: Path) -> Iterator[None]:
+def listening(command: Sequence[str | Path], port: int, log: Path) -> Generator[None]:
     """Run a server until the block ends.
 
     Args:

@@ -129,8 +129,7 @@ class DynamoDBCache:
     """
 
     def __init__(self, name: str, url: str) -> None:
-        check_name(name)
-        self._name = name
+        self._name = check_name(name)
         self._url = url
         self._store = _DynamoDBStore(self._name, url)
         self._reader = PushedReader(self._name, self._store)
@@ -167,7 +166,8 @@ class DynamoDBCache:
     def get_many(self, keys: ManyKeys, *, columns: Sequence[str] | None = None, to: AnswerKind = "arrow") -> Any:
         """Return one row per key, in the order asked, duplicates included.
 
-        A request for each 100 different keys, eight at a time; one more where a key has no row, two after a push.
+        A request for each 100 different keys and the pointer, eight at a time; one more where a key has no row; after
+        a push as many again, and one.
 
         Args:
             keys: As `Cache.get_many` takes them.

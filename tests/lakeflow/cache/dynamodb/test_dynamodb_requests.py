@@ -35,7 +35,7 @@ def asked(places: Any, act: Callable[[], Any]) -> list[str]:
 
 
 def test_round_trips(local_and_pushed: Any, rows_of: Any, cache: Cache, places: Any) -> None:
-    """One for a row; one more to know that there is none; two more after a push."""
+    """One for a row; one more to know that there is none; as many again, and one, after a push."""
     local_and_pushed(cache, places.url, rows_of("a", 250))
     reader = DynamoDBCache("scores", places.faulty_url)
 
@@ -43,14 +43,19 @@ def test_round_trips(local_and_pushed: Any, rows_of: Any, cache: Cache, places: 
     again = asked(places, lambda: reader.get(2))
     missing = asked(places, lambda: reader.get(1000))
     many = asked(places, lambda: reader.get_many([*range(250), *range(250)]))
+    full, over = (asked(places, lambda n=n: reader.get_many(range(n))) for n in (99, 100))
     local_and_pushed(cache, places.url, rows_of("b"))
     after = asked(places, lambda: reader.get(1))
+    local_and_pushed(cache, places.url, rows_of("c", 250))
+    many_after = asked(places, lambda: reader.get_many(range(250)))
 
     assert first == ["GetItem", "GetItem", "BatchGetItem"]
     assert again == ["BatchGetItem"]
     assert missing == ["BatchGetItem", "GetItem"]
     assert many == ["BatchGetItem"] * 3
+    assert (full, over) == (["BatchGetItem"], ["BatchGetItem"] * 2)  # the pointer is the hundredth, and the next one
     assert after == ["BatchGetItem", "GetItem", "BatchGetItem"]
+    assert many_after == [*["BatchGetItem"] * 3, "GetItem", *["BatchGetItem"] * 3]
 
 
 def test_a_pointer_may_be_kept(local_and_pushed: Any, rows_of: Any, cache: Cache, places: Any) -> None:
