@@ -1,4 +1,4 @@
-"""A cache in a DynamoDB table: pushed from a local cache, read from anywhere.
+"""A cache in a DynamoDB table: pushed there, read from anywhere.
 
     push(Cache("scores"), "dynamodb://caches?region=eu-central-1", create=True)
     DynamoDBCache("scores", "dynamodb://caches?region=eu-central-1").get(42)

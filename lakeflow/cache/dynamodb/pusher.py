@@ -1,4 +1,4 @@
-"""Copies the current version of a local cache into a table: rows first, then one pointer, then the clearing.
+"""Copies the current version of a cache into a table: rows first, then one pointer, then the clearing.
 
 Readers go on with the version before until the pointer is set. A push that dies leaves an upload that nothing points
 to: the next push of the same version goes on with it, any other removes it.
@@ -42,7 +42,7 @@ def push(cache: Cache, url: str, *, create: bool = False) -> PushReport:
     some seconds, when the same version is pushed again.
 
     Args:
-        cache: A local cache; one that `Cache.at` pinned pushes that version.
+        cache: In a folder or on an object store; a view that `Cache.at` made pushes its version.
         url: `dynamodb://TABLE[?region=..&endpoint=..]`. Credentials are boto3's: its environment variables, files
             and roles.
         create: Make the table where it isn't there, as `create_table` does.

@@ -1,4 +1,4 @@
-"""A cache in a Valkey or Redis server, or in a cluster of them: pushed from a local cache, read from anywhere.
+"""A cache in a Valkey or Redis server, or in a cluster of them: pushed there, read from anywhere.
 
     push(Cache("scores"), "valkey://cache.internal:6379/0")
     ValkeyCache("scores", "valkey://cache.internal:6379/0").get(42)

@@ -1,4 +1,4 @@
-"""Copies the current version of a local cache into a server: rows first, then one pointer, then the clearing.
+"""Copies the current version of a cache into a server: rows first, then one pointer, then the clearing.
 
 Readers go on with the version before until the pointer is set. A push that dies leaves rows that nothing points
 to and a note of what they are: the next one of the same version goes on behind those that were acknowledged, the
@@ -42,7 +42,7 @@ def push(cache: Cache, url: str) -> PushReport:
     The server keeps the version before it too; one that it has kept becomes current again without a copy.
 
     Args:
-        cache: A local cache; one that `Cache.at` pinned pushes that version.
+        cache: In a folder or on an object store; a view that `Cache.at` made pushes its version.
         url: `valkey://[[user]:password@]host[:port][/db]`, of any node of a cluster; also redis. With TLS valkeys or
             rediss, and `?ssl_ca_certs=FILE`, `ssl_certfile=`, `ssl_keyfile=`. `valkey+unix:///path[?db=0]`.
 

@@ -22,7 +22,7 @@ _SAMPLES = 64
 
 
 def check_samples(nodes: Nodes, names: Names, source: Source, push: Push) -> None:
-    """Compare some buckets, spread evenly and by chance over all, byte by byte with what is in the local cache.
+    """Compare some buckets, spread evenly and by chance over all, byte by byte with what is in the cache.
 
     Raises:
         StoreError: one isn't there, or differs.

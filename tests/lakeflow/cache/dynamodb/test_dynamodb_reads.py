@@ -173,6 +173,30 @@ def test_a_rollback_writes_no_row(local_and_pushed: Any, rows_of: Any, cache: Ca
     assert reader.get(1)["tag"] == "a"
 
 
+def test_the_version_of_a_view_is_pushed(rows_of: Any, cache: Cache, places: Any) -> None:
+    """Though another one is current in the folder."""
+    older = cache.load(rows_of("a"), key="id")
+    cache.load(rows_of("b"), key="id")
+
+    push(cache.at(older.id), places.url)
+
+    reader = DynamoDBCache("scores", places.url)
+    assert (reader.version.id, reader.get(1)["tag"]) == (older.id, "a")
+
+
+def test_a_cache_on_an_object_store_is_pushed(
+    rows_of: Any, places: Any, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its shards are fetched for it."""
+    monkeypatch.setattr("lakeflow.cache.build.SHARD_ROWS", 20)
+    cache = Cache("scores", f"memory://plain/{namespace}")
+    cache.load(rows_of("a", 60), key="id")
+
+    assert push(cache, places.url).rows == 60
+
+    assert cache.get_many(range(61)).equals(DynamoDBCache("scores", places.url).get_many(range(61)))
+
+
 def test_an_empty_version(local_and_pushed: Any, cache: Cache, both: Any) -> None:
     """No rows are a version, too."""
     reader = local_and_pushed(cache, both.url, pa.table({"id": pa.array([], pa.int64())}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,16 +18,12 @@ import lakeflow.cache.segment as segment_module
 import lakeflow.cache.valkey.known as known_module
 import lakeflow.cache.valkey.store as store_module
 import lakeflow.cache.version as version_module
+from lakeflow.cache import Cache
 from lakeflow.cache.hashing import hash_key, hash_keys
 from lakeflow.cache.valkey import ValkeyCache, push
 from lakeflow.cache.valkey.fields import Fields
 from lakeflow.cache.valkey.source import Source, buckets_for
-from lakeflow_io.errors import (
-    SchemaError,
-)
-
-if TYPE_CHECKING:
-    from lakeflow.cache import Cache
+from lakeflow_io.errors import SchemaError
 
 
 @pytest.mark.parametrize("values", EXACT_COLUMNS, ids=lambda values: str(values.type))
@@ -163,6 +159,30 @@ def test_a_rollback_is_pushed_too(local_and_pushed: Any, rows_of: Any, cache: Ca
 
     assert (report.written, report.rows) == (True, 0)
     assert reader.get(1)["tag"] == "a"
+
+
+def test_the_version_of_a_view_is_pushed(rows_of: Any, cache: Cache, url: str) -> None:
+    """Though another one is current in the folder."""
+    older = cache.load(rows_of("a"), key="id")
+    cache.load(rows_of("b"), key="id")
+
+    push(cache.at(older.id), url)
+
+    reader = ValkeyCache("scores", url)
+    assert (reader.version.id, reader.get(1)["tag"]) == (older.id, "a")
+
+
+def test_a_cache_on_an_object_store_is_pushed(
+    rows_of: Any, url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its shards are fetched for it."""
+    monkeypatch.setattr("lakeflow.cache.build.SHARD_ROWS", 20)
+    cache = Cache("scores", f"memory://plain/{namespace}")
+    cache.load(rows_of("a", 60), key="id")
+
+    assert push(cache, url).rows == 60
+
+    assert cache.get_many(range(61)).equals(ValkeyCache("scores", url).get_many(range(61)))
 
 
 def test_what_is_encoded_at_once_is_bounded(cache: Cache) -> None:
