@@ -17,7 +17,7 @@ from lakeflow.jsonable import to_json
 from lakeflow.serve import limits
 from lakeflow.serve.answer import Answer, RequestError
 from lakeflow.serve.arrow_keys import keys_of_stream
-from lakeflow.serve.limits import BATCH_KEYS, KEY_BYTES
+from lakeflow.serve.limits import BATCH_KEYS, JSON_KEY_CHARACTERS, KEY_BYTES
 from lakeflow.serve.media import Form
 from lakeflow_io.errors import InputError, SchemaError, UnsupportedError
 
@@ -35,6 +35,7 @@ VERSION = b"lakeflow.version"
 """In the schema's metadata of a stream: the id of the version that its rows are of."""
 _BLOCK_KEYS = 512
 """Rows that are looked up before the answer's size is looked at; any number where all are of one known size."""
+_SHORT_CHARACTERS = KEY_BYTES // 4  # no text of so many is too long: UTF-8 has up to four bytes for each
 _JSON_ROWS = 128  # that are in memory as Python values at once
 
 
@@ -123,7 +124,7 @@ def _keys_of_json(body: bytes, column: KeyColumn) -> list[Key]:
         raise InputError("The body has no list of keys.", 'send {"keys": [...]}.')
     if len(keys) > BATCH_KEYS:
         raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {BATCH_KEYS} keys in one request.")
-    if column.python is str and set(map(type, keys)) == {str} and max(map(len, keys)) <= KEY_BYTES:
+    if column.python is str and set(map(type, keys)) == {str} and max(map(len, keys)) <= _SHORT_CHARACTERS:
         return keys  # as most are; they are checked as text when they are looked up
     return [_key_of_json(each, column) for each in keys]
 
@@ -137,11 +138,18 @@ def _key_of_json(value: Any, column: KeyColumn) -> Key:
 
 
 def _value_of_json(value: Any, column: KeyColumn) -> Any:
-    if isinstance(value, str) and len(value) > KEY_BYTES:
-        raise InputError(f"A key has at most {KEY_BYTES} characters in a batch.")
+    if isinstance(value, str) and len(value) > JSON_KEY_CHARACTERS:  # before anything says what it is
+        raise _too_long()
     if column.python is bytes and isinstance(value, str):
         try:
             value = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
             raise SchemaError(f"Key {value!r} isn't base64, which binary keys are sent as.") from None
-    return column.check(value)
+    checked: Any = column.check(value)
+    if not isinstance(checked, int) and len(checked.encode() if isinstance(checked, str) else checked) > KEY_BYTES:
+        raise _too_long()
+    return checked
+
+
+def _too_long() -> InputError:
+    return InputError(f"A key has at most {KEY_BYTES} bytes in a batch.")

@@ -8,6 +8,7 @@ __all__ = [
     "BODY_BYTES",
     "BODY_SECONDS",
     "HEADER_BYTES",
+    "JSON_KEY_CHARACTERS",
     "KEY_BYTES",
     "NAME_CHARACTERS",
     "PATH_BYTES",
@@ -15,6 +16,8 @@ __all__ = [
 
 KEY_BYTES = 4096
 """The longest key that is looked up; servers and proxies commonly refuse request lines of 8 KiB."""
+JSON_KEY_CHARACTERS = -(-KEY_BYTES // 3) * 4
+"""Of one in a batch of JSON: what the longest binary one has as base64."""
 NAME_CHARACTERS = 255
 """Of a cache's name: the longest file name that Linux file systems take."""
 PATH_BYTES = 16_384

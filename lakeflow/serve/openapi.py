@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakeflow import __version__
 from lakeflow.serve.bearer import WITHOUT_TOKEN
-from lakeflow.serve.limits import BATCH_KEYS, KEY_BYTES, NAME_CHARACTERS
+from lakeflow.serve.limits import BATCH_KEYS, JSON_KEY_CHARACTERS, KEY_BYTES, NAME_CHARACTERS
 from lakeflow.serve.media import Form
 from lakeflow.serve.routes import Route
 
@@ -96,7 +96,7 @@ _CACHE = {
         "age_seconds": {"type": "number", "description": "Since the current version was published."},
     },
 }
-_VALUE = {"type": ["integer", "string"], "maxLength": KEY_BYTES}
+_VALUE = {"type": ["integer", "string"], "maxLength": JSON_KEY_CHARACTERS}
 _KEYS = {
     "type": "object",
     "required": ["keys"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 from typing import TYPE_CHECKING, Any
@@ -185,6 +186,34 @@ def test_text_that_utf8_cannot_hold_is_the_callers_mistake(
     assert [status for status, _, _ in many] == [400] * 4
     for answer in (one, *many):
         check(*answer, root)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("texts", "x" * 4096), ("large", "é" * 2048), ("binary", b"\xff" * 4096), ("pairs", "é" * 2048)],
+)
+def test_a_key_of_4096_bytes_may_be_asked_for_and_none_longer(application: Application, name: str, key: Any) -> None:
+    """By each way to ask, whatever characters it has."""
+    path = f"/v1/caches/{name}".encode()
+
+    def single(key: Any) -> int:
+        return answered(
+            application, {"method": "GET", "raw_path": path + b"/" + quote(key).encode(), "headers": []}, b""
+        )[0]
+
+    def batch(body: bytes, form: str) -> int:
+        headers = [(b"content-type", form.encode())]
+        return answered(application, {"method": "POST", "raw_path": path + b":batchGet", "headers": headers}, body)[0]
+
+    def batched(key: Any) -> int:
+        text = key if isinstance(key, str) else base64.b64encode(key).decode()
+        return batch(json.dumps({"keys": [[text, 1] if name == "pairs" else text]}).encode(), JSON)
+
+    longer = key + key[:1]
+    assert (batched(key), batched(longer)) == (200, 400)
+    if name != "pairs":
+        assert (single(key), single(longer)) == (404, 414)
+        assert (batch(stream([key]), ARROW), batch(stream([longer]), ARROW)) == (200, 400)
 
 
 PIECES = [
