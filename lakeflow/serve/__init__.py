@@ -1,4 +1,4 @@
-"""HTTP look-ups over local caches.
+"""HTTP look-ups in caches of a folder or an object store.
 
 lakeflow serve --root ./caches            # from a shell
 

@@ -90,6 +90,11 @@ _CACHE = {
                     "source": {"type": ["string", "null"]},
                     "run_id": {"type": ["string", "null"]},
                     "current": {"type": "boolean"},
+                    "pinned": {"type": "boolean", "description": "It stays whatever is published."},
+                    "reused_bytes": {
+                        "type": "integer",
+                        "description": "Of `bytes`, in files of earlier versions.",
+                    },
                 },
             },
         },

@@ -72,6 +72,15 @@ def operation_of(method: str, path: str, document: dict[str, Any]) -> dict[str, 
     pytest.fail(f"{method} {path} isn't documented")
 
 
+def test_each_fact_of_a_cache_is_described(root: Path, ask: Any) -> None:
+    """And of its versions."""
+    described, answer = ask(lf.serve.app(root), ("GET", "/openapi.json"), ("GET", "/v1/caches/scores"))
+
+    facts = described.json()["components"]["schemas"]["Cache"]["properties"]
+    assert answer.json().keys() == facts.keys()
+    assert answer.json()["versions"][0].keys() == facts["versions"]["items"]["properties"].keys()
+
+
 @pytest.mark.parametrize("request_", ASKED, ids=range(len(ASKED)))
 @pytest.mark.parametrize("token", [None, TOKEN])
 def test_answers_are_those_of_the_document(root: Path, ask: Any, request_: Any, token: str | None) -> None:
