@@ -169,7 +169,9 @@ def test_text_that_utf8_cannot_hold_is_the_callers_mistake(
     there = {"numbers": 1, "binary": "/w==", "pairs": ["é", 1]}.get(name, "é")
     half = ["\ud800", 1] if name == "pairs" else "\ud800"
     batches = [
-        json.dumps({"keys": keys}, ensure_ascii=escaped) for keys in ([half], [there, half]) for escaped in (0, 1)
+        json.dumps({"keys": keys}, ensure_ascii=escaped)
+        for keys in ([half], [there, half])
+        for escaped in (False, True)
     ]
 
     one = answered(application, {"method": "GET", "raw_path": path + b"/%ED%A0%80", "headers": headers}, b"")
