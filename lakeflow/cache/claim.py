@@ -72,7 +72,11 @@ def sweep(versions: Path, pointer: Pointer | None) -> dict[str, int]:
     published = pointer.published if pointer else ()
     removed: dict[str, int] = {}
     for folder in list(versions.iterdir()):
-        if folder.name not in published and _abandoned(folder):
+        if not _abandoned(folder):
+            continue
+        if folder.name in published:
+            (folder / _CLAIM_NAME).unlink(missing_ok=True)  # its publisher died before it could
+        else:
             files = [path.stat() for path in folder.rglob("*") if path.is_file()]
             freed = sum(file.st_size for file in files if file.st_nlink == 1)
             shutil.rmtree(folder, ignore_errors=True)

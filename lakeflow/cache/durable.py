@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-__all__ = ["checksum", "exclusive", "link", "new_file", "replace", "sync_folder"]
+__all__ = ["checksum", "draft_of", "exclusive", "link", "new_file", "replace", "sync_folder"]
 
 # EPERM: none at all, or protected_hardlinks; EMLINK: 65,000 names on ext4; EXDEV: another mount below the folder.
 _CANNOT_LINK = frozenset({errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS})
@@ -55,7 +55,7 @@ def replace(path: Path, content: bytes, *, mtime_ns: int | None = None) -> None:
         content: All of the bytes.
         mtime_ns: The modification time to give the file; now where None.
     """
-    draft = path.with_name(path.name + ".draft")
+    draft = draft_of(path)
     with new_file(draft) as file:
         file.write(content)
     with writing(path):
@@ -63,6 +63,11 @@ def replace(path: Path, content: bytes, *, mtime_ns: int | None = None) -> None:
             os.utime(draft, ns=(mtime_ns, mtime_ns))
         draft.replace(path)
     sync_folder(path.parent)
+
+
+def draft_of(path: Path) -> Path:
+    """Where `replace` writes first; who dies in the middle of it leaves that."""
+    return path.with_name(path.name + ".draft")
 
 
 def link(source: Path, target: Path) -> None:

@@ -8,7 +8,7 @@ file system counts who needs a file, and a version can be removed without a look
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ from lakeflow.cache.version import OpenVersion
 from lakeflow_io.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -154,6 +154,7 @@ class LocalShelf:
         if not self.versions.is_dir():  # before the lock, whose folder a mistyped name doesn't have
             raise NotFoundError(f"{self.place} has no version yet.", "check the name and the folder.")
         with exclusive(self.lock), writing(self.versions):
+            durable.draft_of(self.pointer).unlink(missing_ok=True)
             return sweep(self.versions, read_pointer(self.pointer))
 
     def verify_file(self, version: str, shard: ShardFacts, file: FileFacts) -> None:
@@ -203,6 +204,16 @@ class LocalSegments:
     def settle(self) -> None:
         """Flush the folder's list of names."""
         sync_folder(self.folder)
+
+    def listed(self) -> Iterator[tuple[str, int]]:
+        """The files of the folder."""
+        try:
+            with os.scandir(self.folder) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):  # deleted meanwhile
+                        yield entry.name, entry.stat().st_size
+        except FileNotFoundError:
+            return
 
     def delete(self, name: str) -> None:
         """Delete a file."""

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lakeflow.cache.leftovers import remove_leftovers
 from lakeflow_io.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Collected:
     versions: tuple[str, ...]
     """Published ones, and what builds left that died."""
     bytes: int
-    """Of files that no other version has a part in."""
+    """Of files that no other version has a part in, and of segments of runs that have published."""
 
 
 def collect(shelf: Shelf, retention: Retention | None) -> Collected:
@@ -73,4 +74,4 @@ def collect(shelf: Shelf, retention: Retention | None) -> Collected:
         if shelf.change(lambda pointer: pointer and applied(pointer, time.time())):
             for version, freed in shelf.sweep().items():
                 removed[version] = removed.get(version, 0) + freed
-    return Collected(tuple(sorted(removed)), sum(removed.values()))
+    return Collected(tuple(sorted(removed)), sum(removed.values()) + remove_leftovers(shelf))

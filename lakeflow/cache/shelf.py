@@ -66,6 +66,10 @@ class Segments(Protocol):
         """Make sure that all names that were created stay."""
         ...
 
+    def listed(self) -> Iterator[tuple[str, int]]:
+        """The name of each segment that is there, finished or not, and its bytes."""
+        ...
+
     def delete(self, name: str) -> None:
         """Delete a segment; one that is gone already is no error."""
         ...

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.cache.build import build
+from lakeflow.cache.leftovers import remove_leftovers
 from lakeflow.cache.manifest import Manifest, Origin
 from lakeflow.cache.publish import find_run, publish, published
 from lakeflow.cache.retention import Retention
 from lakeflow.cache.segment import CacheWriter, segment_name
 from lakeflow.cache.update import publish_changes
 from lakeflow.runs.outputs.sink import Publication, Sink
-from lakeflow_io.errors import ObjectNotFoundError
+from lakeflow_io.errors import LakeflowError, ObjectNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from lakeflow_io.iceberg.pack import PackedManifest
 
 __all__ = ["CacheSink"]
+
+_log = logging.getLogger("lakeflow.cache")
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,16 @@ class CacheSink(Sink):
         origin = Origin(label.run_id, label.plan_digest, label.source)
         manifest = find_run(self.cache, origin) or self._build(origin, staged)
         self.writer().discard(staged)
+        self._remove_leftovers()
         return _publication(manifest)
+
+    def _remove_leftovers(self) -> None:
+        try:
+            remove_leftovers(self.cache)
+        except LakeflowError as error:  # it is published all the same
+            _log.warning(
+                "Segments of attempts that died stay in %s; the next gc removes them: %s", self.cache.place, error
+            )
 
     def _build(self, origin: Origin, staged: Sequence[dict[str, Any]]) -> Manifest:
         store = self.cache.segments()

@@ -12,7 +12,7 @@ from lakeflow_io.storage import open_transport
 from lakeflow_io.storage.location import join
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 __all__ = ["ObjectSegments"]
@@ -38,6 +38,11 @@ class ObjectSegments:
 
     def settle(self) -> None:
         """Nothing: an object that was written stays."""
+
+    def listed(self) -> Iterator[tuple[str, int]]:
+        """The objects of the folder."""
+        for each in open_transport(self.storage).list(self.folder):
+            yield each.uri.rpartition("/")[2], each.size
 
     def delete(self, name: str) -> None:
         """Delete an object."""

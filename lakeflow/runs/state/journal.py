@@ -197,6 +197,10 @@ class Journal:
         """The record of a publication, if there is one."""
         return self.read(f"committed/{output}.json")
 
+    def published(self) -> bool:
+        """Whether there is a record of the first output's publication: outputs are published in their order."""
+        return any(True for _ in self.transport.list(join(self.folder, "committed")))
+
     def abandon(self, record: dict[str, Any]) -> dict[str, Any]:
         """Give up a run that is sealed for publication; returns the record that counts."""
         return self._agree("abandoned.json", record)
