@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmarks import cache
+from benchmarks.cache.kills import run_kills
 from benchmarks.chaos import run_chaos
 from benchmarks.commit import run_commit
 from benchmarks.contenders import CONTENDERS
@@ -41,6 +42,7 @@ _OPTIONS = {
     "commit": {"files", "runs", "out"},
     "foreach": {"tasks", "engines", "runs", "out"},
     "cache": {"rows", "runs", "contenders", "parts", "out"},
+    "cache-kills": {"kills", "seed", "out"},
     "chaos": {"kills", "seed", "out"},
     "shards": {"files", "out"},
 }
@@ -73,8 +75,8 @@ def main() -> None:
     parser.add_argument("--engines", type=_names(ENGINES), metavar="A,B", help="foreach: default: all")
     parser.add_argument("--warm-ups", type=_at_least(0), help="read, decode: runs before them (default: 1)")
     parser.add_argument("--scans", type=_at_least(1), help="faults: scans with faults (default: 100)")
-    parser.add_argument("--kills", type=_at_least(1), help="chaos: how many (default: 50)")
-    parser.add_argument("--seed", type=int, help="chaos: of what is drawn (default: 0)")
+    parser.add_argument("--kills", type=_at_least(1), help="chaos, cache-kills: how many (default: 50, 200)")
+    parser.add_argument("--seed", type=int, help="chaos, cache-kills: of what is drawn (default: 0)")
     parser.add_argument("--budgets", type=_counts, metavar="N,M", help="memory: MiB (default: 64,128,512)")
     parser.add_argument("--memory", type=_size, help="faults: budget of each scan, such as 64MiB")
     options = vars(parser.parse_args())
@@ -95,6 +97,8 @@ def main() -> None:
         sys.exit(result["exact"] < result["scans"])
     if benchmark == "chaos":
         sys.exit(not run_chaos(**options)["clean"])
+    if benchmark == "cache-kills":
+        sys.exit(not run_kills(**options)["clean"])
     runners = {
         "cache": cache.run_cache,
         "commit": run_commit,

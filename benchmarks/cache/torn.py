@@ -80,8 +80,8 @@ def torn(module: Any, task: Task) -> dict[str, Any]:
     }
 
 
-def tagged(ids: NDArray[np.int64], version: int) -> pa.Table:
-    """Rows of a version: their key, the version, and a checksum of both."""
+def tagged(ids: NDArray[np.int64], version: int | NDArray[np.int64]) -> pa.Table:
+    """Rows: their key, the version (of all, or of each), and a checksum of both."""
     versions = np.full(len(ids), version)
     return pa.table({"id": ids, "version": versions, "checksum": _checksums(ids, versions)})
 

@@ -79,7 +79,7 @@ def _site(stack: ExitStack) -> Site:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lakeflow-chaos-")))
     server = stack.enter_context(run_seaweed(folder / "seaweed"))
     proxy = stack.enter_context(run_proxy(server.catalog_uri))
-    processes = Processes()
+    processes = Processes("benchmarks.chaos.driver")
     stack.callback(processes.close)
     lake = lf.connect(**server.catalog_properties)
     lake.create_table(_SOURCE, job.source_rows(0, 1).schema)

@@ -21,16 +21,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Cluster", "Processes"]
 
-_PRELOADED = ["benchmarks.chaos.driver"]
 _READY_SECONDS = 30
 
 
 class Processes:
-    """Starts processes, and ends all of them."""
+    """Starts processes, and ends all of them.
 
-    def __init__(self) -> None:
+    Args:
+        preloaded: The module that imports what they need.
+    """
+
+    def __init__(self, preloaded: str) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(_PRELOADED)
+        self._context.set_forkserver_preload([preloaded])
         self._started: list[BaseProcess] = []
 
     def start(self, target: Callable[..., None], *arguments: Any) -> BaseProcess:
