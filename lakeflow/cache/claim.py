@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -77,12 +78,22 @@ def sweep(versions: Path, pointer: Pointer | None) -> dict[str, int]:
         if folder.name in published:
             (folder / _CLAIM_NAME).unlink(missing_ok=True)  # its publisher died before it could
         else:
-            files = [path.stat() for path in folder.rglob("*") if path.is_file()]
-            freed = sum(file.st_size for file in files if file.st_nlink == 1)
+            freed = _own_bytes(folder)
             shutil.rmtree(folder, ignore_errors=True)
             if not folder.exists():
                 removed[folder.name] = freed
     return removed
+
+
+def _own_bytes(folder: Path) -> int:
+    """Add up files without a name elsewhere; who built here may be removing them at this moment."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                file = os.stat(os.path.join(parent, name))  # noqa: PTH116,PTH118  (os.walk's are texts)
+                total += file.st_size if file.st_nlink == 1 else 0
+    return total
 
 
 def _abandoned(folder: Path) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pyarrow as pa
@@ -147,3 +148,24 @@ def test_a_publisher_that_died_after_the_switch_leaves_no_claim(tmp_path: Path) 
     assert not claim.exists()
     assert not draft.exists()
     assert cache.verify() == cache.version
+
+
+def test_a_builder_that_clears_up_meanwhile_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that its builder removes, while a collection takes it for an abandoned one, is gone."""
+    cache = lf.Cache("scores", tmp_path, keep=1)
+    current = cache.load(part(1), key="id")
+    left = tmp_path / "scores" / "versions" / "20990101T000000-00000000"
+    left.mkdir()
+
+    listed = os.scandir
+
+    def cleared(folder: Any = ".") -> Any:
+        if not isinstance(folder, int) and os.fspath(folder) == str(left):
+            left.rmdir()
+        return listed(folder)
+
+    monkeypatch.setattr(os, "scandir", cleared)
+
+    assert cache.gc().bytes == 0
+    assert cache.verify() == current
+    assert not left.exists()
