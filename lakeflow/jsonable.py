@@ -40,7 +40,7 @@ def to_json(value: Any) -> str:
     Raises:
         TypeError: a value has no JSON form.
     """
-    quick = _quickly(value) if orjson is not None else None
+    quick = _quickly(value)
     if quick is not None:
         return quick
     try:
@@ -50,7 +50,9 @@ def to_json(value: Any) -> str:
 
 
 def _quickly(value: Any) -> str | None:
-    """The same by orjson; None where that has no form for a value, or may have another one."""
+    """The same by orjson; None where that isn't there, has no form for a value, or may have another one."""
+    if orjson is None:
+        return None
     try:
         text = orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
     except TypeError:  # as for an integer past 64 bits
