@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from lakeflow.cache.publish import published
 from lakeflow.runs.state.journal import Journal
+from lakeflow.runs.work import ATTEMPT
 from lakeflow_io.storage import open_transport
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["remove_leftovers"]
 
 # What attempts call them: an attempt's key, and a number of their own.
-_SEGMENT = re.compile(
-    r"(?P<run>[A-Za-z0-9][A-Za-z0-9_.-]{0,127})-(?:shard|item)-\d+(?:\.\d+of\d+)?-a\d+-[0-9a-f]{32}\.arrow"
-)
+_SEGMENT = re.compile(rf"(?P<run>[A-Za-z0-9][A-Za-z0-9_.-]{{0,127}})-{ATTEMPT}-[0-9a-f]{{32}}\.arrow")
 
 
 def remove_leftovers(shelf: Shelf) -> int:

@@ -10,7 +10,11 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
-__all__ = ["Item", "Work", "largest_first", "whole_id"]
+__all__ = ["ATTEMPT", "Item", "Work", "largest_first", "whole_id"]
+
+ATTEMPT = r"(?:shard|item)-\d+(?:\.\d+of\d+)?-a\d+"
+"""A regular expression: a work's id, and the number of a try at it. `Attempt.key` has it behind the run's id, and so do
+the names of all files that the try writes."""
 
 
 class Work(Protocol):

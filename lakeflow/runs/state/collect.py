@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lakeflow.runs.state.listing import created_seconds, run_journals
 from lakeflow.runs.state.seal import Seal
+from lakeflow.runs.work import ATTEMPT
 from lakeflow_io.errors import InputError, NotFoundError
 from lakeflow_io.iceberg.referenced import referenced_files
 from lakeflow_io.iceberg.run_commit import find_run
@@ -38,7 +39,7 @@ __all__ = ["CollectedRun", "collect_runs"]
 
 # What attempts, an overwrite's driver and commit tasks call their files.
 _FILE = re.compile(
-    r"(?P<run>.+)-(?:(?:shard|item)-\d+(?:\.\d+of\d+)?-a\d+|rest-a0|packed-\d+-\d+)"
+    rf"(?P<run>.+)-(?:{ATTEMPT}|rest-a0|packed-\d+-\d+)"
     r"-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(?:parquet|avro)"
 )
 
