@@ -54,7 +54,7 @@ def _own(version: OpenVersion, other: OpenVersion) -> list[Sorted]:
     shared = {(facts.owner, facts.first_hash) for facts in other.manifest.shards}
     facts = version.manifest.shards
     own = [number for number, each in enumerate(facts) if (each.owner, each.first_hash) not in shared]
-    return [Sorted(version.shards[number].hashes, version.shards[number].rows) for number in own]
+    return [version.shards[number].whole() for number in own]
 
 
 def _joined(parts: Sequence[Sorted], least: int, end: int, schema: pa.Schema) -> Sorted:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from lakeflow.cache.failures import reading, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
-__all__ = ["checksum", "draft_of", "exclusive", "link", "new_file", "replace", "sync_folder"]
+__all__ = ["checksum", "draft_of", "exclusive", "link", "new_file", "read_through", "replace", "sync_folder"]
 
 # EPERM: none at all, or protected_hardlinks; EMLINK: 65,000 names on ext4; EXDEV: another mount below the folder.
 _CANNOT_LINK = frozenset({errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS})
@@ -97,10 +97,20 @@ def checksum(path: Path) -> int:
     costs a quarter of a cryptographic digest. It isn't there to find forgery.
     """
     value = 0
-    with reading(path), path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            value = zlib.crc32(chunk, value)
+    for chunk in read_through(path):
+        value = zlib.crc32(chunk, value)
     return value
+
+
+def read_through(path: Path) -> Iterator[memoryview]:
+    """Yield a file's bytes in order, whole blocks of 4 KiB at a time but for the last ones.
+
+    What was yielded is overwritten by what comes next.
+    """
+    chunk = memoryview(bytearray(_CHUNK_BYTES))
+    with reading(path), path.open("rb") as file:
+        while size := file.readinto(chunk):
+            yield chunk[:size]
 
 
 @contextmanager

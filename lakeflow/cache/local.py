@@ -16,11 +16,12 @@ from lakeflow.cache import durable
 from lakeflow.cache.claim import claimed, sweep
 from lakeflow.cache.durable import exclusive, link, new_file, sync_folder
 from lakeflow.cache.failures import writing
+from lakeflow.cache.index import check_size
 from lakeflow.cache.manifest import MANIFEST_NAME, read_manifest
 from lakeflow.cache.pointer import read_consistently, read_pointer, write_pointer
 from lakeflow.cache.reader import never_published, open_current
 from lakeflow.cache.seen import Seen
-from lakeflow.cache.shard import check_size, open_shard
+from lakeflow.cache.shard import open_shard
 from lakeflow.cache.stats import disk_bytes
 from lakeflow.cache.turns import TURNS_NAME, mapped_turns
 from lakeflow.cache.verify import verify_file

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["MANIFEST_NAME", "FileFacts", "Manifest", "Origin", "ShardFacts", "parse_manifest", "read_manifest"]
 
 MANIFEST_NAME = "manifest.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)

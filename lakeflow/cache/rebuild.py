@@ -17,7 +17,6 @@ from lakeflow.cache.columns import fitted, one_batch
 from lakeflow.cache.hashing import hash_keys
 from lakeflow.cache.ranges import ALL_HASHES, Sorted
 from lakeflow.cache.segment import open_segment
-from lakeflow.cache.verify import verify_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,11 +62,9 @@ def rebuild(base: OpenVersion, shelf: Shelf, folder: Path, segments: Sequence[Pa
         if stays is None or (stays.all() and not parts):
             shards.append(shelf.reuse(base.id, facts, folder, len(shards)))
             continue
-        shard = base.shards[number]
-        # Else damage would be written again, with a checksum that fits it.
-        verify_file(shelf.home(base.id, facts) / facts.payload.name, facts.payload)
+        old = base.shards[number].whole()
         dropped += int((~stays).sum())
-        parts.append(Sorted(shard.hashes[stays], shard.rows.filter(pa.array(stays))))
+        parts.append(Sorted(old.hashes[stays], old.rows.filter(pa.array(stays))))
         shards += write_shards(folder, parts, base.key, base.schema, len(shards), (least, end))
     came = sum(len(each.hashes) for each in opened)
     rows = base.rows - dropped + came
@@ -89,7 +86,7 @@ def _by_hash(key: KeyColumn, keys: pa.Array) -> Sorted:
 
 def _stays(key: KeyColumn, shard: Shard, going: Sequence[Sorted]) -> NDArray[np.bool_]:
     """Tell which rows of a shard have another key than those that are replaced or deleted."""
-    stays = np.ones(len(shard.hashes), dtype=np.bool_)
+    stays = np.ones(len(shard.whole().hashes), dtype=np.bool_)
     for part in going:
         places = shard.rows_of(key.keys_of(part.rows), part.hashes)
         stays[places[places >= 0]] = False

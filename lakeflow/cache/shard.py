@@ -1,28 +1,31 @@
-"""A shard: an Arrow IPC file of rows sorted by key hash, and beside it the hashes alone as a numpy file.
+"""A shard: an Arrow IPC file of rows sorted by key hash, its payload, and beside it an index.
 
-The payload is plain: any Arrow tool can read it. The index repeats what can be computed from it, so
-that a look-up touches a few pages of hashes and one row; it can be rebuilt at any time.
+The payload is plain: any Arrow tool can read it.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakeflow.cache.durable import checksum, new_file
-from lakeflow.cache.failures import reading, writing
-from lakeflow.cache.hashing import hash_keys
-from lakeflow.cache.manifest import FileFacts, ShardFacts
+from lakeflow.cache.durable import new_file
+from lakeflow.cache.failures import reading
+from lakeflow.cache.index import HASH_BYTES, differs, mapped_file, open_index, summed, write_index
+from lakeflow.cache.manifest import ShardFacts
+from lakeflow.cache.ranges import Sorted
 from lakeflow.cache.values import python_values
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
+from lakeflow_io.keyed.blocks import BLOCK_BYTES, Blocks, Layouts
+from lakeflow_io.keyed.finder import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -31,35 +34,93 @@ if TYPE_CHECKING:
     from lakeflow.cache.keys import Key, KeyColumn
     from lakeflow.cache.values import Values
 
-__all__ = ["Shard", "check_size", "find_rows", "open_shard", "rebuilt_index", "write_shard"]
+__all__ = ["Shard", "find_rows", "open_shard", "write_shard"]
+
+_HINT = (
+    "call verify(), which tells whether it is the file or its index: roll back to another version, or call repair()."
+)
+_TAIL_BYTES = 10
+"""At the end of an Arrow file: the size of the footer before, and "ARROW1"."""
+_FOOTER_SIZE_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A shard, mapped; it outlives its files' names."""
+    """A shard, mapped; it outlives its files' names.
+
+    Nothing of it is to be relied on before it was compared with its checksums: `whole` compares all of it, a `Finder`
+    and a `Gatherer` what they read, and `check` one row.
+    """
 
     rows: pa.RecordBatch
-    keys: pa.Array
-    """Structs where several columns are the key."""
-    hashes: NDArray[np.uint64]
-    """Sorted; one per row."""
+    source: Source
+    """Hashes, sorted, one per row; keys, structs where several columns are the key; and the blocks of both files."""
     bisectable: memoryview[int]
     """The same hashes: `bisect` reads a memoryview three times as fast as numpy's scalars."""
     columns: Mapping[str, Values]
     """Each column's values as Python's."""
+    payload: Blocks
+    index: Blocks
+    layouts: Layouts
+    """Of all columns."""
+    key_numbers: tuple[int, ...]
+    """The places of the key's columns."""
 
-    def row_of(self, key: Key, key_hash: int) -> int:
-        """Return the row of one key, or -1."""
-        row = bisect_left(self.bisectable, key_hash)
-        while row < len(self.bisectable) and self.bisectable[row] == key_hash:
-            if _value(self.keys[row]) == key:
+    def whole(self) -> Sorted:
+        """Return all rows and their hashes, compared with their checksums; once for each mapping.
+
+        Raises:
+            CorruptFileError: a block differs.
+        """
+        self.index.check_all()
+        self.payload.check_all()
+        return Sorted(self.source.hashes, self.rows)
+
+    def check(self, row: int, names: Sequence[str] | None = None) -> None:
+        """Compare the values of one row with their checksums.
+
+        Args:
+            row: Which.
+            names: Which of its columns; all where None.
+
+        Raises:
+            CorruptFileError: a block differs.
+        """
+        numbers = None if names is None else map(self.rows.schema.get_field_index, names)
+        self.layouts.check_row(self.payload, row, numbers)
+
+    def row_of(self, key: Key, key_hash: int, row: int | None = None) -> int:
+        """Return the row of one key, or -1.
+
+        Args:
+            key: The key.
+            key_hash: Its hash.
+            row: The first one that has it; None where that isn't known, and all was compared.
+
+        Raises:
+            CorruptFileError: a block differs.
+        """
+        row = bisect_left(self.bisectable, key_hash) if row is None else row
+        while row < len(self.bisectable):
+            self.index.check(row * HASH_BYTES, (row + 1) * HASH_BYTES)
+            if self.bisectable[row] != key_hash:
+                break
+            self.layouts.check_row(self.payload, row, self.key_numbers)
+            if _value(self.source.keys[row]) == key:
                 return row
             row += 1
         return -1
 
-    def rows_of(self, keys: pa.Array, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Return the row of each key, or -1, as int64."""
-        return find_rows(self.keys, self.hashes, keys, hashes)
+    def rows_of(
+        self, keys: pa.Array, hashes: NDArray[np.uint64], rows: NDArray[np.int64] | None = None
+    ) -> NDArray[np.int64]:
+        """Return the row of each key, or -1, as int64; see `row_of`."""
+        return find_rows(self.source.keys, self.source.hashes, keys, hashes, rows, self._check_keys)
+
+    def _check_keys(self, rows: NDArray[np.int64]) -> None:
+        for block in np.unique(rows * HASH_BYTES // BLOCK_BYTES).tolist():
+            self.index.check(block * BLOCK_BYTES, min((block + 1) * BLOCK_BYTES, self.index.size))
+        self.layouts.check_rows(self.payload, rows, self.key_numbers)
 
     def row(self, number: int, names: Sequence[str] | None = None) -> dict[str, Any]:
         """Return one row as Python values.
@@ -75,24 +136,38 @@ class Shard:
         try:
             return {name: column[number] for name, column in columns.items()}
         except (ValueError, OverflowError) as error:
-            message = f"The row of key {self.keys[number]} has a value without a Python form: {error}"
+            message = f"The row of key {self.source.keys[number]} has a value without a Python form: {error}"
             raise UnsupportedError(message, "read it as Arrow, with get_many().") from error
 
 
 def find_rows(
-    stored: pa.Array, stored_hashes: NDArray[np.uint64], keys: pa.Array, hashes: NDArray[np.uint64]
+    stored: pa.Array,
+    stored_hashes: NDArray[np.uint64],
+    keys: pa.Array,
+    hashes: NDArray[np.uint64],
+    rows: NDArray[np.int64] | None = None,
+    check: Callable[[NDArray[np.int64]], None] = lambda _: None,
 ) -> NDArray[np.int64]:
     """Return where each of `keys` lies among stored ones that are sorted by hash, or -1, as int64.
 
     Each round compares the keys that are still open with the next row of equal hash; without
     collisions there is one round.
+
+    Args:
+        stored: The keys there are.
+        stored_hashes: Theirs.
+        keys: Those that are looked for.
+        hashes: Theirs.
+        rows: For each key the first row that isn't of a lesser hash, where that is known.
+        check: Called with rows before they are looked at.
     """
     found = np.full(len(keys), -1, dtype=np.int64)
-    rows = np.searchsorted(stored_hashes, hashes)
+    rows = np.searchsorted(stored_hashes, hashes) if rows is None else rows
     open_ = np.arange(len(keys))
     while True:
         inside = rows < len(stored_hashes)
-        open_, rows = open_[inside], rows[inside]
+        open_, rows = open_[inside], np.ascontiguousarray(rows[inside])
+        check(rows)
         same_hash = stored_hashes[rows] == hashes[open_]
         open_, rows = open_[same_hash], rows[same_hash]
         if not len(open_):
@@ -111,14 +186,14 @@ def write_shard(folder: Path, name: str, rows: pa.RecordBatch, hashes: NDArray[n
     payload, index = folder / f"{name}.arrow", folder / f"{name}.idx"
     with new_file(payload) as file, pa.ipc.new_file(file, rows.schema) as writer:
         writer.write_batch(rows)
-    with new_file(index) as file:
-        np.save(file, hashes)
+    facts, sums = summed(payload)
+    write_index(index, hashes, sums)
     return ShardFacts(
         rows=len(hashes),
         first_hash=int(hashes[0]),
         last_hash=int(hashes[-1]),
-        payload=_facts(payload),
-        index=_facts(index),
+        payload=facts,
+        index=summed(index)[0],
         owner=folder.name,
     )
 
@@ -130,27 +205,20 @@ def open_shard(folder: Path, facts: ShardFacts, key: KeyColumn) -> Shard:
         ObjectNotFoundError: a file is gone.
         CorruptFileError: a file has another size than the manifest says, or can't be decoded.
     """
-    rows = _map_payload(folder, facts.payload)
-    hashes = _map_index(folder, facts.index)
-    if not rows.num_rows == len(hashes) == facts.rows:
-        counts = f"{rows.num_rows} rows, its index {len(hashes)}, the manifest {facts.rows}"
-        message = f"{folder / facts.payload.name} has {counts}."
-        raise CorruptFileError(message, "roll back to another version, or build it again.")
-    with reading(folder / facts.payload.name):
+    path = folder / facts.payload.name
+    mapped = mapped_file(folder, facts.payload)
+    hashes, sums, index = open_index(folder, facts)
+    payload = Blocks(mapped, sums, partial(differs, path, 0, _HINT))
+    with reading(path):
+        rows = _decoded(payload, mapped)
+        if rows.num_rows != facts.rows:
+            message = f"{path} has {rows.num_rows} rows; the manifest says {facts.rows}."
+            raise CorruptFileError(message, "roll back to another version, or build it again.")
         columns = {name: python_values(column) for name, column in zip(rows.schema.names, rows.columns, strict=True)}
-        return Shard(rows, key.keys_of(rows), hashes, hashes.data, columns)
-
-
-def rebuilt_index(folder: Path, facts: ShardFacts, key: KeyColumn) -> bytes:
-    """Compute the index from the payload.
-
-    Raises:
-        CorruptFileError, ObjectNotFoundError: the payload can't be read.
-    """
-    hashes = hash_keys(key.keys_of(_map_payload(folder, facts.payload)))
-    draft = pa.BufferOutputStream()
-    np.save(draft, hashes)
-    return draft.getvalue().to_pybytes()
+        layouts = Layouts(rows.columns)
+        source = Source(hashes, key.keys_of(rows), layouts, index, payload)
+        numbers = tuple(map(rows.schema.get_field_index, key.names))
+        return Shard(rows, source, hashes.data, columns, payload, index, layouts, numbers)
 
 
 def _value(key: pa.Scalar) -> Key:
@@ -167,39 +235,14 @@ def _equal(left: pa.Array, right: pa.Array) -> NDArray[np.bool_]:
     return equal
 
 
-def _facts(path: Path) -> FileFacts:
-    with writing(path):
-        size = path.stat().st_size
-    return FileFacts(path.name, size, checksum(path))
-
-
-def _map_payload(folder: Path, facts: FileFacts) -> pa.RecordBatch:
-    path = folder / facts.name
-    check_size(path, facts)
-    with reading(path), pa.memory_map(str(path)) as source:
-        return pa.ipc.open_file(source).get_batch(0)
-
-
-def _map_index(folder: Path, facts: FileFacts) -> NDArray[np.uint64]:
-    path = folder / facts.name
-    check_size(path, facts)
-    with reading(path), pa.memory_map(str(path)) as source:
-        mapped = source.read_buffer()
-        header = pa.BufferReader(mapped)
-        np.lib.format.read_magic(header)
-        shape, _, _ = np.lib.format.read_array_header_1_0(header)
-        return np.frombuffer(mapped, dtype=np.uint64, count=shape[0], offset=header.tell())
-
-
-def check_size(path: Path, facts: FileFacts) -> None:
-    """Compare a file's size with the manifest's.
-
-    Raises:
-        ObjectNotFoundError: the file is gone.
-        CorruptFileError: it has another size.
-    """
-    with reading(path):
-        size = path.stat().st_size
-    if size != facts.bytes:
-        message = f"{path} has {size} bytes; the manifest says {facts.bytes}."
-        raise CorruptFileError(message, "roll back to another version, or build it again.")
+def _decoded(blocks: Blocks, mapped: pa.Buffer) -> pa.RecordBatch:
+    """Read the one batch of a payload; what tells where its columns lie is compared with its checksums."""
+    tail = max(mapped.size - _TAIL_BYTES, 0)
+    blocks.check(tail, mapped.size)
+    footer = int.from_bytes(mapped[tail : tail + _FOOTER_SIZE_BYTES], "little")
+    blocks.check(max(tail - footer, 0), mapped.size)
+    rows = pa.ipc.open_file(mapped).get_batch(0)
+    buffers = (buffer for column in rows.columns for buffer in column.buffers() if buffer is not None)
+    first = min((buffer.address for buffer in buffers if buffer.size), default=mapped.address + mapped.size)
+    blocks.check(0, first - mapped.address)
+    return rows

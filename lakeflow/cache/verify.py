@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lakeflow.cache.durable import checksum
+from lakeflow.cache.index import rebuilt_index
 from lakeflow.cache.keys import key_of
-from lakeflow.cache.shard import rebuilt_index
 from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
 
 if TYPE_CHECKING:

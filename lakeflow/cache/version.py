@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import pyarrow as pa
 from lakeflow.cache.columns import answer_schema, chosen
 from lakeflow.cache.hashing import hash_key, hash_keys
 from lakeflow.cache.keys import key_of
-from lakeflow_io.keyed.finder import Finder, Opened
+from lakeflow_io.keyed.finder import Finder, Source
 from lakeflow_io.keyed.gather import LAST_ROW, ROW_BITS, Gatherer, place_of
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ class OpenVersion:
     bounds: list[int]
     """The first hash of each shard, ascending."""
     finder: Finder | None
-    """Finds keys in all shards; None where nothing was compiled, or several columns are the key."""
+    """Finds keys in all shards, or the hashes of those of several columns; None where nothing was compiled."""
     gatherer: Gatherer
     """Of the rows of all shards."""
     whole: _Answer
@@ -118,10 +117,10 @@ class OpenVersion:
         bounds = [facts.first_hash for facts in manifest.shards]
         gatherer = Gatherer(manifest.schema, [None] * len(shards))
 
-        def needed(number: int) -> Opened:
+        def needed(number: int) -> Source:
             shard = shards[number]
-            gatherer.add(number, shard.rows)  # first: what is found can be gathered
-            return shard.hashes, shard.keys, shard.rows.columns
+            gatherer.add(number, shard.rows, (shard.payload, shard.layouts))  # first: what is found can be gathered
+            return shard.source
 
         finder = Finder.of(key.type, bounds, needed)
         whole = _Answer.of(manifest.schema, key, manifest.schema.names)
@@ -151,23 +150,55 @@ class OpenVersion:
 
         Raises:
             NotFoundError: there is no such column.
+            CorruptFileError: a shard is damaged.
         """
         names = chosen(self.schema, columns, self.id)
         for shard in self.shards:
-            yield shard.rows.select(names)
+            yield shard.whole().rows.select(names)
 
-    def find(self, key: Key) -> tuple[Shard, int] | None:
-        """Return the shard and row of one key, or None."""
+    def find(self, key: Key, columns: Sequence[str] | None = ()) -> tuple[Shard, int] | None:
+        """Return the shard and row of one key, or None.
+
+        Args:
+            key: The key.
+            columns: Those that are read then; all where None.
+
+        Raises:
+            SchemaError: the key can't be one of this version.
+            CorruptFileError: a block that this has to read is damaged.
+        """
         checked = self.key.check(key)
         if self.finder is not None and not isinstance(checked, tuple):
-            place = self.finder.find(checked)
-            return None if place < 0 else (self.shards[place >> ROW_BITS], place & LAST_ROW)
-        key_hash = hash_key(checked)
-        number = bisect_right(self.bounds, key_hash) - 1
+            place = self.finder.find(checked, whole=columns is None)
+            if place < 0:
+                return None
+            shard, row = self.shards[place >> ROW_BITS], place & LAST_ROW
+        else:
+            found = self._compared(checked)
+            if found is None:
+                return None
+            shard, row = found
+            if columns is None:
+                shard.check(row)
+        if columns:
+            shard.check(row, columns)
+        return shard, row
+
+    def _compared(self, key: Key) -> tuple[Shard, int] | None:
+        """As `find`, by the hash alone: keys that have it are compared here."""
+        key_hash = hash_key(key)
+        if self.finder is not None:
+            place = self.finder.find(key_hash)
+            number, first = place >> ROW_BITS, place & LAST_ROW
+        else:
+            number, first = bisect_right(self.bounds, key_hash) - 1, None
         if number < 0:
             return None
-        row = self.shards[number].row_of(checked, key_hash)
-        return None if row < 0 else (self.shards[number], row)
+        shard = self.shards[number]
+        if first is None:
+            shard.whole()
+        row = shard.row_of(key, key_hash, first)
+        return None if row < 0 else (shard, row)
 
     def get(self, key: Key, columns: Sequence[str] | None = None) -> dict[str, Any] | None:
         """Return the row of one key as Python values, or None.
@@ -181,7 +212,7 @@ class OpenVersion:
             NotFoundError: there is no such column.
         """
         names = None if columns is None else chosen(self.schema, columns, self.id)
-        found = self.find(key)
+        found = self.find(key, names)
         return found[0].row(found[1], names) if found else None
 
     def get_many(self, keys: ManyKeys, columns: Sequence[str] | None = None) -> pa.Table:
@@ -229,19 +260,21 @@ class OpenVersion:
 
     def _places(self, asked: pa.Array) -> NDArray[np.int64]:
         """Return where each key lies, as the gatherer has it, or a negative number."""
-        if self.finder is not None:
+        if self.finder is not None and not pa.types.is_struct(asked.type):
             return self.finder.find_many(asked)
         hashes = hash_keys(asked)
-        order = np.argsort(hashes)  # hashes are read in the order they lie on disk
-        bounds = np.array(self.bounds, dtype=np.uint64)
-        cuts = [*np.searchsorted(hashes[order], bounds).tolist(), len(order)]
+        if self.finder is not None:
+            first = self.finder.find_many(hashes)
+            numbers, rows = first >> ROW_BITS, first & LAST_ROW
+        else:
+            numbers = np.searchsorted(np.array(self.bounds, dtype=np.uint64), hashes, side="right") - 1
+            rows = None
         places = np.full(len(asked), -1, dtype=np.int64)
-        for number, (start, end) in enumerate(pairwise(cuts)):
-            if start == end:
-                continue
-            keys, shard = order[start:end], self.shards[number]
-            self.gatherer.add(number, shard.rows)
-            rows = shard.rows_of(asked.take(pa.array(keys)), hashes[keys])
-            hit = rows >= 0
-            places[keys[hit]] = place_of(number, rows[hit])
+        for number in np.unique(numbers[numbers >= 0]).tolist():
+            keys, shard = np.flatnonzero(numbers == number), self.shards[number]
+            if rows is None:
+                self.gatherer.add(number, shard.whole().rows)
+            found = shard.rows_of(asked.take(pa.array(keys)), hashes[keys], None if rows is None else rows[keys])
+            hit = found >= 0
+            places[keys[hit]] = place_of(number, found[hit])
         return places

@@ -16,21 +16,56 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NO_TEXTS",
+    "BlocksStruct",
+    "Checked",
     "Column",
     "Index",
+    "Layout",
     "Sorted",
     "Texts",
-    "Values",
     "address",
     "held_library",
     "is_text",
     "is_wide",
     "keyed_library",
     "texts_of",
-    "values_of",
 ]
 
 _NARROW, _WIDE, NO_TEXTS = range(3)
+
+
+class BlocksStruct(ctypes.Structure):
+    """`lf_blocks` of keyed.h."""
+
+    _fields_ = (
+        ("start", ctypes.c_void_p),
+        ("size", ctypes.c_int64),
+        ("sums", ctypes.c_void_p),
+        ("seen", ctypes.c_void_p),
+        ("damaged", ctypes.c_int64),
+    )
+
+
+class Layout(ctypes.Structure):
+    """`lf_layout` of keyed.h."""
+
+
+Layout._fields_ = (
+    ("validity", ctypes.c_void_p),
+    ("values", ctypes.c_void_p),
+    ("bits", ctypes.c_int64),
+    ("offsets", ctypes.c_int64),
+    ("data", ctypes.c_void_p),
+    ("children", ctypes.POINTER(Layout)),
+    ("child_count", ctypes.c_int64),
+    ("each", ctypes.c_int64),
+)
+
+
+class Checked(ctypes.Structure):
+    """`lf_checked` of keyed.h."""
+
+    _fields_ = (("blocks", ctypes.POINTER(ctypes.c_void_p)), ("layouts", ctypes.POINTER(ctypes.c_void_p)))
 
 
 class Texts(ctypes.Structure):
@@ -41,19 +76,18 @@ class Texts(ctypes.Structure):
         ("size", ctypes.c_int64),
         ("offsets", ctypes.c_void_p),
         ("kind", ctypes.c_int64),
+        ("blocks", ctypes.c_void_p),
     )
 
 
 class Column(ctypes.Structure):
     """`lf_column` of keyed.h."""
 
-    _fields_ = (("sources", ctypes.POINTER(ctypes.c_void_p)), ("width", ctypes.c_int64))
-
-
-class Values(ctypes.Structure):
-    """`lf_values` of keyed.h."""
-
-    _fields_ = (("start", ctypes.c_void_p), ("width", ctypes.c_int64))
+    _fields_ = (
+        ("sources", ctypes.POINTER(ctypes.c_void_p)),
+        ("width", ctypes.c_int64),
+        ("blocks", ctypes.POINTER(ctypes.c_void_p)),
+    )
 
 
 class Sorted(ctypes.Structure):
@@ -62,7 +96,9 @@ class Sorted(ctypes.Structure):
     _fields_ = (
         ("hashes", ctypes.c_void_p),
         ("rows", ctypes.c_int64),
-        ("columns", ctypes.POINTER(Values)),
+        ("index", ctypes.c_void_p),
+        ("payload", ctypes.c_void_p),
+        ("columns", ctypes.POINTER(Layout)),
         ("column_count", ctypes.c_int64),
         ("keys", Texts),
     )
@@ -78,13 +114,13 @@ class Index(ctypes.Structure):
 def keyed_library() -> Any:
     """The library, or None where it wasn't built."""
     native = library()
-    if native is None or not hasattr(native, "lf_gather"):  # built before there was this part
+    if native is None or not hasattr(native, "lf_block_sums"):  # built before there was this part
         return None
     pointer, size = ctypes.c_void_p, ctypes.c_int64
     native.lf_hash_texts.argtypes = [ctypes.POINTER(Texts), size, pointer]
     native.lf_sort_hashes.argtypes = [pointer, pointer, size]
     native.lf_gather.argtypes = [ctypes.POINTER(Column), size, pointer, size, pointer]
-    native.lf_gather.restype = None
+    native.lf_gather.restype = size
     native.lf_gather_offsets.argtypes = [ctypes.POINTER(Texts), pointer, size, ctypes.c_int32, pointer]
     native.lf_gather_offsets.restype = size
     native.lf_gather_texts.argtypes = [ctypes.POINTER(Texts), pointer, size, pointer]
@@ -93,6 +129,14 @@ def keyed_library() -> Any:
     native.lf_find_texts.restype = None
     native.lf_find_words.argtypes = [ctypes.POINTER(Index), pointer, size, pointer]
     native.lf_find_words.restype = None
+    native.lf_find_hashes.argtypes = [ctypes.POINTER(Index), pointer, size, pointer]
+    native.lf_find_hashes.restype = None
+    native.lf_block_sums.argtypes = [pointer, size, pointer]
+    native.lf_block_sums.restype = None
+    native.lf_check_bytes.argtypes = [pointer, size, size]
+    native.lf_check_row.argtypes = [pointer, pointer, size, size]
+    native.lf_check_places.argtypes = [ctypes.POINTER(Checked), size, pointer, size]
+    native.lf_check_places.restype = size
     return native
 
 
@@ -104,7 +148,7 @@ def held_library() -> Any:
     and a pointer as it is.
     """
     held = ctypes.PyDLL(keyed_library()._name)  # noqa: SLF001  (where ctypes has the file's name)
-    held.lf_find_text.restype = held.lf_find_word.restype = ctypes.c_int64
+    held.lf_find_text.restype = held.lf_find_word.restype = held.lf_find_hash.restype = ctypes.c_int64
     return held
 
 
@@ -133,14 +177,3 @@ def texts_of(array: pa.Array) -> Texts | None:
     wide = is_wide(array.type)
     start = offsets.address + array.offset * (8 if wide else 4)
     return Texts(data.address if data else None, data.size if data else 0, start, _WIDE if wide else _NARROW)
-
-
-def values_of(array: pa.Array) -> Values | None:
-    """Where the values of a flat column lie, or the offsets of a text; None where it has neither, in whole bytes."""
-    kind = array.type
-    flat = pa.types.is_primitive(kind) or pa.types.is_fixed_size_binary(kind)
-    bits = (64 if is_wide(kind) else 32) if is_text(kind) else kind.bit_width if flat else 0
-    data = array.buffers()[1] if bits else None
-    if data is None or not bits or bits % 8:
-        return None
-    return Values(data.address + array.offset * (bits // 8), bits // 8)

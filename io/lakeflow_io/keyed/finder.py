@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,75 +14,103 @@ from lakeflow_io.keyed.binding import (
     Index,
     Sorted,
     Texts,
-    Values,
     address,
     held_library,
     is_text,
     keyed_library,
     texts_of,
-    values_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["Finder", "Opened"]
+    from lakeflow_io.keyed.blocks import Blocks, Layouts
+
+__all__ = ["Finder", "Source"]
 
 _ALL_BITS = 0xFFFFFFFFFFFFFFFF
 _LONGEST = 2**31 - 1
 _CLOSED = -2
-"""`LF_CLOSED` of keyed.h."""
+"""`LF_CLOSED` of keyed.h, and `LF_DAMAGED`."""
+_DAMAGED = -(2**32)
 
-Opened = tuple["NDArray[np.uint64]", pa.Array, Sequence[pa.Array]]
-"""Hashes, sorted; as many keys; and the columns of which a row is read when it is found."""
+_Keys = Literal["words", "texts", "hashes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Rows that are sorted by the hash of their key."""
+
+    hashes: NDArray[np.uint64]
+    keys: pa.Array
+    layouts: Layouts | None = None
+    """Of the columns that are read when a row is found."""
+    index: Blocks | None = None
+    """The blocks of the hashes; None where they aren't compared with anything."""
+    payload: Blocks | None = None
+    """Those of the rows."""
 
 
 class Finder:
-    """Finds integers or texts; any number of threads may at once. Made by `of`.
+    """Finds integers or texts, or the first row of a hash; any number of threads may at once. Made by `of`.
+
+    What it relies on is compared with its checksum before; a row that `find` returns may be read.
 
     Args:
         firsts: The first hash of each source, ascending.
-        integers: Whether keys are integers.
-        open_source: Opens a source by its number when it is first needed: its hashes, its keys, and what is read next.
+        keys: What is asked for.
+        open_source: Opens a source by its number when it is first needed.
     """
 
-    def __init__(self, firsts: Sequence[int], open_source: Callable[[int], Opened], *, integers: bool) -> None:
-        self._open, self._integers = open_source, integers
+    def __init__(self, firsts: Sequence[int], open_source: Callable[[int], Source], keys: _Keys) -> None:
+        self._open, self._keys = open_source, keys
         self._firsts = np.array(firsts, dtype=np.uint64)
         self._sources = (Sorted * len(firsts))()
-        self._held: list[Any] = []
-        """What the sources point into; twice, where two threads opened one at once."""
+        self._held: dict[int, Source] = {}
+        """What the sources point into."""
+        self._also_held: list[Source] = []
+        """The same again, where two threads opened one at once."""
         index = Index(ctypes.cast(self._sources, ctypes.POINTER(Sorted)), address(self._firsts), len(firsts))
         self._index = ctypes.pointer(index)
         self._native = keyed_library()
-        self._find_text, self._find_word = held_library().lf_find_text, held_library().lf_find_word
+        held = held_library()
+        self._find_text, self._find_word, self._find_hash = held.lf_find_text, held.lf_find_word, held.lf_find_hash
 
     @classmethod
-    def of(cls, kind: pa.DataType, firsts: Sequence[int], open_source: Callable[[int], Opened]) -> Finder | None:
-        """Return a finder of keys of a type; None where the library isn't there, or the type is another."""
-        integers = pa.types.is_integer(kind)
-        usable = keyed_library() is not None and (integers or is_text(kind))
-        return cls(firsts, open_source, integers=integers) if usable else None
+    def of(cls, kind: pa.DataType, firsts: Sequence[int], open_source: Callable[[int], Source]) -> Finder | None:
+        """Return a finder of keys of a type; None where the library isn't there.
 
-    def find(self, key: int | str | bytes) -> int:
+        Of keys of another type than integers and texts it finds hashes: the first row that has one.
+        """
+        keys: _Keys = "words" if pa.types.is_integer(kind) else "texts" if is_text(kind) else "hashes"
+        return cls(firsts, open_source, keys) if keyed_library() is not None else None
+
+    def find(self, key: int | str | bytes, *, whole: bool = True) -> int:
         """Return the place of one key, as `place_of` gives places, or -1.
 
         Args:
-            key: As the keys are: an int that fits 64 bits, a str of UTF-8, or bytes.
+            key: As the keys are: an int that fits 64 bits, a str of UTF-8, or bytes; or a hash.
+            whole: Whether the columns of its row are read then; never of a hash.
+
+        Raises:
+            CorruptFileError: a block that it lies in is damaged.
         """
-        place = self._find(key)
+        place = self._find(key, whole)
         while place <= _CLOSED:
-            self._need(_CLOSED - place)
-            place = self._find(key)
+            self._need(place)
+            place = self._find(key, whole)
         return place
 
-    def find_many(self, keys: pa.Array) -> NDArray[np.int64]:
+    def find_many(self, keys: pa.Array | NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return the place of each key, or -1, as int64.
 
         Args:
-            keys: An array of the sources' kind of keys, without nulls.
+            keys: An array of the sources' kind of keys, without nulls; or hashes.
+
+        Raises:
+            CorruptFileError: a block that one lies in is damaged.
         """
         places = np.full(len(keys), -1, dtype=np.int64)
         while len(keys):
@@ -90,18 +118,22 @@ class Finder:
             closed = places[places <= _CLOSED]
             if not len(closed):
                 break
-            for number in np.unique(_CLOSED - closed).tolist():
-                self._need(number)
+            for place in np.unique(closed).tolist():
+                self._need(place)
         return places
 
-    def _find(self, key: int | str | bytes) -> int:
+    def _find(self, key: int | str | bytes, whole: bool) -> int:  # noqa: FBT001  (called for every key)
         if isinstance(key, int):
-            return self._find_word(self._index, ctypes.c_uint64(key & _ALL_BITS))
+            if self._keys == "hashes":
+                return self._find_hash(self._index, ctypes.c_uint64(key))
+            return self._find_word(self._index, ctypes.c_uint64(key & _ALL_BITS), whole)
         text = key.encode() if isinstance(key, str) else key
-        return self._find_text(self._index, text, len(text)) if len(text) <= _LONGEST else -1
+        return self._find_text(self._index, text, len(text), whole) if len(text) <= _LONGEST else -1
 
-    def _find_all(self, keys: pa.Array, places: NDArray[np.int64]) -> None:
-        if self._integers:
+    def _find_all(self, keys: Any, places: NDArray[np.int64]) -> None:
+        if self._keys == "hashes":
+            self._native.lf_find_hashes(self._index, address(keys), len(keys), address(places))
+        elif self._keys == "words":
             values = keys.to_numpy(zero_copy_only=False)
             words = np.ascontiguousarray(values if values.dtype == np.uint64 else values.astype(np.int64))
             self._native.lf_find_words(self._index, address(words), len(keys), address(places))
@@ -109,14 +141,30 @@ class Finder:
             texts: Any = texts_of(keys)
             self._native.lf_find_texts(self._index, ctypes.byref(texts), len(keys), address(places))
 
-    def _need(self, number: int) -> None:
-        """Open a source; a second thread that opens it too has the same content at another address."""
-        hashes, keys, columns = self._open(number)
-        values = [found for column in columns if (found := values_of(column)) is not None]
-        array = (Values * len(values))(*values)
-        self._held.append((hashes, keys, columns, array))
+    def _need(self, place: int) -> None:
+        """Open a source that a key would be in, or say what is wrong with it."""
+        if place <= _DAMAGED:
+            raise _damage(self._held[_DAMAGED - place])
+        number = _CLOSED - place
+        opened = self._open(number)
+        if self._held.setdefault(number, opened) is not opened:
+            self._also_held.append(opened)  # another thread's is the same, at another address
         source = self._sources[number]
-        source.columns, source.column_count = ctypes.cast(array, ctypes.POINTER(Values)), len(values)
-        source.keys = Texts(kind=NO_TEXTS) if self._integers else texts_of(keys)
-        source.rows = len(hashes)
-        source.hashes = address(hashes)  # last: with it the source is open
+        if opened.layouts is not None:
+            source.columns, source.column_count = opened.layouts.array, opened.layouts.count
+        source.index, source.payload = _pointer(opened.index), _pointer(opened.payload)
+        texts: Any = texts_of(opened.keys) if self._keys == "texts" else Texts(kind=NO_TEXTS)
+        texts.blocks = _pointer(opened.payload)
+        source.keys = texts
+        source.rows = len(opened.hashes)
+        source.hashes = address(opened.hashes)  # last: with it the source is open
+
+
+def _pointer(blocks: Blocks | None) -> int | None:
+    return None if blocks is None else blocks.pointer
+
+
+def _damage(source: Source) -> Exception:
+    """What is wrong with a source in which a block differs."""
+    found = next(blocks for blocks in (source.index, source.payload) if blocks is not None and blocks.is_damaged)
+    return found.error()

@@ -50,7 +50,7 @@ def refuse_what_does_not_fit(opened: OpenVersion, version: PushedVersion, partit
     frame = len(partition) + len(ROW) + _NAMES_BYTES
     for shard in opened.shards:
         for start in range(0, shard.rows.num_rows, _BLOCK_ROWS):
-            _refuse_rows(shard.rows.slice(start, _BLOCK_ROWS), opened.key, codec, frame)
+            _refuse_rows(shard.whole().rows.slice(start, _BLOCK_ROWS), opened.key, codec, frame)
 
 
 def _refuse_rows(rows: pa.RecordBatch, key: KeyColumn, codec: RowCodec, frame: int) -> None:

@@ -28,6 +28,6 @@ def chunks(opened: OpenVersion, first: int, most_rows: int, most_bytes: int) -> 
     for shard in opened.shards:
         rows = shard.rows.num_rows
         for start in range(min(first, rows), rows, most_rows):
-            block = shard.rows.slice(start, most_rows)
+            block = shard.whole().rows.slice(start, most_rows)
             yield from pieces(pa.Table.from_batches([block]), most_bytes)
         first = max(first - rows, 0)

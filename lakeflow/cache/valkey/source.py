@@ -14,7 +14,7 @@ from lakeflow.cache.valkey.packing import Packed, first_hash, packed, row_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lakeflow.cache.shard import Shard
+    from lakeflow.cache.ranges import Sorted
     from lakeflow.cache.valkey.fields import Fields
     from lakeflow.cache.version import OpenVersion
 
@@ -55,7 +55,7 @@ class Source:
     def _pieces(self, first: int, end: int) -> Iterator[tuple[int, Packed]]:
         """Cut a range in halves until it is small, or one bucket."""
         runs = self._runs(first, end)
-        size = sum(shard.rows.slice(start, stop - start).nbytes for shard, start, stop in runs)
+        size = sum(run.rows.nbytes for run in runs)
         if size > _STEP_BYTES and end - first > 1:
             half = (first + end) // 2
             yield from self._pieces(first, half)
@@ -63,22 +63,21 @@ class Source:
         elif runs:
             yield end, self._packed(runs)
 
-    def _runs(self, first: int, end: int) -> list[tuple[Shard, int, int]]:
-        """Return where the rows of some buckets lie: in one shard, or at the end of one and the start of the next."""
+    def _runs(self, first: int, end: int) -> list[Sorted]:
+        """Return the rows of some buckets: of one shard, or the end of one and the start of the next."""
         low, high = (first_hash(bucket, self.buckets) for bucket in (first, end))
-        runs: list[tuple[Shard, int, int]] = []
+        runs: list[Sorted] = []
         for number, facts in enumerate(self.opened.manifest.shards):
             if facts.first_hash < high and facts.last_hash >= low:
                 shard = self.opened.shards[number]  # of an object store it may be fetched only now
-                start = int(np.searchsorted(shard.hashes, np.uint64(low)))
-                stop = len(shard.hashes) if high >> 64 else int(np.searchsorted(shard.hashes, np.uint64(high)))
-                if start < stop:
-                    runs.append((shard, start, stop))
+                inside = shard.whole().within(low, high)
+                if len(inside.hashes):
+                    runs.append(inside)
         return runs
 
-    def _packed(self, runs: list[tuple[Shard, int, int]]) -> Packed:
-        batches = [shard.rows.slice(start, stop - start) for shard, start, stop in runs]
-        hashes = [shard.hashes[start:stop] for shard, start, stop in runs]
+    def _packed(self, runs: list[Sorted]) -> Packed:
+        batches = [run.rows for run in runs]
+        hashes = [run.hashes for run in runs]
         batch = batches[0] if len(batches) == 1 else one_batch(pa.Table.from_batches(batches))
         return packed(batch, np.concatenate(hashes), self.fields, self.buckets)
 
@@ -87,7 +86,7 @@ def buckets_for(opened: OpenVersion, fields: Fields) -> int:
     """Return how many buckets a version gets, by the size of the first rows of its shards; 1 where it is empty."""
     rows, size = 0, 0
     for number in range(0, len(opened.shards), max(len(opened.shards) // _SAMPLE_SHARDS, 1)):
-        sample = row_bytes(opened.shards[number].rows.slice(0, _SAMPLE_ROWS), fields)
+        sample = row_bytes(opened.shards[number].whole().rows.slice(0, _SAMPLE_ROWS), fields)
         rows += len(sample)
         size += len(sample.buffers()[2]) + _HEAD_BYTES * len(sample)
     if not rows:

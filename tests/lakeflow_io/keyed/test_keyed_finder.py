@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakeflow.cache.hashing import hash_key
-from lakeflow_io.keyed.finder import Finder, Opened
+from lakeflow_io.keyed.blocks import Layouts
+from lakeflow_io.keyed.finder import Finder, Source
 from lakeflow_io.keyed.gather import place_of
 
 KINDS: dict[pa.DataType, st.SearchStrategy[Any]] = {
@@ -32,11 +33,11 @@ COLUMNS = [pa.array([None] * 60, kind) for kind in (pa.int8(), pa.string(), pa.b
 def finder_of(kind: pa.DataType, parts: list[list[Any]], opened: list[int] | None = None) -> Finder:
     """A finder over sources of keys that are sorted by their hashes."""
 
-    def open_source(number: int) -> Opened:
+    def open_source(number: int) -> Source:
         if opened is not None:
             opened.append(number)
         hashes = np.array([hash_key(key) for key in parts[number]], dtype=np.uint64)
-        return hashes, pa.array(parts[number], kind), COLUMNS
+        return Source(hashes, pa.array(parts[number], kind), Layouts(COLUMNS))
 
     finder = Finder.of(kind, [hash_key(part[0]) for part in parts], open_source)
     assert finder is not None
@@ -81,8 +82,8 @@ def test_keys_of_one_hash_are_told_apart(wanted: int) -> None:
     keys = ["at", "longer than it", "", "it", "of"]
     hashes = np.full(5, hash_key("it"), dtype=np.uint64)
     keys[3], keys[wanted] = keys[wanted], keys[3]
-    finder = Finder.of(pa.string(), [int(hashes[0])], lambda _: (hashes, pa.array(keys), []))
-    nowhere = Finder.of(pa.string(), [int(hashes[0])], lambda _: (hashes, pa.array(["at"] * 5), []))
+    finder = Finder.of(pa.string(), [int(hashes[0])], lambda _: Source(hashes, pa.array(keys)))
+    nowhere = Finder.of(pa.string(), [int(hashes[0])], lambda _: Source(hashes, pa.array(["at"] * 5)))
 
     assert (finder.find("it"), nowhere.find("it")) == (wanted, -1)
     assert finder.find_many(pa.array(["it"])).tolist() == [wanted]
@@ -96,7 +97,7 @@ def test_many_keys_are_found_by_interpolation() -> None:
     hashes = np.array([hash_key(key) for key in keys.tolist()], dtype=np.uint64)
     order = np.argsort(hashes)
     kept = np.concatenate([order[:1000], order[50_000:50_100], order[-60_000:]])  # gaps: not even any more
-    finder = Finder.of(pa.int64(), [int(hashes[kept[0]])], lambda _: (hashes[kept], pa.array(keys[kept]), []))
+    finder = Finder.of(pa.int64(), [int(hashes[kept[0]])], lambda _: Source(hashes[kept], pa.array(keys[kept])))
 
     assert np.array_equal(finder.find_many(pa.array(keys[kept])), np.arange(len(kept)))
     assert list(map(finder.find, keys[kept[::100]].tolist())) == list(range(0, len(kept), 100))
@@ -109,7 +110,7 @@ def test_a_damaged_offset_finds_nothing() -> None:
     keys = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(offsets), pa.py_buffer(b"it")])
     offsets += 1 << 30
     hashes = np.array([hash_key("it")], dtype=np.uint64)
-    finder = Finder.of(pa.string(), [int(hashes[0])], lambda _: (hashes, keys, []))
+    finder = Finder.of(pa.string(), [int(hashes[0])], lambda _: Source(hashes, keys))
 
     assert finder.find("it") == -1
 
@@ -119,7 +120,7 @@ def test_damaged_hashes_find_no_other_key(hashes: list[int], wanted: int) -> Non
     """Hashes that aren't sorted, or of other keys, lead to the row with the key or to none."""
     hashes[wanted % len(hashes)] = hash_key(wanted)
     texts = pa.array([str(number) for number in range(len(hashes))])
-    finder = Finder.of(pa.string(), [0], lambda _: (np.array(hashes, dtype=np.uint64), texts, []))
+    finder = Finder.of(pa.string(), [0], lambda _: Source(np.array(hashes, dtype=np.uint64), texts))
 
     assert finder.find(str(wanted)) in (-1, wanted)
     assert finder.find_many(pa.array([str(wanted)])).tolist()[0] in (-1, wanted)

@@ -34,15 +34,30 @@ static void gather(const void *const *sources, int64_t width, const int64_t *pla
     }
 }
 
-/* Columns, one behind the other, each `lf_padded`. */
-void lf_gather(const lf_column *columns, int64_t count, const int64_t *places, int64_t rows, uint8_t *target) {
+/* Whether all values of a column are what was written; else the number of a source where one isn't, -1 if they are. */
+static int64_t damaged(const lf_column *column, const int64_t *places, int64_t rows) {
+    if (!column->blocks) return -1;
+    for (int64_t k = 0; k < rows; k++) {
+        int64_t source = places[k] >> 32;
+        const uint8_t *from = (const uint8_t *)column->sources[source] + row_of(places[k]) * column->width;
+        if (!lf_check(column->blocks[source], from, column->width)) return source;
+    }
+    return -1;
+}
+
+/* Columns, one behind the other, each `lf_padded`; returns a source with a damaged block, or -1. */
+int64_t lf_gather(const lf_column *columns, int64_t count, const int64_t *places, int64_t rows, uint8_t *target) {
     for (int64_t k = 0; k < count; k++) {
+        int64_t source = damaged(&columns[k], places, rows);
+        if (source >= 0) return source;
         gather(columns[k].sources, columns[k].width, places, rows, target);
         target += lf_padded(rows * columns[k].width);
     }
+    return -1;
 }
 
-/* The offsets of gathered texts, rows + 1 of them; returns the bytes of all, or -1 where an offset points out of its data.
+/* The offsets of gathered texts, rows + 1 of them; returns the bytes of all, or -1 where an offset points out of its data,
+ * or LF_DAMAGED less the number of a source with a damaged block.
  * Where the bytes are too many for 32-bit offsets, what was written is of no use. */
 int64_t lf_gather_offsets(const lf_texts *sources, const int64_t *places, int64_t rows, int32_t wide, void *offsets) {
     int64_t total = 0;
@@ -57,8 +72,10 @@ int64_t lf_gather_offsets(const lf_texts *sources, const int64_t *places, int64_
             __builtin_prefetch((const uint8_t *)next->offsets + row_of(places[k + AHEAD]) * (next->kind == LF_WIDE ? 8 : 4));
         }
         const lf_texts *from = &sources[places[k] >> 32];
+        if (!lf_check_offsets(from, row_of(places[k]))) return LF_DAMAGED - (places[k] >> 32);
         int64_t start = lf_offset(from, row_of(places[k])), end = lf_offset(from, row_of(places[k]) + 1);
         if (!lf_inside(from, start, end)) return -1;
+        if (!lf_check(from->blocks, from->data + start, end - start)) return LF_DAMAGED - (places[k] >> 32);
         total += end - start;
     }
     return total;

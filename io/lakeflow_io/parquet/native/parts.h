@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "crc.h"
 #include "decoder.h"
 
 /* Loops over whole batches are compiled for several processors, and the best is picked when the library is loaded.
@@ -52,8 +53,6 @@ typedef struct {
 
 /* Bytes that the header takes, or -1 where it doesn't decode. */
 int64_t lf_page_header(const uint8_t *in, int64_t size, lf_page *page);
-
-uint32_t lf_crc32(const uint8_t *in, int64_t size);
 
 /* As lf_decompress. `out` has LF_SLACK bytes more. */
 int lf_snappy(const uint8_t *in, int64_t in_size, uint8_t *out, int64_t out_size);
