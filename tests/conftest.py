@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 import lakeflow as lf
 from lakeflow.demo.seaweed import Seaweed, run_seaweed
+from lakeflow_io.keyed import binding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -145,3 +146,14 @@ def numbers() -> Callable[..., pa.Table]:
         )
 
     return make
+
+
+@pytest.fixture(params=[True, False], ids=["in C", "not compiled"])
+def compiled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
+    """Once with the compiled library, once without."""
+    if not request.param:
+        monkeypatch.setattr(binding, "library", lambda: None)
+    binding.keyed_library.cache_clear()
+    assert (binding.keyed_library() is not None) == request.param
+    yield request.param
+    binding.keyed_library.cache_clear()

@@ -111,6 +111,7 @@ class Cache:
             SchemaError: the key is of another type, or out of the key column's range.
             UnsupportedError: a value, such as a date past the year 9999, has no Python form.
             NotFoundError: nothing was published, or there is no such column.
+            CorruptFileError: what is read isn't what was written.
         """
         row = self._version().get(key, columns)
         return default if row is None else row
@@ -156,6 +157,7 @@ class Cache:
             NotFoundError: nothing was published, or there is no such column.
             InputError: `to` or `columns` can't be.
             ConfigError: the frame's package isn't installed.
+            CorruptFileError: what is read isn't what was written.
         """
         check_kind(to)
         opened = self._version()

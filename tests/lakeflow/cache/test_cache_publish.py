@@ -242,7 +242,7 @@ def test_the_manifest_tells_where_a_version_came_from(cache: Cache, tmp_path: Pa
     manifest = json.loads((tmp_path / "scores" / "versions" / version.id / "manifest.json").read_text())
     pointer = json.loads((tmp_path / "scores" / "CURRENT").read_text())
 
-    expected = {"format": 1, "version": version.id, "rows": 10, "key": "id", "run_id": "r-1"}
+    expected = {"format": 2, "version": version.id, "rows": 10, "key": "id", "run_id": "r-1"}
     assert expected == {name: manifest[name] for name in expected}
     assert manifest["source"] == "kg.titles@17"
     assert manifest["columns"] == {"id": "int64", "version": "int64"}

@@ -126,7 +126,12 @@ def test_damaged_hashes_find_no_other_key(hashes: list[int], wanted: int) -> Non
     assert finder.find_many(pa.array([str(wanted)])).tolist()[0] in (-1, wanted)
 
 
-@pytest.mark.parametrize("kind", [pa.struct([("a", pa.int64())]), pa.float64(), pa.string_view()], ids=str)
-def test_other_keys_are_left_to_the_caller(kind: pa.DataType) -> None:
-    """There is no finder of keys that aren't whole numbers or texts."""
-    assert Finder.of(kind, [], lambda _: None) is None
+def test_a_hash_is_found_where_it_begins() -> None:
+    """Of keys that C doesn't know: the first row that has the hash, one by one and all at once."""
+    hashes = np.array([5, 9, 9, 9, 2**64 - 1], dtype=np.uint64)
+    finder = Finder.of(pa.struct([("a", pa.int64())]), [5], lambda _: Source(hashes, pa.array([{"a": 1}] * 5)))
+    asked = [5, 9, 2**64 - 1, 0, 7, 10]
+
+    assert finder is not None
+    assert [finder.find(key_hash) for key_hash in asked] == [0, 1, 4, -1, -1, -1]
+    assert finder.find_many(np.array(asked, dtype=np.uint64)).tolist() == [0, 1, 4, -1, -1, -1]

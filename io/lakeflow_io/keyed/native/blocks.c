@@ -11,7 +11,7 @@ void lf_block_sums(const uint8_t *data, int64_t size, uint32_t *sums) {
 /* Any number of threads may compare one block at once: they come to the same, and a bit is set at one go. */
 int lf_compare(lf_blocks *in, int64_t first, int64_t last) {
     for (int64_t block = first; block <= last; block++) {
-        if (lf_is_seen(in, block)) continue;
+        if (lf_is_seen(in, (uint64_t)block)) continue;
         int64_t start = block * LF_BLOCK, size = in->size - start < LF_BLOCK ? in->size - start : LF_BLOCK;
         if (lf_crc32(in->start + start, size) != in->sums[block]) {
             in->damaged = block;

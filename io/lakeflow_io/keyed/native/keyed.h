@@ -91,7 +91,7 @@ static inline int lf_inside(const lf_texts *texts, int64_t start, int64_t end) {
     return 0 <= start && start <= end && end <= texts->size;
 }
 
-static inline int lf_is_seen(const lf_blocks *in, int64_t block) {
+static inline int lf_is_seen(const lf_blocks *in, uint64_t block) {
     return in->seen[block / 64] >> block % 64 & 1;
 }
 
@@ -101,14 +101,14 @@ int lf_compare(lf_blocks *in, int64_t first, int64_t last);
 /* Whether the blocks of some bytes are what was written; whoever reads them asks before. */
 static inline int lf_check(lf_blocks *in, const void *from, int64_t size) {
     if (!in || size <= 0) return 1;
-    int64_t start = (const uint8_t *)from - in->start;
-    if (start < 0 || start > in->size || size > in->size - start) {
+    uint64_t start = (uint64_t)((const uint8_t *)from - in->start), end = start + (uint64_t)size - 1;
+    if (__builtin_expect(end >= (uint64_t)in->size || end < start, 0)) {
         in->damaged = LF_OUTSIDE;
         return 0;
     }
-    int64_t first = start / LF_BLOCK, last = (start + size - 1) / LF_BLOCK;
-    if (first == last && lf_is_seen(in, first)) return 1;
-    return lf_compare(in, first, last);
+    uint64_t first = start / LF_BLOCK, last = end / LF_BLOCK;
+    if (__builtin_expect(first == last && lf_is_seen(in, first), 1)) return 1;
+    return lf_compare(in, (int64_t)first, (int64_t)last);
 }
 
 /* As `lf_check`, of the offsets between which a text lies. */
