@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,10 @@ class Origin:
     plan_digest: str = ""
     source: str | None = None
     """The input: `table@snapshot`."""
+    function: str | None = None
+    """What computed the rows: `module:qualified name`."""
+    code: str | None = None
+    """Its fingerprint: of another function, or of one that was changed, it is another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ def parse_manifest(data: bytes | memoryview, path: Path | str) -> Manifest:
             key=key,
             schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(content["schema"]))),
             shards=tuple(_shard_of_json(shard, content["version"]) for shard in content["shards"]),
-            origin=Origin(content["run_id"], content["plan_digest"], content["source"]),
+            origin=Origin(**{field.name: content[field.name] for field in fields(Origin)}),
         )
 
 

@@ -94,7 +94,7 @@ class CacheSink(Sink):
         """
         del packed
         check()
-        origin = Origin(label.run_id, label.plan_digest, label.source)
+        origin = Origin(label.run_id, label.plan_digest, label.source, label.function or None, label.code or None)
         manifest = find_run(self.cache, origin) or self._build(origin, staged)
         self.writer().discard(staged)
         self._remove_leftovers()

@@ -145,6 +145,8 @@ class Publisher:
             quarantined=seal.quarantined,
             folder=self.journal.folder,
             output=name,
+            function=plan.function,
+            code=plan.code,
         )
         self._note(name, sink.publish(label, staged, packed, self._refuse_abandoned))
 

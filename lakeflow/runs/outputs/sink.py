@@ -42,6 +42,10 @@ class RunLabel:
     """URI of the run's folder."""
     output: str = ""
     """The output's name in the run."""
+    function: str = ""
+    """`module:qualified name` of the function."""
+    code: str = ""
+    """Its fingerprint."""
 
 
 @dataclass(frozen=True, slots=True)

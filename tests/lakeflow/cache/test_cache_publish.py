@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
+import lakeflow as lf
 import lakeflow.cache.build as build_module
 from lakeflow.cache import Cache, CacheVersion
 from lakeflow.cache.manifest import read_manifest
@@ -233,6 +234,31 @@ def test_every_pointer_has_its_own_stamp(cache: Cache, tmp_path: Path, monkeypat
         assert cache.get(0)["version"] == number
 
     assert [1_700_000_000_000_000_000 + tick for tick in range(3)] == stamps
+
+
+def test_a_run_says_what_computed_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table and its snapshot, the run, the function and its code, which is another when the function is."""
+    monkeypatch.chdir(tmp_path)
+    table = lf.connect().create_table("kg.titles", pa.schema([("id", pa.int64())]))
+    table.append(pa.table({"id": [1, 2, 3]}))
+    cache = Cache("scores", tmp_path / "caches")
+
+    def score(rows: pa.Table) -> pa.Table:
+        return rows
+
+    def rank(rows: pa.Table) -> pa.Table:
+        return rows.select(["id"])
+
+    origins = []
+    for run_id, function in (("r-1", score), ("r-2", rank), ("r-3", rank)):
+        lf.precompute(table.scan(), function, cache=cache, key="id", run_id=run_id, engine="serial")
+        origins.append(cache._version().manifest.origin)
+
+    names = [origin.function.rpartition(".")[2] for origin in origins if origin.function]
+    assert [origin.run_id for origin in origins] == ["r-1", "r-2", "r-3"]
+    assert {origin.source for origin in origins} == {f"kg.titles@{table.scan().snapshot_id}"}
+    assert names == ["score", "rank", "rank"]
+    assert origins[0].code != origins[1].code == origins[2].code
 
 
 def test_the_manifest_tells_where_a_version_came_from(cache: Cache, tmp_path: Path) -> None:
