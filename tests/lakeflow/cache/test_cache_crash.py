@@ -13,7 +13,7 @@ import pytest
 
 import lakeflow.cache.build as build_module
 from lakeflow.cache import Cache
-from lakeflow_io.errors import StoreFullError
+from lakeflow_io.errors import AccessDeniedError, StoreFullError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -277,6 +277,22 @@ def test_a_full_disk_is_a_full_store(small_disk: Path) -> None:
     assert cache.get_many(range(1, 1001))["version"].to_pylist() == [1] * 1000
     assert len(list((small_disk / "scores" / "versions").iterdir())) == 1
     assert load(small_disk, 3, rows=1000).get(1) == {"id": 1, "version": 3}
+
+
+def test_a_read_only_folder_is_read(small_disk: Path) -> None:
+    """On a disk that can't be written, as after an error of its file system: look-ups go on, all else says why not."""
+    cache = load(small_disk, 1)
+    load(small_disk, 2)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    reader = Cache("scores", small_disk)
+
+    changes = (lambda: load(small_disk, 3), lambda: reader.update(delete=[1]), reader.rollback, reader.gc, reader.pin)
+    for change in changes:
+        with pytest.raises(AccessDeniedError, match="Read-only file system"):
+            change()
+    assert reader.get(1) == cache.get(1) == {"id": 1, "version": 2}
+    assert reader.get_many([1, 2])["found"].to_pylist() == [True, False]
+    assert reader.verify() == cache.version
 
 
 def test_a_full_disk_can_be_cleared(small_disk: Path) -> None:
