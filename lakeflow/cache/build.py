@@ -1,4 +1,4 @@
-"""Merges segments into the shards of a version, one range of key hashes at a time.
+"""Builds the shards of a version, one range of key hashes at a time: from segments, or from rows in memory.
 
 Segments are sorted by hash and mapped, so a build holds two shards in memory, whatever the size of the cache.
 """
@@ -13,15 +13,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakeflow.cache.columns import common_schema, one_batch
+from lakeflow.cache.columns import common_schema
 from lakeflow.cache.failures import writing
 from lakeflow.cache.hashing import join_keys
 from lakeflow.cache.keys import key_of
+from lakeflow.cache.merged import Merged
 from lakeflow.cache.ranges import ALL_HASHES, ranges
 from lakeflow.cache.segment import open_segment
 from lakeflow.cache.shard import write_shard
+from lakeflow.cache.unsorted import Unsorted
 from lakeflow_io.errors import DuplicateKeyError, SchemaError
-from lakeflow_io.keyed.gather import Gatherer, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.keys import KeyColumn, KeyNames
     from lakeflow.cache.manifest import ShardFacts
-    from lakeflow.cache.ranges import Sorted
+    from lakeflow.cache.ranges import Rows
 
-__all__ = ["Built", "build", "sample", "write_shards"]
+__all__ = ["Built", "build", "build_table", "sample", "write_shards"]
 
 SHARD_ROWS = 4_000_000
 """An index of 32 MB: a look-up reads it in 22 steps, of which the first dozen stay in the cache."""
@@ -41,6 +42,8 @@ SHARD_BYTES = 256 << 20
 """What each builder holds in memory about twice over: the slices that it maps, and the sorted rows."""
 _BUILDERS = 2
 """Threads that build shards, nearly always without the GIL; more of them would hold more."""
+_SHARED_BYTES = 32 << 20
+"""From which on one shard is two, for two threads: some 100 ms of work, beside which a second file is cheap."""
 
 _SAMPLE_ROWS = 256  # enough to see a shard that is missing or shifted, read in a few milliseconds
 _NAMED_KEYS = 5
@@ -77,62 +80,71 @@ def build(folder: Path, segments: Sequence[Path], key: KeyNames) -> Built:
         raise SchemaError(message, "for an empty version, give an empty table that has the columns.")
     opened = [open_segment(path) for path in segments]
     schema = common_schema([segment.rows.schema for segment in opened])
-    column = key_of(schema, key)
-    shards = write_shards(folder, opened, column, schema)
-    total = sum(len(segment.hashes) for segment in opened)
-    return Built(schema, key, tuple(shards), total, sample(opened, schema, total))
+    shards = write_shards(folder, Merged(opened, schema), key_of(schema, key))
+    taken, total = sample([segment.rows for segment in opened], schema)
+    return Built(schema, key, tuple(shards), total, taken)
+
+
+def build_table(folder: Path, table: pa.Table, key: KeyNames) -> Built:
+    """Write the shards of a version into `folder`, each gathered from where its rows lie in memory.
+
+    Args:
+        folder: An empty folder.
+        table: Of stored form; it is held until the end, and 16 bytes a row with it.
+        key: The key column or columns.
+
+    Raises:
+        DuplicateKeyError: two rows have one key.
+        CorruptFileError: a text column is damaged.
+        StoreError: a file can't be written.
+    """
+    column = key_of(table.schema, key)
+    with writing(folder):
+        rows = Unsorted.of(table, column, _BUILDERS)
+    shards = write_shards(folder, rows, column, most_bytes=_shared_bytes(table.nbytes))
+    taken, total = sample(rows.batches, table.schema)
+    return Built(table.schema, key, tuple(shards), total, taken)
+
+
+def _shared_bytes(total: int) -> int:
+    """Return how large a shard becomes at most where all of them have so many bytes: each builder gets one."""
+    return min(SHARD_BYTES, max(_SHARED_BYTES, total * 5 // (4 * _BUILDERS)))  # hashes aren't spread quite evenly
 
 
 def write_shards(
     folder: Path,
-    parts: Sequence[Sorted],
+    rows: Rows,
     key: KeyColumn,
-    schema: pa.Schema,
     number: int = 0,
     within: tuple[int, int] = (0, ALL_HASHES),
+    most_bytes: int | None = None,
 ) -> list[ShardFacts]:
-    """Merge rows into shards.
+    """Write rows into shards.
 
     Args:
         folder: Where they go.
-        parts: The rows.
+        rows: The rows.
         key: Their key.
-        schema: The columns that the shards have.
         number: Of the first shard.
         within: The range [least, end) of hashes that becomes shards.
+        most_bytes: Of a shard, where it isn't `SHARD_BYTES`.
 
     Raises:
         DuplicateKeyError: two rows have one key.
+        CorruptFileError: a text column is damaged.
         StoreError: a file can't be written.
     """
 
     def written(shard: tuple[int, tuple[int, int]]) -> ShardFacts:
         number, (least, end) = shard
-        rows, hashes = _merge(folder, parts, least, end, schema)
-        _refuse_duplicates(key, key.keys_of(rows), hashes)
-        return write_shard(folder, f"shard-{number:04d}", rows, hashes)
+        with writing(folder):
+            found = rows.within(least, end)
+        _refuse_duplicates(key, key.keys_of(found.rows), found.hashes)
+        return write_shard(folder, f"shard-{number:04d}", found.rows, found.hashes)
 
-    cut = enumerate(ranges(parts, SHARD_ROWS, SHARD_BYTES, *within), number)
+    cut = enumerate(ranges([rows], SHARD_ROWS, most_bytes or SHARD_BYTES, *within), number)
     with ThreadPoolExecutor(_BUILDERS) as builders:
         return list(builders.map(written, cut))
-
-
-def _merge(
-    folder: Path, segments: Sequence[Sorted], least: int, end: int, schema: pa.Schema
-) -> tuple[pa.RecordBatch, NDArray[np.uint64]]:
-    parts = [part for segment in segments if (part := segment.within(least, end)).rows.num_rows]
-    hashes = np.concatenate([part.hashes for part in parts])
-    places = [place_of(number, np.arange(len(part.hashes))) for number, part in enumerate(parts)]
-    order = np.argsort(hashes, kind="stable")  # merges the runs that the segments already are
-    with writing(folder):
-        batches = [one_batch(_joined([part.rows], schema)) for part in parts]
-        columns = Gatherer(schema, batches).gather(np.concatenate(places)[order], schema.names)
-        return pa.RecordBatch.from_arrays(columns, schema=schema), hashes[order]
-
-
-def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
-    tables = [pa.Table.from_batches([batch]).select(schema.names).cast(schema) for batch in batches]
-    return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
 def _refuse_duplicates(column: KeyColumn, keys: pa.Array, hashes: NDArray[np.uint64]) -> None:
@@ -153,13 +165,14 @@ def _refuse_duplicates(column: KeyColumn, keys: pa.Array, hashes: NDArray[np.uin
         raise DuplicateKeyError(message, "keep one row for each key; nothing was published.")
 
 
-def sample(segments: Sequence[Sorted], schema: pa.Schema, total: int) -> pa.Table:
-    """Take rows at even distances over all segments: the same ones every time."""
+def sample(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> tuple[pa.Table, int]:
+    """Take rows at even distances, the same ones every time; return them, and how many rows there are."""
+    starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
+    total = int(starts[-1])
     wanted = np.unique(np.linspace(0, max(total - 1, 0), min(_SAMPLE_ROWS, total), dtype=np.int64))
-    starts = np.cumsum([0, *(len(segment.hashes) for segment in segments)])
-    taken = []
-    for segment, start, end in zip(segments, starts[:-1], starts[1:], strict=True):
+    taken = [schema.empty_table()]
+    for batch, start, end in zip(batches, starts[:-1], starts[1:], strict=True):
         rows = wanted[(wanted >= start) & (wanted < end)] - start
         if len(rows):
-            taken.append(segment.rows.take(pa.array(rows)))
-    return _joined(taken, schema)
+            taken.append(pa.Table.from_batches([batch.take(pa.array(rows))]).select(schema.names).cast(schema))
+    return pa.concat_tables(taken), total

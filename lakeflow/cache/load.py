@@ -1,24 +1,30 @@
-"""Builds a version from Arrow data in this process: segments as a run's, but in the version's own folder."""
+"""Builds a version from Arrow data in this process.
+
+What is in memory is written once, into shards; a stream becomes segments as a run's, but in the version's own folder.
+"""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakeflow.cache.build import build
+from lakeflow.cache.build import build, build_table
 from lakeflow.cache.columns import stored
 from lakeflow.cache.local import LocalSegments
 from lakeflow.cache.publish import find_run, publish
 from lakeflow.cache.segment import SEGMENT_BYTES, CacheWriter, segment_name
+from lakeflow.cache.unsorted import MOST_CHUNKS
 from lakeflow_io.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from lakeflow.cache.build import Built
     from lakeflow.cache.checks import Check
     from lakeflow.cache.keys import KeyNames
     from lakeflow.cache.manifest import Manifest, Origin
@@ -27,18 +33,24 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "write_segments"]
 
+_HELD = (pa.Table, pa.RecordBatch)  # in memory, or mapped, whether they are loaded or not
+
+
+_HELD_BYTES = 2 << 30
+"""Of Arrow memory, up to which rows that are in memory stay where they are until they are written. Beyond, what their
+order takes would count, and a mapped table may be larger than memory, where rows in any order are a page each."""
+_HELD_ROWS = 1 << 26  # their order takes 1 GiB
+
 
 def load(
     shelf: Shelf, data: Any, key: KeyNames, origin: Origin, retention: Retention, checks: Sequence[Check]
 ) -> Manifest:
-    """Stream `data` into segments, merge them and publish; see `Cache.load`."""
+    """Build a version of `data` and publish it; see `Cache.load`."""
     earlier = find_run(shelf, origin)
     if earlier:
         return earlier
     with shelf.claimed() as folder:
-        scratch = folder / "segments"  # in the claimed folder, so that a killed load is swept up with it
-        built = build(folder, write_segments(scratch, data, key), key)
-        shutil.rmtree(scratch, ignore_errors=True)
+        built = _built(folder, data, key)
         return publish(shelf, folder, built, origin, retention, checks)
 
 
@@ -55,24 +67,52 @@ def write_segments(scratch: Path, data: Any, key: KeyNames) -> list[Path]:
         SchemaError: the key column or another column can't be used.
         StoreError: a file can't be written.
     """
+    return _segments(scratch, (table for table, _ in _gathered(data, key, SEGMENT_BYTES)), key)
+
+
+def _segments(scratch: Path, tables: Iterable[pa.Table], key: KeyNames) -> list[Path]:
     writer = CacheWriter(LocalSegments(scratch), key)
-    facts = [fact for table in _gathered(data, key) for fact in writer.write("load", table)]
+    facts = [fact for table in tables for fact in writer.write("load", table)]
     return [scratch / segment_name(fact) for fact in facts]
 
 
-def _gathered(data: Any, key: KeyNames) -> Iterator[pa.Table]:
-    """Gather batches of one schema into tables of about a segment each."""
+def _built(folder: Path, data: Any, key: KeyNames) -> Built:
+    """Write shards straight from memory where all rows are there, or come before they are worth a segment."""
+    arriving = _gathered(data, key, _HELD_BYTES if _is_held(data) else SEGMENT_BYTES)
+    first, is_all = next(arriving, (None, False))
+    if first is not None and is_all and _fits(first):
+        return build_table(folder, first, key)
+    tables = chain([] if first is None else [first], (table for table, _ in arriving))
+    del first  # a segment's memory
+    scratch = folder / "segments"  # in the claimed folder, so that a killed load is swept up with it
+    built = build(folder, _segments(scratch, tables, key), key)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return built
+
+
+def _is_held(data: Any) -> bool:
+    parts = data if isinstance(data, (list, tuple)) else [data]
+    return all(isinstance(part, _HELD) for part in parts)
+
+
+def _fits(table: pa.Table) -> bool:
+    chunks = max((column.num_chunks for column in table.columns), default=0)
+    return table.nbytes <= _HELD_BYTES and table.num_rows <= _HELD_ROWS and chunks <= MOST_CHUNKS
+
+
+def _gathered(data: Any, key: KeyNames, most_bytes: int) -> Iterator[tuple[pa.Table, bool]]:
+    """Gather batches of one schema into tables of about so many bytes each; tell of each whether it is the last."""
     waiting: list[pa.Table] = []
     size = 0
     for arrived in _tables(data):
         table = stored(arrived, key)
-        if waiting and (size >= SEGMENT_BYTES or table.schema != waiting[0].schema):
-            yield pa.concat_tables(waiting)
+        if waiting and (size >= most_bytes or table.schema != waiting[0].schema):
+            yield pa.concat_tables(waiting), False
             waiting, size = [], 0
         waiting.append(table)
         size += table.nbytes
     if waiting:
-        yield pa.concat_tables(waiting)
+        yield pa.concat_tables(waiting), True
 
 
 def _tables(data: Any) -> Iterator[pa.Table]:

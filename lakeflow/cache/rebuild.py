@@ -15,6 +15,7 @@ import pyarrow as pa
 from lakeflow.cache.build import Built, sample, write_shards
 from lakeflow.cache.columns import fitted, one_batch
 from lakeflow.cache.hashing import hash_keys
+from lakeflow.cache.merged import Merged
 from lakeflow.cache.ranges import ALL_HASHES, Sorted
 from lakeflow.cache.segment import open_segment
 
@@ -52,7 +53,7 @@ def rebuild(base: OpenVersion, shelf: Shelf, folder: Path, segments: Sequence[Pa
     """
     opened = [_fitted(open_segment(path), base.schema) for path in segments]
     gone = _by_hash(base.key, deleted)
-    shards: list[ShardFacts] = [] if base.shards else write_shards(folder, opened, base.key, base.schema)
+    shards: list[ShardFacts] = [] if base.shards else write_shards(folder, Merged(opened, base.schema), base.key)
     dropped = 0
     ends = [*base.bounds[1:], ALL_HASHES]
     for number, (facts, least, end) in enumerate(zip(base.manifest.shards, [0, *ends], ends, strict=False)):
@@ -65,10 +66,9 @@ def rebuild(base: OpenVersion, shelf: Shelf, folder: Path, segments: Sequence[Pa
         old = base.shards[number].whole()
         dropped += int((~stays).sum())
         parts.append(Sorted(old.hashes[stays], old.rows.filter(pa.array(stays))))
-        shards += write_shards(folder, parts, base.key, base.schema, len(shards), (least, end))
-    came = sum(len(each.hashes) for each in opened)
-    rows = base.rows - dropped + came
-    return Built(base.schema, base.manifest.key, tuple(shards), rows, sample(opened, base.schema, came))
+        shards += write_shards(folder, Merged(parts, base.schema), base.key, len(shards), (least, end))
+    taken, came = sample([each.rows for each in opened], base.schema)
+    return Built(base.schema, base.manifest.key, tuple(shards), base.rows - dropped + came, taken)
 
 
 def _fitted(segment: Sorted, schema: pa.Schema) -> Sorted:

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 from uuid import uuid4
 
-import numpy as np
 import pyarrow as pa
 
-from lakeflow.cache.columns import common_schema, one_batch, pieces, stored
+from lakeflow.cache.columns import common_schema, pieces, stored
 from lakeflow.cache.failures import reading, writing
-from lakeflow.cache.hashing import hash_keys
-from lakeflow.cache.keys import KeyColumn, KeyNames, key_of
-from lakeflow.cache.ranges import Sorted
-from lakeflow_io.keyed.gather import Gatherer, place_of
-from lakeflow_io.keyed.order import sort_hashes
+from lakeflow.cache.keys import KeyNames, key_of
+from lakeflow.cache.ranges import ALL_HASHES, Sorted
+from lakeflow.cache.unsorted import Unsorted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +26,6 @@ __all__ = ["SEGMENT_BYTES", "CacheWriter", "SegmentWriter", "open_segment", "seg
 SEGMENT_BYTES = 256 << 20
 """The most that is sorted in memory at once; string columns with 32-bit offsets stay far from 2 GiB."""
 
-_CHUNKS = 64
-"""Of a table, up to which they are gathered from as they are: to join them is one more copy of all rows; but each of
-very many costs more than that of its own."""
 _HASH_FIELD = pa.field("__lakeflow_hash", pa.uint64(), nullable=False)  # known by its place: the first
 
 
@@ -152,20 +146,10 @@ def open_segment(path: Path) -> Sorted:
 
 def _write_segment(segments: Segments, name: str, table: pa.Table, key: KeyNames) -> int:
     with writing(segments.uri(name)):
-        batch = _sorted(table, key_of(table.schema, key))
+        rows = Unsorted.of(table, key_of(table.schema, key)).within(0, ALL_HASHES)
+        schema = pa.schema([_HASH_FIELD, *table.schema])
+        batch = pa.RecordBatch.from_arrays([pa.array(rows.hashes), *rows.rows.columns], schema=schema)
         with segments.create(name) as file:
             with pa.ipc.new_file(file, batch.schema) as writer:
                 writer.write_batch(batch)
             return int(file.tell())
-
-
-def _sorted(table: pa.Table, key: KeyColumn) -> pa.RecordBatch:
-    """Return rows by the hash of their key, behind it."""
-    batches = table.to_batches()
-    if not 0 < len(batches) <= _CHUNKS:
-        batches = [one_batch(table)]
-    hashes = [hash_keys(key.keys_of(batch)) for batch in batches]
-    places = [place_of(number, np.arange(len(each))) for number, each in enumerate(hashes)]
-    ordered, order = sort_hashes(np.concatenate(hashes), np.concatenate(places))
-    columns = [pa.array(ordered), *Gatherer(table.schema, batches).gather(order, table.schema.names)]
-    return pa.RecordBatch.from_arrays(columns, schema=pa.schema([_HASH_FIELD, *table.schema]))

@@ -42,9 +42,18 @@ for line in sys.stdin:
 LOAD = 'Cache("scores", folder).load(pa.table({"id": [1], "version": [2]}), key="id", run_id="new")'
 UPDATE = 'Cache("scores", folder).update(pa.table({"id": [1], "version": [2]}), delete=[2], run_id="new")'
 COLLECT = 'Cache("scores", folder, keep=1).gc()'
-STEPS = {
+STREAM = """
+import lakeflow.cache.load
+lakeflow.cache.load.SEGMENT_BYTES = 1
+Cache("scores", folder).load(iter([pa.table({"id": [n], "version": [2]}) for n in (1, 2)]), key="id", run_id="new")
+"""
+STREAM_STEPS = {
     "before the first segment": ("lakeflow.cache.local", "new_file"),
     "after the segments": ("lakeflow.cache.load", "build"),
+    "when the segments go": ("lakeflow.cache.load", "shutil.rmtree"),
+}
+STEPS = {
+    "before the first shard": ("lakeflow.cache.load", "build_table"),
     "in the middle of a shard": ("lakeflow.cache.shard", "np.save"),
     "before the manifest": ("lakeflow.cache.publish", "_read_back"),
     "while the manifest is written": ("lakeflow.cache.manifest", "Manifest.to_json"),
@@ -126,6 +135,21 @@ def test_a_killed_build_changes_nothing(step: str, killed: Callable[..., bool], 
     again = cache.load(pa.table({"id": [1], "version": [2]}), key="id", run_id="new")
     assert cache.get(1) == {"id": 1, "version": 2}
     assert {before[0].id, again.id} == {path.name for path in (tmp_path / "scores" / "versions").iterdir()}
+
+
+@pytest.mark.parametrize("step", STREAM_STEPS)
+def test_a_killed_load_of_a_stream_changes_nothing(step: str, killed: Callable[..., bool], tmp_path: Path) -> None:
+    """Its segments lie in the folder that the next publish removes."""
+    cache = load(tmp_path, 1)
+
+    died = killed(tmp_path, STREAM, STREAM_STEPS[step])
+
+    assert died
+    assert cache.get(1) == {"id": 1, "version": 1}
+    load(tmp_path, 2)
+    assert {each.id for each in cache.versions()} == {
+        path.name for path in (tmp_path / "scores" / "versions").iterdir()
+    }
 
 
 def test_a_publish_that_died_after_the_switch_counts(killed: Callable[..., bool], tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_a_diff_is_that_of_two_dicts(hashes: int) -> None:
         with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
             patch.setattr(build_module, "SHARD_ROWS", 7)
             patch.setattr(diff_module, "_BLOCK_ROWS", 5)
-            patch.setattr("lakeflow.cache.segment.hash_keys", lambda keys: hash_keys(keys) % np.uint64(hashes))
+            patch.setattr("lakeflow.cache.unsorted.hash_keys", lambda keys: hash_keys(keys) % np.uint64(hashes))
             patch.setattr("lakeflow.cache.version.hash_keys", lambda keys: hash_keys(keys) % np.uint64(hashes))
             patch.setattr("lakeflow.cache.publish._read_back", lambda *_: None)
             cache = Cache("scores", folder)

@@ -97,7 +97,7 @@ def test_a_composite_cache_is_a_dict_of_tuples() -> None:
 
 def test_composite_keys_with_one_hash_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A collision costs comparisons of all parts, never an answer."""
-    monkeypatch.setattr("lakeflow.cache.segment.hash_keys", lambda keys: hash_keys(keys) % np.uint64(2))
+    monkeypatch.setattr("lakeflow.cache.unsorted.hash_keys", lambda keys: hash_keys(keys) % np.uint64(2))
     monkeypatch.setattr("lakeflow.cache.version.hash_keys", lambda keys: hash_keys(keys) % np.uint64(2))
     monkeypatch.setattr("lakeflow.cache.version.hash_key", lambda key: hash_key(key) % 2)
     keys = [(user, item) for user in ("a", "b", "c") for item in range(9)]

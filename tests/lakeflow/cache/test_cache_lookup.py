@@ -67,7 +67,7 @@ def few_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     def hash_few(keys: pa.Array) -> Any:
         return hash_keys(keys) % np.uint64(buckets)
 
-    monkeypatch.setattr("lakeflow.cache.segment.hash_keys", hash_few)
+    monkeypatch.setattr("lakeflow.cache.unsorted.hash_keys", hash_few)
     monkeypatch.setattr("lakeflow.cache.version.hash_keys", hash_few)
     monkeypatch.setattr("lakeflow.cache.version.hash_key", lambda key: hash_key(key) % buckets)
     monkeypatch.setattr("lakeflow.cache.version.Finder.of", lambda *_: None)  # it has a hash function of its own

@@ -190,7 +190,7 @@ def test_a_failed_write_leaves_nothing(cache: Cache, monkeypatch: pytest.MonkeyP
             raise OSError(5, "Input/output error")
         return hash_keys(keys)
 
-    monkeypatch.setattr("lakeflow.cache.segment.hash_keys", failing)
+    monkeypatch.setattr("lakeflow.cache.unsorted.hash_keys", failing)
 
     with pytest.raises(StoreError, match="Input/output error"):
         writer.write("run-1-0-a0", pa.table({"id": range(20)}))

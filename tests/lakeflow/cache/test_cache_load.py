@@ -1,0 +1,158 @@
+"""How rows come into a version: straight from memory, or through segments where they are many or still come."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lakeflow.cache.build as build_module
+import lakeflow.cache.load as load_module
+import lakeflow.cache.segment as segment_module
+import lakeflow.cache.unsorted as unsorted_module
+from lakeflow.cache import Cache
+from lakeflow_io.errors import DuplicateKeyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+ROWS = pa.table({"id": range(1_000), "text": [None if n % 3 == 0 else str(n) for n in range(1_000)]})
+
+
+@pytest.fixture
+def segments(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The rows of each segment that is written from here on."""
+    seen: list[int] = []
+    write = segment_module._write_segment
+
+    def counted(segments: Any, name: str, table: pa.Table, key: Any) -> int:
+        seen.append(table.num_rows)
+        return write(segments, name, table, key)
+
+    monkeypatch.setattr(segment_module, "_write_segment", counted)
+    return seen
+
+
+def contents(cache: Cache) -> list[tuple[str, int, int]]:
+    """What is in the files of the current version."""
+    cache.verify()
+    return [(file.name, file.bytes, file.crc32) for file in cache._version().manifest.files]
+
+
+@pytest.mark.parametrize(
+    "given_as",
+    [
+        lambda: ROWS,
+        lambda: ROWS.combine_chunks().to_batches()[0],
+        lambda: [ROWS[:300], ROWS[300:]],
+        lambda: iter(ROWS.to_batches(max_chunksize=100)),
+        lambda: pa.RecordBatchReader.from_batches(ROWS.schema, ROWS.to_batches(max_chunksize=100)),
+    ],
+    ids=["table", "batch", "list", "iterator", "reader"],
+)
+def test_what_is_in_memory_is_written_once(given_as: Callable[[], Any], segments: list[int], tmp_path: Path) -> None:
+    """There is no segment of it, nor of a stream that ends before it is worth one."""
+    cache = Cache("scores", tmp_path)
+
+    cache.load(given_as(), key="id")
+
+    assert segments == []
+    assert ROWS["text"].to_pylist() == cache.get_many(range(1_000))["text"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [("_HELD_BYTES", 5_000), ("_HELD_ROWS", 999), ("MOST_CHUNKS", 9)],
+    ids=["bytes", "rows", "chunks"],
+)
+def test_what_is_large_goes_through_segments(
+    limit: str, value: int, segments: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More bytes, rows or chunks than fit in memory beside their order are sorted piece by piece."""
+    monkeypatch.setattr(load_module, limit, value)
+    cache = Cache("scores", tmp_path)
+
+    cache.load(pa.Table.from_batches(ROWS.to_batches(max_chunksize=100)), key="id")
+
+    assert sum(segments) == 1_000
+    assert ROWS["text"].to_pylist() == cache.get_many(range(1_000))["text"].to_pylist()
+
+
+def test_a_stream_is_never_held_whole(segments: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It becomes segments as it comes, however much of a table may stay in memory."""
+    monkeypatch.setattr(load_module, "SEGMENT_BYTES", 5_000)
+    held: list[int] = []
+
+    def batches() -> Any:
+        for batch in ROWS.to_batches(max_chunksize=100):
+            held.append(sum(segments))
+            yield batch
+
+    Cache("scores", tmp_path).load(batches(), key="id")
+
+    assert sum(segments) == 1_000
+    assert [came - written <= 500 for came, written in zip(range(0, 1_000, 100), held, strict=True)] == [True] * 10
+
+
+def test_one_load_makes_work_for_both_builders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would be one shard is two, from a size on; what is smaller stays one."""
+    monkeypatch.setattr(build_module, "_SHARED_BYTES", 10_000)
+    cache = Cache("scores", tmp_path)
+
+    cache.load(ROWS, key="id")
+    several = len(cache._version().shards)
+    cache.load(ROWS[:200], key="id")
+
+    assert [several, len(cache._version().shards)] == [2, 1]
+
+
+KEYS = st.one_of(
+    st.lists(st.integers(-(2**63), 2**63 - 1), unique=True, max_size=60).map(lambda keys: pa.array(keys, pa.int64())),
+    st.lists(st.text(max_size=9), unique=True, max_size=60).map(lambda keys: pa.array(keys, pa.string())),
+    st.lists(st.binary(max_size=9), unique=True, max_size=60).map(lambda keys: pa.array(keys, pa.large_binary())),
+)
+
+
+@given(
+    keys=KEYS,
+    chunk=st.integers(1, 60),
+    run=st.integers(1, 60),
+    shard=st.integers(1, 30),
+    start=st.integers(0, 1),
+)
+def test_both_ways_write_the_same_files(keys: pa.Array, chunk: int, run: int, shard: int, start: int) -> None:
+    """Whatever the keys, the chunks in which they lie, and how many rows are sorted at once or become a shard."""
+    values = pa.array([None if n % 5 == 0 else n / 2 for n in range(len(keys))], pa.float32())
+    rows = pa.table({"key": keys, "value": values, "flag": pa.array([n % 2 == 0 for n in range(len(keys))])})
+    rows = rows[start:]
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build_module, "SHARD_ROWS", shard)
+        patch.setattr(unsorted_module, "_RUN_ROWS", run)
+        patch.setattr(load_module, "SEGMENT_BYTES", 100)
+        memory, stream = Cache("memory", folder), Cache("stream", folder)
+
+        memory.load(pa.Table.from_batches(rows.to_batches(max_chunksize=chunk), schema=rows.schema), key="key")
+        stream.load(pa.RecordBatchReader.from_batches(rows.schema, rows.to_batches(max_chunksize=chunk)), key="key")
+
+        assert contents(memory) == contents(stream)
+        asked = rows["key"].combine_chunks()
+        assert rows["value"].to_pylist() == memory.get_many(asked)["value"].to_pylist()
+
+
+def test_a_key_that_is_there_twice_is_named_wherever_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a chunk, and in two; in rows that are sorted at once, and in others."""
+    monkeypatch.setattr(unsorted_module, "_RUN_ROWS", 10)
+    cache = Cache("scores", tmp_path)
+
+    for twice in (3, 17, 80):
+        ids = pa.chunked_array([pa.array(range(40)), pa.array([*range(40, 99), twice])])
+        with pytest.raises(DuplicateKeyError, match=f"key {twice}\\b"):
+            cache.load(pa.table({"id": ids}), key="id")
+
+    assert cache.versions() == []
+    assert list((tmp_path / "scores" / "versions").iterdir()) == []
