@@ -6,23 +6,23 @@ Segments are sorted by hash and mapped, so a build holds two shards in memory, w
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakeflow.cache.adopt import linked, spans
 from lakeflow.cache.columns import common_schema
 from lakeflow.cache.failures import writing
 from lakeflow.cache.hashing import join_keys
 from lakeflow.cache.keys import key_of
 from lakeflow.cache.merged import Merged
 from lakeflow.cache.ranges import ALL_HASHES, ranges
-from lakeflow.cache.segment import open_segment
 from lakeflow.cache.shard import write_shard
 from lakeflow.cache.unsorted import Unsorted
-from lakeflow_io.errors import DuplicateKeyError, SchemaError
+from lakeflow_io.errors import CorruptFileError, DuplicateKeyError, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.keys import KeyColumn, KeyNames
     from lakeflow.cache.manifest import ShardFacts
-    from lakeflow.cache.ranges import Rows
+    from lakeflow.cache.ranges import Rows, Sorted
+    from lakeflow.cache.segment import Segment
 
 __all__ = ["Built", "build", "build_table", "sample", "write_shards"]
 
@@ -45,6 +46,8 @@ _BUILDERS = 2
 _SHARED_BYTES = 32 << 20
 """From which on one shard is two, for two threads: some 100 ms of work, beside which a second file is cheap."""
 
+_LARGE = 4
+"""The part of a shard's size from which on a segment may be one, however many there are: 5 GB are 80 shards at most."""
 _SAMPLE_ROWS = 256  # enough to see a shard that is missing or shifted, read in a few milliseconds
 _NAMED_KEYS = 5
 
@@ -62,27 +65,55 @@ class Built:
     """Some rows of the segments, to compare with what the finished files say."""
 
 
-def build(folder: Path, segments: Sequence[Path], key: KeyNames) -> Built:
-    """Write the shards of a version into `folder`.
+def build(folder: Path, segments: Sequence[Segment], key: KeyNames) -> Built:
+    """Make segments the shards of a version in `folder`: where they overlap they are merged, else linked.
 
     Args:
         folder: An empty folder.
-        segments: Files that `CacheWriter` wrote, at least one.
+        segments: What `CacheWriter` wrote, at least one.
         key: The key column or columns.
 
     Raises:
         SchemaError: the segments differ in their columns, or there are none.
         DuplicateKeyError: two rows have one key.
+        CorruptFileError, ObjectNotFoundError: a segment isn't what a task wrote.
         StoreError: a file can't be read or written.
     """
     if not segments:
         message = "There is no data to build a cache version from, so its columns aren't known."
         raise SchemaError(message, "for an empty version, give an empty table that has the columns.")
-    opened = [open_segment(path) for path in segments]
-    schema = common_schema([segment.rows.schema for segment in opened])
-    shards = write_shards(folder, Merged(opened, schema), key_of(schema, key))
-    taken, total = sample([segment.rows for segment in opened], schema)
+    opened = [segment.opened() for segment in segments]
+    schema = common_schema([each.rows.schema for each in opened])
+    column = key_of(schema, key)
+    shards: list[ShardFacts] = []
+
+    def usable(number: int) -> bool:
+        """Whether a segment can be a shard: of the very columns, and not larger than one."""
+        rows = opened[number].rows
+        return rows.schema.equals(schema) and rows.num_rows <= SHARD_ROWS and rows.nbytes <= SHARD_BYTES
+
+    def large(number: int) -> bool:
+        rows = opened[number].rows
+        return rows.num_rows >= SHARD_ROWS // _LARGE or rows.nbytes >= SHARD_BYTES // _LARGE
+
+    for least, end, number in spans([each.hashes for each in opened], usable, large):
+        if number is None:
+            shards += write_shards(folder, Merged(opened, schema), column, len(shards), (least, end))
+        else:
+            shards.append(_adopted(folder, segments[number], opened[number], column, len(shards)))
+    taken, total = sample([each.rows for each in opened], schema)
     return Built(schema, key, tuple(shards), total, taken)
+
+
+def _adopted(folder: Path, segment: Segment, rows: Sorted, key: KeyColumn, number: int) -> ShardFacts:
+    """Make a segment a shard; what its facts say of hashes isn't believed."""
+    if (rows.hashes[1:] < rows.hashes[:-1]).any():
+        message = f"The hashes beside {segment.folder / segment.facts.payload.name} aren't in order."
+        raise CorruptFileError(message, "run it again under another run id.")
+    _refuse_duplicates(key, key.keys_of(rows.rows), rows.hashes)
+    first, last = int(rows.hashes[0]), int(rows.hashes[-1])
+    facts = replace(segment.facts, owner=folder.name, first_hash=first, last_hash=last)
+    return linked(segment.folder, facts, folder, number)
 
 
 def build_table(folder: Path, table: pa.Table, key: KeyNames) -> Built:

@@ -120,14 +120,15 @@ def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
         raise SchemaError(f"A value doesn't fit the version's columns: {error}") from error
 
 
-def pieces(table: pa.Table, most_bytes: int) -> Iterator[pa.Table]:
-    """Cut a table into runs of rows of at most `most_bytes` each, or of one row."""
-    if table.num_rows <= 1 or table.nbytes <= most_bytes:
+def pieces(table: pa.Table, most_bytes: int, most_rows: int | None = None) -> Iterator[pa.Table]:
+    """Cut a table into runs of rows of at most so many bytes and rows each, or of one row."""
+    rows = table.num_rows
+    if rows <= 1 or (table.nbytes <= most_bytes and (most_rows is None or rows <= most_rows)):
         yield table
         return
-    half = table.num_rows // 2
-    yield from pieces(table.slice(0, half), most_bytes)
-    yield from pieces(table.slice(half), most_bytes)
+    half = rows // 2
+    yield from pieces(table.slice(0, half), most_bytes, most_rows)
+    yield from pieces(table.slice(half), most_bytes, most_rows)
 
 
 def one_batch(table: pa.Table) -> pa.RecordBatch:

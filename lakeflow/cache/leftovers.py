@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["remove_leftovers"]
 
 # What attempts call them: an attempt's key, and a number of their own.
-_SEGMENT = re.compile(rf"(?P<run>[A-Za-z0-9][A-Za-z0-9_.-]{{0,127}})-{ATTEMPT}-[0-9a-f]{{32}}\.arrow")
+_SEGMENT = re.compile(rf"(?P<run>[A-Za-z0-9][A-Za-z0-9_.-]{{0,127}})-{ATTEMPT}-[0-9a-f]{{32}}\.(arrow|idx)")
 
 
 def remove_leftovers(shelf: Shelf) -> int:

@@ -16,8 +16,8 @@ from lakeflow.cache.build import build, build_table
 from lakeflow.cache.columns import stored
 from lakeflow.cache.local import LocalSegments
 from lakeflow.cache.publish import find_run, publish
-from lakeflow.cache.segment import SEGMENT_BYTES, CacheWriter, segment_name
-from lakeflow.cache.unsorted import MOST_CHUNKS
+from lakeflow.cache.segment import SEGMENT_BYTES, CacheWriter, Segment
+from lakeflow.cache.unsorted import MOST_BYTES, Unsorted
 from lakeflow_io.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,12 +36,6 @@ __all__ = ["load", "write_segments"]
 _HELD = (pa.Table, pa.RecordBatch)  # in memory, or mapped, whether they are loaded or not
 
 
-_HELD_BYTES = 2 << 30
-"""Of Arrow memory, up to which rows that are in memory stay where they are until they are written. Beyond, what their
-order takes would count, and a mapped table may be larger than memory, where rows in any order are a page each."""
-_HELD_ROWS = 1 << 26  # their order takes 1 GiB
-
-
 def load(
     shelf: Shelf, data: Any, key: KeyNames, origin: Origin, retention: Retention, checks: Sequence[Check]
 ) -> Manifest:
@@ -54,7 +48,7 @@ def load(
         return publish(shelf, folder, built, origin, retention, checks)
 
 
-def write_segments(scratch: Path, data: Any, key: KeyNames) -> list[Path]:
+def write_segments(scratch: Path, data: Any, key: KeyNames) -> list[Segment]:
     """Stream `data` into segments.
 
     Args:
@@ -70,17 +64,17 @@ def write_segments(scratch: Path, data: Any, key: KeyNames) -> list[Path]:
     return _segments(scratch, (table for table, _ in _gathered(data, key, SEGMENT_BYTES)), key)
 
 
-def _segments(scratch: Path, tables: Iterable[pa.Table], key: KeyNames) -> list[Path]:
-    writer = CacheWriter(LocalSegments(scratch), key)
-    facts = [fact for table in tables for fact in writer.write("load", table)]
-    return [scratch / segment_name(fact) for fact in facts]
+def _segments(scratch: Path, tables: Iterable[pa.Table], key: KeyNames) -> list[Segment]:
+    segments = LocalSegments(scratch)
+    writer = CacheWriter(segments, key)
+    return [Segment.of(segments, fact, scratch) for table in tables for fact in writer.write("load", table)]
 
 
 def _built(folder: Path, data: Any, key: KeyNames) -> Built:
     """Write shards straight from memory where all rows are there, or come before they are worth a segment."""
-    arriving = _gathered(data, key, _HELD_BYTES if _is_held(data) else SEGMENT_BYTES)
+    arriving = _gathered(data, key, MOST_BYTES if _is_held(data) else SEGMENT_BYTES)
     first, is_all = next(arriving, (None, False))
-    if first is not None and is_all and _fits(first):
+    if first is not None and is_all and Unsorted.fits(first):
         return build_table(folder, first, key)
     tables = chain([] if first is None else [first], (table for table, _ in arriving))
     del first  # a segment's memory
@@ -93,11 +87,6 @@ def _built(folder: Path, data: Any, key: KeyNames) -> Built:
 def _is_held(data: Any) -> bool:
     parts = data if isinstance(data, (list, tuple)) else [data]
     return all(isinstance(part, _HELD) for part in parts)
-
-
-def _fits(table: pa.Table) -> bool:
-    chunks = max((column.num_chunks for column in table.columns), default=0)
-    return table.nbytes <= _HELD_BYTES and table.num_rows <= _HELD_ROWS and chunks <= MOST_CHUNKS
 
 
 def _gathered(data: Any, key: KeyNames, most_bytes: int) -> Iterator[tuple[pa.Table, bool]]:

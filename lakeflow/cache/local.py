@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lakeflow.cache import durable
+from lakeflow.cache.adopt import linked
 from lakeflow.cache.claim import claimed, sweep
-from lakeflow.cache.durable import exclusive, link, new_file, sync_folder
+from lakeflow.cache.durable import exclusive, sync_folder
 from lakeflow.cache.failures import writing
 from lakeflow.cache.index import check_size
 from lakeflow.cache.manifest import MANIFEST_NAME, read_manifest
@@ -134,11 +135,7 @@ class LocalShelf:
 
     def reuse(self, base: str, shard: ShardFacts, folder: Path, number: int) -> ShardFacts:
         """Give a shard's files their name in another version."""
-        files = {}
-        for kind, file in (("payload", shard.payload), ("index", shard.index)):
-            files[kind] = replace(file, name=f"shard-{number:04d}.{file.name.rpartition('.')[2]}")
-            link(self.versions / base / file.name, folder / files[kind].name)
-        return replace(shard, payload=files["payload"], index=files["index"])
+        return linked(self.versions / base, shard, folder, number)
 
     def complete(self, folder: Path, manifest: Manifest) -> None:
         """Write the manifest beside its files."""
@@ -191,20 +188,16 @@ class LocalSegments:
     folder: Path
 
     @contextmanager
-    def create(self, name: str) -> Generator[Any]:
-        """A file whose bytes are on the disk when the block ends."""
+    def writing(self) -> Generator[Path]:
+        """The folder itself, whose list of names is flushed when the block ends."""
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        with new_file(self.folder / name) as file:
-            yield file
+        yield self.folder
+        sync_folder(self.folder)
 
     def uri(self, name: str) -> str:
         """A file URI."""
         return (self.folder / name).as_uri()
-
-    def settle(self) -> None:
-        """Flush the folder's list of names."""
-        sync_folder(self.folder)
 
     def listed(self) -> Iterator[tuple[str, int]]:
         """The files of the folder."""

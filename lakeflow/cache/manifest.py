@@ -18,7 +18,17 @@ from lakeflow_io.errors import UnsupportedError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["MANIFEST_NAME", "FileFacts", "Manifest", "Origin", "ShardFacts", "parse_manifest", "read_manifest"]
+__all__ = [
+    "MANIFEST_NAME",
+    "FileFacts",
+    "Manifest",
+    "Origin",
+    "ShardFacts",
+    "parse_manifest",
+    "read_manifest",
+    "shard_of_json",
+    "shard_to_json",
+]
 
 MANIFEST_NAME = "manifest.json"
 _FORMAT = 2
@@ -108,7 +118,7 @@ class Manifest:
             "columns": {field.name: str(field.type) for field in self.schema},
             "schema": base64.b64encode(self.schema.serialize().to_pybytes()).decode(),
             **asdict(self.origin),
-            "shards": [_shard_to_json(shard) for shard in self.shards],
+            "shards": [shard_to_json(shard) for shard in self.shards],
         }
         return json.dumps(content, indent=1).encode() + b"\n"
 
@@ -145,7 +155,7 @@ def parse_manifest(data: bytes | memoryview, path: Path | str) -> Manifest:
             created=datetime.fromisoformat(content["created"]),
             key=key,
             schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(content["schema"]))),
-            shards=tuple(_shard_of_json(shard, content["version"]) for shard in content["shards"]),
+            shards=tuple(shard_of_json(shard, content["version"]) for shard in content["shards"]),
             origin=Origin(**{field.name: content[field.name] for field in fields(Origin)}),
         )
 
@@ -154,7 +164,8 @@ def _hash_name(key: KeyNames) -> str:
     return HASH_NAME if isinstance(key, str) else JOINED_HASH_NAME
 
 
-def _shard_to_json(shard: ShardFacts) -> dict[str, Any]:
+def shard_to_json(shard: ShardFacts) -> dict[str, Any]:
+    """Return what a manifest says of a shard, and a task of a segment."""
     return {
         "rows": shard.rows,
         "first_hash": f"{shard.first_hash:016x}",
@@ -165,7 +176,12 @@ def _shard_to_json(shard: ShardFacts) -> dict[str, Any]:
     }
 
 
-def _shard_of_json(content: dict[str, Any], version: str) -> ShardFacts:
+def shard_of_json(content: dict[str, Any], version: str) -> ShardFacts:
+    """Return the facts that `shard_to_json` wrote; `version` is the owner where none is named.
+
+    Raises:
+        KeyError, TypeError, ValueError: it didn't.
+    """
     return ShardFacts(
         rows=content["rows"],
         first_hash=int(content["first_hash"], 16),

@@ -17,7 +17,6 @@ from lakeflow.cache.columns import fitted, one_batch
 from lakeflow.cache.hashing import hash_keys
 from lakeflow.cache.merged import Merged
 from lakeflow.cache.ranges import ALL_HASHES, Sorted
-from lakeflow.cache.segment import open_segment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.keys import KeyColumn
     from lakeflow.cache.manifest import ShardFacts
+    from lakeflow.cache.segment import Segment
     from lakeflow.cache.shard import Shard
     from lakeflow.cache.shelf import Shelf
     from lakeflow.cache.version import OpenVersion
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["rebuild"]
 
 
-def rebuild(base: OpenVersion, shelf: Shelf, folder: Path, segments: Sequence[Path], deleted: pa.Array) -> Built:
+def rebuild(base: OpenVersion, shelf: Shelf, folder: Path, segments: Sequence[Segment], deleted: pa.Array) -> Built:
     """Write what changes of a version into `folder`, and reuse the rest.
 
     Args:
@@ -51,7 +51,7 @@ def rebuild(base: OpenVersion, shelf: Shelf, folder: Path, segments: Sequence[Pa
         CorruptFileError: a shard of the base that has to be merged isn't what was written.
         StoreError: a file can't be read or written.
     """
-    opened = [_fitted(open_segment(path), base.schema) for path in segments]
+    opened = [_fitted(segment.opened(), base.schema) for segment in segments]
     gone = _by_hash(base.key, deleted)
     shards: list[ShardFacts] = [] if base.shards else write_shards(folder, Merged(opened, base.schema), base.key)
     dropped = 0

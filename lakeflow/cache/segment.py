@@ -1,8 +1,12 @@
-"""Segments: what tasks of a run write, each an Arrow IPC file sorted by key hash, for `build` to merge."""
+"""Segments: what tasks of a run write, for `build` to merge or to take as they are.
+
+A segment has the form of a shard: rows sorted by key hash, and the hashes beside them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import index
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 from uuid import uuid4
@@ -12,21 +16,65 @@ import pyarrow as pa
 from lakeflow.cache.columns import common_schema, pieces, stored
 from lakeflow.cache.failures import reading, writing
 from lakeflow.cache.keys import KeyNames, key_of
-from lakeflow.cache.ranges import ALL_HASHES, Sorted
-from lakeflow.cache.unsorted import Unsorted
+from lakeflow.cache.manifest import FileFacts, ShardFacts, shard_of_json, shard_to_json
+from lakeflow.cache.ranges import ALL_HASHES, Sorted, ranges
+from lakeflow.cache.shard import map_shard, write_shard
+from lakeflow.cache.unsorted import MOST_BYTES, MOST_ROWS, Unsorted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from lakeflow.cache.shelf import Segments
 
-__all__ = ["SEGMENT_BYTES", "CacheWriter", "SegmentWriter", "open_segment", "segment_name"]
+__all__ = ["SEGMENT_BYTES", "CacheWriter", "Segment", "SegmentWriter"]
 
 SEGMENT_BYTES = 256 << 20
 """The most that is sorted in memory at once; string columns with 32-bit offsets stay far from 2 GiB."""
+_SEGMENT_ROWS = 4_000_000
+"""As many as a shard has at most."""
 
-_HASH_FIELD = pa.field("__lakeflow_hash", pa.uint64(), nullable=False)  # known by its place: the first
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment, at hand."""
+
+    folder: Path
+    """Where its files are."""
+    facts: ShardFacts
+    """Their names, sizes and checksums; the hashes are read from the files."""
+
+    @classmethod
+    def of(cls, segments: Segments, fact: dict[str, Any], scratch: Path) -> Segment:
+        """Have the files of a segment, in the folder `scratch` where they have to be fetched.
+
+        Args:
+            segments: Where they are.
+            fact: What `CacheWriter` said, perhaps through a marker: only files among the segments' are looked at.
+            scratch: A local folder.
+
+        Raises:
+            ObjectNotFoundError: it isn't there.
+            CorruptFileError: the fact isn't one of a segment.
+        """
+        name = _name_of(fact)
+        with reading(segments.uri(name)):
+            facts = shard_of_json(fact["shard"], "")
+            payload, hashes = (
+                FileFacts(each, index(file.bytes), index(file.crc32))
+                for each, file in zip(_files(name), (facts.payload, facts.index), strict=True)
+            )
+        [folder, _] = [segments.fetched(file.name, file.bytes, scratch).parent for file in (payload, hashes)]
+        return cls(folder, replace(facts, payload=payload, index=hashes))
+
+    def opened(self) -> Sorted:
+        """Map it.
+
+        Raises:
+            ObjectNotFoundError: it isn't there.
+            CorruptFileError: it has another size or number of rows than the facts say, or isn't a segment.
+        """
+        return map_shard(self.folder, self.facts)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +93,8 @@ class CacheWriter:
             data: Any columns, with the key among them.
 
         Returns:
-            For each file `path` (a URI), `rows` and `bytes`.
+            For each segment `path` (a URI, of its rows), `rows`, `bytes` of its files, and `shard`: what the manifest
+            says of a shard.
 
         Raises:
             SchemaError: no usable key column, or a null key.
@@ -53,15 +102,28 @@ class CacheWriter:
         """
         facts: list[dict[str, Any]] = []
         try:
-            for piece in pieces(stored(data, self.key), SEGMENT_BYTES):
-                file = f"{name}-{uuid4().hex}.arrow"
-                facts.append({"path": self.segments.uri(file), "rows": piece.num_rows, "bytes": 0})
-                facts[-1]["bytes"] = _write_segment(self.segments, file, piece, self.key)
-            self.segments.settle()
+            for rows in self._sorted(stored(data, self.key)):
+                label = f"{name}-{uuid4().hex}"
+                facts.append({"path": self.segments.uri(f"{label}.arrow")})
+                facts[-1] |= self._write(label, rows)
         except BaseException:
             self.discard(facts)
             raise
         return facts
+
+    def _sorted(self, table: pa.Table) -> Iterator[Sorted]:
+        """Cut rows into ranges of hashes: what is one table becomes segments that needn't be merged."""
+        for piece in pieces(table, MOST_BYTES, MOST_ROWS):
+            with writing(self.segments.uri("")):
+                rows = Unsorted.of(piece, key_of(piece.schema, self.key))
+                for least, end in [*ranges([rows], _SEGMENT_ROWS, SEGMENT_BYTES)] or [(0, ALL_HASHES)]:
+                    yield rows.within(least, end)
+
+    def _write(self, label: str, rows: Sorted) -> dict[str, Any]:
+        with self.segments.writing() as folder:
+            shard = write_shard(folder, label, rows.rows, rows.hashes)
+        size = shard.payload.bytes + shard.index.bytes
+        return {"rows": shard.rows, "bytes": size, "shard": shard_to_json(shard)}
 
     def writer(self, name: str, memory: int) -> SegmentWriter:
         """What writes rows that come one table after the other.
@@ -75,7 +137,8 @@ class CacheWriter:
     def discard(self, staged: Sequence[dict[str, Any]]) -> None:
         """Delete segments; one that is gone already is no error."""
         for fact in staged:
-            self.segments.delete(segment_name(fact))
+            for file in _files(_name_of(fact)):
+                self.segments.delete(file)
 
 
 class SegmentWriter:
@@ -126,30 +189,11 @@ class SegmentWriter:
         self._staged += self._writer.write(self._name, pa.concat_tables(rows))
 
 
-def segment_name(fact: dict[str, Any]) -> str:
+def _name_of(fact: dict[str, Any]) -> str:
     """Return a segment's name, alone, so that no fact can name a file that is none."""
-    return unquote(fact["path"].rpartition("/")[2])
+    return unquote(fact["path"]).rpartition("/")[2]
 
 
-def open_segment(path: Path) -> Sorted:
-    """Map a segment.
-
-    Raises:
-        ObjectNotFoundError: it isn't there.
-        CorruptFileError: it isn't a segment.
-    """
-    with reading(path), pa.memory_map(str(path)) as source:
-        batch = pa.ipc.open_file(source).get_batch(0)
-        hashes = batch.column(0).to_numpy()
-        return Sorted(hashes, batch.select(batch.schema.names[1:]))
-
-
-def _write_segment(segments: Segments, name: str, table: pa.Table, key: KeyNames) -> int:
-    with writing(segments.uri(name)):
-        rows = Unsorted.of(table, key_of(table.schema, key)).within(0, ALL_HASHES)
-        schema = pa.schema([_HASH_FIELD, *table.schema])
-        batch = pa.RecordBatch.from_arrays([pa.array(rows.hashes), *rows.rows.columns], schema=schema)
-        with segments.create(name) as file:
-            with pa.ipc.new_file(file, batch.schema) as writer:
-                writer.write_batch(batch)
-            return int(file.tell())
+def _files(name: str) -> tuple[str, str]:
+    """Return the names of the files of the segment whose rows have the one given."""
+    return name, f"{name.removesuffix('.arrow')}.idx"

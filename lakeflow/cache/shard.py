@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from lakeflow.cache.keys import Key, KeyColumn
     from lakeflow.cache.values import Values
 
-__all__ = ["Shard", "find_rows", "open_shard", "write_shard"]
+__all__ = ["Shard", "find_rows", "map_shard", "open_shard", "write_shard"]
 
 _HINT = (
     "call verify(), which tells whether it is the file or its index: roll back to another version, or call repair()."
@@ -190,8 +190,8 @@ def write_shard(folder: Path, name: str, rows: pa.RecordBatch, hashes: NDArray[n
     write_index(index, hashes, sums)
     return ShardFacts(
         rows=len(hashes),
-        first_hash=int(hashes[0]),
-        last_hash=int(hashes[-1]),
+        first_hash=int(hashes[0]) if len(hashes) else 0,
+        last_hash=int(hashes[-1]) if len(hashes) else 0,
         payload=facts,
         index=summed(index)[0],
         owner=folder.name,
@@ -199,11 +199,30 @@ def write_shard(folder: Path, name: str, rows: pa.RecordBatch, hashes: NDArray[n
 
 
 def open_shard(folder: Path, facts: ShardFacts, key: KeyColumn) -> Shard:
+    """Map a shard.
+
+    Raises:
+        ObjectNotFoundError, CorruptFileError: as `map_shard`.
+    """
+    mapped, payload, index = map_shard(folder, facts)
+    rows, hashes = mapped.rows, mapped.hashes
+    with reading(folder / facts.payload.name):
+        columns = {name: python_values(column) for name, column in zip(rows.schema.names, rows.columns, strict=True)}
+        layouts = Layouts(rows.columns)
+        source = Source(hashes, key.keys_of(rows), layouts, index, payload)
+        numbers = tuple(map(rows.schema.get_field_index, key.names))
+        return Shard(rows, source, hashes.data, columns, payload, index, layouts, numbers)
+
+
+def map_shard(folder: Path, facts: ShardFacts) -> tuple[Sorted, Blocks, Blocks]:
     """Map a shard and close its files: the mappings stay, and cost no file descriptors.
+
+    Returns:
+        Its rows, which nothing was compared of but what tells where they lie; and the blocks of its payload and index.
 
     Raises:
         ObjectNotFoundError: a file is gone.
-        CorruptFileError: a file has another size than the manifest says, or can't be decoded.
+        CorruptFileError: a file has another size or number of rows than the facts say, or can't be decoded.
     """
     path = folder / facts.payload.name
     mapped = mapped_file(folder, facts.payload)
@@ -211,14 +230,10 @@ def open_shard(folder: Path, facts: ShardFacts, key: KeyColumn) -> Shard:
     payload = Blocks(mapped, sums, partial(differs, path, 0, _HINT))
     with reading(path):
         rows = _decoded(payload, mapped)
-        if rows.num_rows != facts.rows:
-            message = f"{path} has {rows.num_rows} rows; the manifest says {facts.rows}."
-            raise CorruptFileError(message, "roll back to another version, or build it again.")
-        columns = {name: python_values(column) for name, column in zip(rows.schema.names, rows.columns, strict=True)}
-        layouts = Layouts(rows.columns)
-        source = Source(hashes, key.keys_of(rows), layouts, index, payload)
-        numbers = tuple(map(rows.schema.get_field_index, key.names))
-        return Shard(rows, source, hashes.data, columns, payload, index, layouts, numbers)
+    if rows.num_rows != facts.rows:
+        message = f"{path} has {rows.num_rows} rows; the manifest says {facts.rows}."
+        raise CorruptFileError(message, "roll back to another version, or build it again.")
+    return Sorted(hashes, rows), payload, index
 
 
 def _value(key: pa.Scalar) -> Key:

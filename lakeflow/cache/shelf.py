@@ -7,7 +7,7 @@ how the pointer is replaced. `local.py` and `remote/shelf.py` are the two there 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,28 +54,24 @@ class Reader(Protocol):
 class Segments(Protocol):
     """Where tasks put what they write, for the driver to merge; picklable."""
 
-    def create(self, name: str) -> AbstractContextManager[Any]:
-        """A binary file that is written front to back; it is there when the block ends without an error."""
+    def writing(self) -> AbstractContextManager[Path]:
+        """A local folder; what was written into it stays where segments are when the block ends without an error."""
         ...
 
     def uri(self, name: str) -> str:
         """The segment's, as facts have it."""
         ...
 
-    def settle(self) -> None:
-        """Make sure that all names that were created stay."""
-        ...
-
     def listed(self) -> Iterator[tuple[str, int]]:
-        """The name of each segment that is there, finished or not, and its bytes."""
+        """The name of each file that is there, finished or not, and its bytes."""
         ...
 
     def delete(self, name: str) -> None:
-        """Delete a segment; one that is gone already is no error."""
+        """Delete a file; one that is gone already is no error."""
         ...
 
     def fetched(self, name: str, size: int, scratch: Path) -> Path:
-        """A local file with the segment, of `size` bytes, in the folder `scratch` where it has to be fetched.
+        """A local file with its content, of `size` bytes, in the folder `scratch` where it has to be fetched.
 
         Raises:
             ObjectNotFoundError: it isn't there.

@@ -11,7 +11,7 @@ from lakeflow.cache.leftovers import remove_leftovers
 from lakeflow.cache.manifest import Manifest, Origin
 from lakeflow.cache.publish import find_run, publish, published
 from lakeflow.cache.retention import Retention
-from lakeflow.cache.segment import CacheWriter, segment_name
+from lakeflow.cache.segment import CacheWriter, Segment
 from lakeflow.cache.update import publish_changes
 from lakeflow.runs.outputs.sink import Publication, Sink
 from lakeflow_io.errors import LakeflowError, ObjectNotFoundError
@@ -112,7 +112,7 @@ class CacheSink(Sink):
         store = self.cache.segments()
         try:
             with self.cache.scratch() as scratch:
-                segments = [store.fetched(segment_name(fact), fact["bytes"], scratch) for fact in staged]
+                segments = [Segment.of(store, fact, scratch) for fact in staged]
                 if self.update:
                     return publish_changes(self.cache, self.key, segments, None, origin, self.retention, self.checks)
                 with self.cache.claimed() as folder:

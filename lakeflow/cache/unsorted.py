@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.keys import KeyColumn
 
-__all__ = ["MOST_CHUNKS", "Unsorted"]
+__all__ = ["MOST_BYTES", "MOST_ROWS", "Unsorted"]
 
-MOST_CHUNKS = 1024
+MOST_BYTES = 2 << 30
+"""Of a table that may stay where it is until it is written. Beyond, what its order takes would count, and a mapped one
+may be larger than memory, where rows in any order are a page each."""
+MOST_ROWS = 1 << 26
+"""Of such a table: their order takes 1 GiB."""
+_MOST_CHUNKS = 1024
 """Of a table, up to which rows are gathered from it as it is: 500 of them take as long as 4. To join them is one more
 copy of all rows, but each of very many costs more than that of its own."""
 _RUN_ROWS = 1 << 20
@@ -60,11 +65,17 @@ class Unsorted:
     gatherer: Gatherer
 
     @classmethod
+    def fits(cls, table: pa.Table) -> bool:
+        """Whether a table may stay where it is, without another copy, and its order beside it."""
+        chunks = max((column.num_chunks for column in table.columns), default=0)
+        return table.nbytes <= MOST_BYTES and table.num_rows <= MOST_ROWS and chunks <= _MOST_CHUNKS
+
+    @classmethod
     def of(cls, table: pa.Table, key: KeyColumn, threads: int = 1) -> Unsorted:
         """Hash the keys of a table and sort the hashes, 16 bytes a row.
 
         Args:
-            table: Of stored form, less than 2 GiB where it has more than `MOST_CHUNKS` chunks.
+            table: Of stored form, of at most `MOST_BYTES`.
             key: Its key.
             threads: How many do that at once.
 
@@ -73,7 +84,7 @@ class Unsorted:
             pyarrow.ArrowException: its chunks can't be joined.
         """
         batches = table.to_batches()
-        if not 0 < len(batches) <= MOST_CHUNKS:
+        if not 0 < len(batches) <= _MOST_CHUNKS:
             batches = [one_batch(table)]
 
         def run(piece: tuple[int, int]) -> _Run:

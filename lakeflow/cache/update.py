@@ -16,7 +16,6 @@ from lakeflow_io.errors import CommitConflictError, InputError, NotFoundError, O
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import pyarrow as pa
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from lakeflow.cache.keys import KeyNames, ManyKeys
     from lakeflow.cache.manifest import Manifest, Origin
     from lakeflow.cache.retention import Retention
+    from lakeflow.cache.segment import Segment
     from lakeflow.cache.shelf import Shelf
     from lakeflow.cache.version import OpenVersion
 
@@ -54,7 +54,7 @@ def update(
 def publish_changes(
     cache: Shelf,
     key: KeyNames,
-    segments: Sequence[Path],
+    segments: Sequence[Segment],
     deleted: pa.Array | None,
     origin: Origin,
     retention: Retention,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from benchmarks.cache.torn import tagged
+from lakeflow.cache.hashing import hash_keys
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "KINDS",
     "NAME",
     "PARTS",
+    "SEGMENT_BYTES",
     "SHARD_ROWS",
     "kind_of",
     "part_of",
@@ -31,9 +33,12 @@ PARTS = 8
 """Tasks of a run."""
 SHARD_ROWS = 2_500
 """Of the cache's, so that a version has several: it takes longer to merge, and updates share some."""
+SEGMENT_BYTES = 100_000
+"""Of every second load, which goes through segments."""
 KINDS = ("load", "foreach", "update", "foreach")
 """How versions are published, in turn. A version that is an update has the rows of the one before, but for a few."""
 IDS = np.arange(8 * SHARD_ROWS)
+_BY_HASH = IDS[np.argsort(hash_keys(pa.array(IDS)))]
 CHANGED = 3
 """Ids below this are changed by updates, so that most shards stay."""
 
@@ -54,8 +59,9 @@ def version_rows(ids: NDArray[np.int64], number: int) -> pa.Table:
 
 
 def part_of(number: int, part: int) -> pa.Table:
-    """What one task of a run returns."""
-    return version_rows(IDS[part::PARTS], number)
+    """What one task of a run returns: every eighth id, so that segments are merged; or a range of hashes, for shards."""
+    by_hash = number % len(KINDS) == len(KINDS) - 1
+    return version_rows(np.array_split(_BY_HASH, PARTS)[part] if by_hash else IDS[part::PARTS], number)
 
 
 def wrong(ids: NDArray[np.int64], rows: pa.Table) -> tuple[int, int]:

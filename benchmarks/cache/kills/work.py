@@ -24,8 +24,10 @@ import lakeflow.cache.update
 from benchmarks.cache.kills.rows import (
     CHANGED,
     IDS,
+    KINDS,
     NAME,
     PARTS,
+    SEGMENT_BYTES,
     SHARD_ROWS,
     kind_of,
     part_of,
@@ -50,13 +52,20 @@ SLOTS = 2
 _TASK_SECONDS = 0.02
 _REST_SECONDS = 0.002
 _ASKED = 300
-_MERGING = ((lakeflow.cache.sink, "build"), (lakeflow.cache.load, "build"), (lakeflow.cache.update, "rebuild"))
+_MERGING = (
+    (lakeflow.cache.sink, "build"),
+    (lakeflow.cache.load, "build"),
+    (lakeflow.cache.load, "build_table"),
+    (lakeflow.cache.update, "rebuild"),
+)
 _PUBLISHING = tuple((module, "publish") for module in (lakeflow.cache.sink, lakeflow.cache.load, lakeflow.cache.update))
 
 
 def write(pipe: Connection, root: str, notes: str, number: int) -> None:
     """Publish one version: writing, merging, publishing, done."""
     lakeflow.cache.build.SHARD_ROWS = SHARD_ROWS
+    if number // len(KINDS) % 2:
+        lakeflow.cache.load.SEGMENT_BYTES = SEGMENT_BYTES
     for phase, functions in (("merging", _MERGING), ("publishing", _PUBLISHING)):
         for module, name in functions:
             setattr(module, name, _announced(getattr(module, name), pipe, phase))

@@ -36,7 +36,10 @@ _SOUND = -1
 
 def block_sums(data: bytes | bytearray | memoryview | pa.Buffer) -> NDArray[np.uint32]:
     """Return the CRC-32 of each block; the last one may be shorter."""
-    view = memoryview(data).cast("B")
+    view = memoryview(data)
+    if not view.nbytes:  # which can't be cast
+        return np.empty(0, dtype=np.uint32)
+    view = view.cast("B")
     native = keyed_library()
     if native is None:
         starts = range(0, len(view), BLOCK_BYTES)

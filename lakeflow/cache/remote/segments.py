@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lakeflow.cache.durable import new_file
+from lakeflow.cache.remote.copies import Copies
 from lakeflow.cache.remote.fetch import parts
+from lakeflow.cache.remote.send import send
 from lakeflow_io.storage import open_transport
 from lakeflow_io.storage.location import join
 
@@ -27,17 +29,16 @@ class ObjectSegments:
     storage: dict[str, str] = field(repr=False)
 
     @contextmanager
-    def create(self, name: str) -> Generator[Any]:
-        """An object that is sent while it is written, and visible once the block ends."""
-        with open_transport(self.storage).open_output(self.uri(name)) as file:
-            yield file
+    def writing(self) -> Generator[Path]:
+        """A folder for local copies of shards, of which the files are sent when the block ends."""
+        with Copies.of(self.folder, self.storage).building() as folder:
+            yield folder
+            for path in folder.glob("*-*"):  # not what claims the folder
+                send(open_transport(self.storage), path, self.uri(path.name))
 
     def uri(self, name: str) -> str:
         """The object's."""
         return join(self.folder, name)
-
-    def settle(self) -> None:
-        """Nothing: an object that was written stays."""
 
     def listed(self) -> Iterator[tuple[str, int]]:
         """The objects of the folder."""

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from lakeflow.cache.durable import checksum
-from lakeflow.cache.failures import reading
 from lakeflow.cache.manifest import MANIFEST_NAME, parse_manifest
 from lakeflow.cache.pointer import Pointer
 from lakeflow.cache.remote.copies import Copies
@@ -28,6 +27,7 @@ from lakeflow.cache.remote.fetch import parts
 from lakeflow.cache.remote.lease import leased
 from lakeflow.cache.remote.reader import ObjectReader
 from lakeflow.cache.remote.segments import ObjectSegments
+from lakeflow.cache.remote.send import send
 from lakeflow.cache.remote.shards import ObjectShards
 from lakeflow.cache.remote.sweep import sweep
 from lakeflow.cache.verify import check_sum
@@ -54,7 +54,6 @@ __all__ = ["ObjectShelf"]
 
 _GRACE_SECONDS = 3600.0  # a reader fetches a shard when it first needs it, and may be long in reading a version
 _UPLOADS = 4  # files at once, each with a few parts under way
-_CHUNK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +184,7 @@ class ObjectShelf:
         own = [file for shard in manifest.shards if shard.owner == manifest.version for file in _files(shard)]
         target = join(self.versions, manifest.version)
         with ThreadPoolExecutor(_UPLOADS) as pool:
-            list(pool.map(partial(_send, self.transport), [folder / file.name for file in own],
+            list(pool.map(partial(send, self.transport), [folder / file.name for file in own],
                           [join(target, file.name) for file in own]))  # fmt: skip
         self.transport.put(join(target, MANIFEST_NAME), manifest.to_json())
         self.whole(manifest)
@@ -302,9 +301,3 @@ class ObjectShelf:
 
 def _files(shard: ShardFacts) -> tuple[FileFacts, FileFacts]:
     return shard.payload, shard.index
-
-
-def _send(transport: Transport, path: Path, uri: str) -> None:
-    with reading(path), path.open("rb", buffering=0) as file, transport.open_output(uri) as target:
-        while chunk := file.read(_CHUNK_BYTES):
-            target.write(chunk)

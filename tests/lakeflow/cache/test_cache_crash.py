@@ -45,16 +45,26 @@ COLLECT = 'Cache("scores", folder, keep=1).gc()'
 STREAM = """
 import lakeflow.cache.load
 lakeflow.cache.load.SEGMENT_BYTES = 1
-Cache("scores", folder).load(iter([pa.table({"id": [n], "version": [2]}) for n in (1, 2)]), key="id", run_id="new")
+rows = [pa.table({"id": range(n, n + size), "version": [2] * size}) for n in (1, 101)]
+Cache("scores", folder).load(iter(rows), key="id", run_id="new")
 """
+APART, MIXED = f"size = 1{STREAM}", f"size = 100{STREAM}"
 STREAM_STEPS = {
-    "before the first segment": ("lakeflow.cache.local", "new_file"),
+    "before the first segment": (APART, "lakeflow.cache.segment", "write_shard"),
+    "after the segments": (APART, "lakeflow.cache.load", "build"),
+    "before a segment becomes a shard": (APART, "lakeflow.cache.durable", "os.link"),
+    "in the middle of a merge": (MIXED, "lakeflow.cache.build", "write_shard"),
+    "when the segments go": (MIXED, "lakeflow.cache.load", "shutil.rmtree"),
+}
+STEPS = {
+    "before the first segment": ("lakeflow.cache.segment", "write_shard"),
     "after the segments": ("lakeflow.cache.load", "build"),
+    "in the middle of a merge": ("lakeflow.cache.build", "write_shard"),
     "when the segments go": ("lakeflow.cache.load", "shutil.rmtree"),
 }
 STEPS = {
     "before the first shard": ("lakeflow.cache.load", "build_table"),
-    "in the middle of a shard": ("lakeflow.cache.shard", "np.save"),
+    "in the middle of a shard": ("lakeflow.cache.index", "np.save"),
     "before the manifest": ("lakeflow.cache.publish", "_read_back"),
     "while the manifest is written": ("lakeflow.cache.manifest", "Manifest.to_json"),
     "while checks run": ("lakeflow.cache.publish", "run_checks"),
@@ -64,7 +74,7 @@ STEPS = {
 UPDATE_STEPS = {
     "after the segments": ("lakeflow.cache.update", "rebuild"),
     "before a link": ("lakeflow.cache.durable", "os.link"),
-    "in the middle of a shard": ("lakeflow.cache.shard", "np.save"),
+    "in the middle of a shard": ("lakeflow.cache.index", "np.save"),
     "before CURRENT is replaced": ("lakeflow.cache.durable", "os.utime"),
 }
 COLLECTION_STEPS = {
@@ -142,7 +152,8 @@ def test_a_killed_load_of_a_stream_changes_nothing(step: str, killed: Callable[.
     """Its segments lie in the folder that the next publish removes."""
     cache = load(tmp_path, 1)
 
-    died = killed(tmp_path, STREAM, STREAM_STEPS[step])
+    action, *place = STREAM_STEPS[step]
+    died = killed(tmp_path, action, (place[0], place[1]))
 
     assert died
     assert cache.get(1) == {"id": 1, "version": 1}

@@ -49,8 +49,11 @@ def attempt(cache: lf.Cache, run_id: str, work: str = "item-00001-a0") -> None:
 
 
 def staged(cache: lf.Cache) -> list[str]:
-    """Return the names of all segments, without their own numbers."""
-    return sorted(name.rpartition("-")[0] for name, _ in cache.sink("id").cache.segments().listed())
+    """Return the names of all segments, without their own numbers; each has two files."""
+    names = [name for name, _ in cache.sink("id").cache.segments().listed()]
+    labels = [name.removesuffix(".arrow") for name in names if name.endswith(".arrow")]
+    assert sorted(names) == sorted([f"{label}{kind}" for label in labels for kind in (".arrow", ".idx")])
+    return sorted(label.rpartition("-")[0] for label in labels)
 
 
 def test_a_killed_attempt_leaves_nothing_once_its_run_has_published(cache: lf.Cache) -> None:

@@ -28,13 +28,13 @@ ROWS = pa.table({"id": range(1_000), "text": [None if n % 3 == 0 else str(n) for
 def segments(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The rows of each segment that is written from here on."""
     seen: list[int] = []
-    write = segment_module._write_segment
+    write = segment_module.write_shard
 
-    def counted(segments: Any, name: str, table: pa.Table, key: Any) -> int:
-        seen.append(table.num_rows)
-        return write(segments, name, table, key)
+    def counted(folder: Path, name: str, rows: pa.RecordBatch, hashes: Any) -> Any:
+        seen.append(rows.num_rows)
+        return write(folder, name, rows, hashes)
 
-    monkeypatch.setattr(segment_module, "_write_segment", counted)
+    monkeypatch.setattr(segment_module, "write_shard", counted)
     return seen
 
 
@@ -67,14 +67,14 @@ def test_what_is_in_memory_is_written_once(given_as: Callable[[], Any], segments
 
 @pytest.mark.parametrize(
     ("limit", "value"),
-    [("_HELD_BYTES", 5_000), ("_HELD_ROWS", 999), ("MOST_CHUNKS", 9)],
+    [("MOST_BYTES", 5_000), ("MOST_ROWS", 999), ("_MOST_CHUNKS", 9)],
     ids=["bytes", "rows", "chunks"],
 )
 def test_what_is_large_goes_through_segments(
     limit: str, value: int, segments: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More bytes, rows or chunks than fit in memory beside their order are sorted piece by piece."""
-    monkeypatch.setattr(load_module, limit, value)
+    monkeypatch.setattr(unsorted_module, limit, value)
     cache = Cache("scores", tmp_path)
 
     cache.load(pa.Table.from_batches(ROWS.to_batches(max_chunksize=100)), key="id")

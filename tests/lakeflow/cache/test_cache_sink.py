@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 import lakeflow.cache.segment as segment_module
 from lakeflow.cache import Cache
-from lakeflow.cache.hashing import hash_keys
 from lakeflow.runs.outputs.sink import RunLabel
 from lakeflow_io.errors import (
     DuplicateKeyError,
@@ -31,7 +32,7 @@ def cache(tmp_path: Path) -> Cache:
     return Cache("scores", tmp_path)
 
 
-def stage(cache: Cache, first: int = 0) -> list[dict[str, object]]:
+def stage(cache: Cache, first: int = 0) -> list[dict[str, Any]]:
     """Write three shards of ten rows as three workers do, and pass their facts through JSON."""
     facts = []
     for shard in range(3):
@@ -57,13 +58,14 @@ def test_staged_shards_become_one_version(cache: Cache, tmp_path: Path) -> None:
 
 
 def test_facts_name_real_files(cache: Cache) -> None:
-    """Every fact has the URI, rows and bytes of a file whose name begins as asked."""
+    """Every fact has the URI of a file whose name begins as asked, and the rows and bytes of it and its index."""
     facts = stage(cache)
 
     for shard, fact in enumerate(facts):
         path = Path(str(fact["path"]).removeprefix("file://"))
         assert path.name.startswith(f"run-1-{shard}-a0-")
-        assert (10, path.stat().st_size) == (fact["rows"], fact["bytes"])
+        size = path.stat().st_size + path.with_suffix(".idx").stat().st_size
+        assert (10, size) == (fact["rows"], fact["bytes"])
 
 
 def test_a_rerun_is_a_no_op(cache: Cache, tmp_path: Path) -> None:
@@ -182,15 +184,16 @@ def test_a_failed_write_leaves_nothing(cache: Cache, monkeypatch: pytest.MonkeyP
     """A worker whose second segment fails removes the first."""
     monkeypatch.setattr(segment_module, "SEGMENT_BYTES", 50)
     writer = cache.sink("id").writer()
-    hashed: list[int] = []
+    written: list[Any] = []
+    save = np.save
 
-    def failing(keys: pa.Array) -> object:
-        hashed.append(len(keys))
-        if len(hashed) == 2:
+    def failing(file: Any, hashes: Any) -> None:
+        written.append(hashes)
+        if len(written) == 2:
             raise OSError(5, "Input/output error")
-        return hash_keys(keys)
+        save(file, hashes)
 
-    monkeypatch.setattr("lakeflow.cache.unsorted.hash_keys", failing)
+    monkeypatch.setattr("lakeflow.cache.index.np.save", failing)
 
     with pytest.raises(StoreError, match="Input/output error"):
         writer.write("run-1-0-a0", pa.table({"id": range(20)}))
@@ -230,7 +233,7 @@ def test_an_update_that_fails_can_be_tried_again(cache: Cache) -> None:
     with pytest.raises(SchemaError, match="'other'"):
         sink.publish(LABEL, [*staged, *other])
     with pytest.raises(ObjectNotFoundError, match="gone"):
-        sink.publish(LABEL, [*staged, {"path": "file:///gone", "bytes": 1}])
+        sink.publish(LABEL, [*staged, {**staged[0], "path": "file:///gone"}])
     assert [old] == cache.versions()
     assert sink.publish(LABEL, staged).rows == 30
 

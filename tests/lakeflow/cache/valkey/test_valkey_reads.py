@@ -14,7 +14,7 @@ from exact_columns import EXACT_COLUMNS
 
 import lakeflow.cache.build as build_module
 import lakeflow.cache.pushed.reading as reading_module
-import lakeflow.cache.segment as segment_module
+import lakeflow.cache.unsorted as unsorted_module
 import lakeflow.cache.valkey.known as known_module
 import lakeflow.cache.valkey.store as store_module
 import lakeflow.cache.version as version_module
@@ -210,7 +210,7 @@ def test_keys_with_one_hash_are_told_apart(
         few = 3 << 40
         for module in (known_module, store_module, version_module):
             monkeypatch.setattr(module, "hash_key", lambda key: hash_key(key) & few)
-        for module in (segment_module, store_module, version_module):
+        for module in (unsorted_module, store_module, version_module):
             monkeypatch.setattr(module, "hash_keys", lambda keys: hash_keys(keys) & np.uint64(few))
         monkeypatch.setattr(version_module.Finder, "of", lambda *_: None)  # it has a hash function of its own
     reader = local_and_pushed(cache, url, pa.table({"id": range(100), "tag": [str(n) for n in range(100)]}))
