@@ -14,6 +14,7 @@ _LOADS = {"load_vs_lmdb": "lmdb", "load_vs_rocksdict": "rocksdict", "load_vs_red
 _MANY = {"get_many_vs_lmdb": "lmdb", "get_many_vs_valkey": "valkey"}
 _OURS = {
     "load_rows_per_s": ("load", "rows_per_s"),
+    "precompute_rows_per_s": ("precompute", "rows_per_s"),
     "get_p50_us": ("get", "p50_us"),
     "get_p99_us": ("get", "p99_us"),
     "get_many_p99_ms": ("get_many", "p99_ms"),

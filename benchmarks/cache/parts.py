@@ -27,6 +27,7 @@ _TORN = ("torn_reads", "row_reads", "publishes")
 
 PARTS: dict[str, Part] = {
     "load": Part((*_READERS, "ipc"), ("wall_s", "rows_per_s")),
+    "precompute": Part(("lakeflow",), ("wall_s", "rows_per_s"), alone=True),
     "get": Part(_READERS, ("p50_us", "p99_us")),
     "get_many": Part(_READERS, ("p50_ms", "p99_ms")),
     "cold": Part(_EMBEDDED, ("p50_us", "p99_us", "many_ms")),
