@@ -59,7 +59,7 @@ def version_rows(ids: NDArray[np.int64], number: int) -> pa.Table:
 
 
 def part_of(number: int, part: int) -> pa.Table:
-    """What a task of a run returns: every eighth id, so that segments are merged; or a range of hashes, to be shards."""
+    """What a task of a run returns: every eighth id, for segments that are merged; or a range of hashes, for shards."""
     by_hash = number % len(KINDS) == len(KINDS) - 1
     return version_rows(np.array_split(_BY_HASH, PARTS)[part] if by_hash else IDS[part::PARTS], number)
 
