@@ -23,12 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["linked", "spans"]
 
-_FEW = 16
-"""Segments that become shards whatever their size; to open so many takes some 10 ms."""
-
 
 def spans(
-    hashes: Sequence[NDArray[np.uint64]], usable: Callable[[int], bool], large: Callable[[int], bool]
+    hashes: Sequence[NDArray[np.uint64]], usable: Callable[[int], bool], large: Callable[[int], bool], few: int
 ) -> Iterator[tuple[int, int, int | None]]:
     """Cut all hashes into ranges of one segment that becomes a shard, and of what has to be merged, between them.
 
@@ -36,6 +33,7 @@ def spans(
         hashes: Of each segment, ascending.
         usable: Whether the segment of a number can be a shard.
         large: Whether it should be one, however many there are.
+        few: How many should be, however large they are.
 
     Yields:
         For each range [least, end), ascending, the number of the one segment in it that becomes a shard, or None. The
@@ -50,8 +48,8 @@ def spans(
         else:
             groups.append((first, last, [number]))
     alone = [numbers[0] if len(numbers) == 1 and usable(numbers[0]) else None for _, _, numbers in groups]
-    few = sum(number is not None for number in alone) <= _FEW
-    alone = [number if number is not None and (few or large(number)) else None for number in alone]
+    if sum(number is not None for number in alone) > few:
+        alone = [number if number is not None and large(number) else None for number in alone]
     starts = [k for k, number in enumerate(alone) if k == 0 or number is not None or alone[k - 1] is not None]
     bounds = [0, *(groups[k][0] for k in starts[1:]), ALL_HASHES]
     for place, k in enumerate(starts):

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakeflow.cache.adopt import linked, spans
+from lakeflow.cache.bucketed import by_bucket
 from lakeflow.cache.columns import common_schema
 from lakeflow.cache.failures import writing
 from lakeflow.cache.hashing import join_keys
@@ -48,6 +49,8 @@ _SHARED_BYTES = 32 << 20
 
 _LARGE = 4
 """The part of a shard's size from which on a segment may be one, however many there are: 5 GB are 80 shards at most."""
+_FEW = 16
+"""Segments that become shards whatever their size; to open so many takes some 10 ms."""
 _SAMPLE_ROWS = 256  # enough to see a shard that is missing or shifted, read in a few milliseconds
 _NAMED_KEYS = 5
 
@@ -63,6 +66,8 @@ class Built:
     """Rows of the segments."""
     sample: pa.Table
     """Some rows of the segments, to compare with what the finished files say."""
+    buckets: int | None = None
+    """By how many buckets the shards are told apart."""
 
 
 def build(folder: Path, segments: Sequence[Segment], key: KeyNames) -> Built:
@@ -85,7 +90,29 @@ def build(folder: Path, segments: Sequence[Segment], key: KeyNames) -> Built:
     opened = [segment.opened() for segment in segments]
     schema = common_schema([each.rows.schema for each in opened])
     column = key_of(schema, key)
-    shards: list[ShardFacts] = []
+    buckets, groups = by_bucket(segments, opened, column, _BUILDERS)
+    if not _worth(opened, len(groups)):
+        buckets, groups = None, {None: list(range(len(opened)))}
+    pieces: list[_Piece] = []
+    for bucket, numbers in groups.items():
+        few = max(_FEW // len(groups), 1)
+        pieces += _pieces([segments[n] for n in numbers], [opened[n] for n in numbers], schema, bucket, few)
+    taken, total = sample([each.rows for each in opened], schema)
+    return Built(schema, key, tuple(_write(folder, pieces, column)), total, taken, buckets)
+
+
+def _worth(opened: Sequence[Sorted], groups: int) -> bool:
+    """Whether groups of shards are better than a merge, which makes as few shards as there can be."""
+    rows, size = sum(each.rows.num_rows for each in opened), sum(each.rows.nbytes for each in opened)
+    if groups <= _FEW:
+        return rows > SHARD_ROWS or size > SHARD_BYTES
+    return rows // groups >= SHARD_ROWS // _LARGE or size // groups >= SHARD_BYTES // _LARGE
+
+
+def _pieces(
+    segments: Sequence[Segment], opened: Sequence[Sorted], schema: pa.Schema, bucket: int | None, few: int
+) -> list[_Piece]:
+    """Cut the segments of a group into what is merged and what is taken as it is."""
 
     def usable(number: int) -> bool:
         """Whether a segment can be a shard: of the very columns, and not larger than one."""
@@ -96,24 +123,25 @@ def build(folder: Path, segments: Sequence[Segment], key: KeyNames) -> Built:
         rows = opened[number].rows
         return rows.num_rows >= SHARD_ROWS // _LARGE or rows.nbytes >= SHARD_BYTES // _LARGE
 
-    for least, end, number in spans([each.hashes for each in opened], usable, large):
+    found: list[_Piece] = []
+    for least, end, number in spans([each.hashes for each in opened], usable, large, few):
         if number is None:
-            shards += write_shards(folder, Merged(opened, schema), column, len(shards), (least, end))
+            found += _cut(Merged(opened, schema), (least, end), SHARD_BYTES, bucket)
         else:
-            shards.append(_adopted(folder, segments[number], opened[number], column, len(shards)))
-    taken, total = sample([each.rows for each in opened], schema)
-    return Built(schema, key, tuple(shards), total, taken)
+            found.append(_Piece(opened[number], least, end, bucket, segments[number]))
+    return found
 
 
-def _adopted(folder: Path, segment: Segment, rows: Sorted, key: KeyColumn, number: int) -> ShardFacts:
-    """Make a segment a shard; what its facts say of hashes isn't believed."""
-    if (rows.hashes[1:] < rows.hashes[:-1]).any():
-        message = f"The hashes beside {segment.folder / segment.facts.payload.name} aren't in order."
-        raise CorruptFileError(message, "run it again under another run id.")
-    _refuse_duplicates(key, key.keys_of(rows.rows), rows.hashes)
-    first, last = int(rows.hashes[0]), int(rows.hashes[-1])
-    facts = replace(segment.facts, owner=folder.name, first_hash=first, last_hash=last)
-    return linked(segment.folder, facts, folder, number)
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What becomes one shard: rows with hashes in [least, end)."""
+
+    rows: Rows
+    least: int
+    end: int
+    bucket: int | None
+    segment: Segment | None = None
+    """All of whose rows these are, where it becomes a shard as it is."""
 
 
 def build_table(folder: Path, table: pa.Table, key: KeyNames) -> Built:
@@ -149,6 +177,7 @@ def write_shards(
     number: int = 0,
     within: tuple[int, int] = (0, ALL_HASHES),
     most_bytes: int | None = None,
+    bucket: int | None = None,
 ) -> list[ShardFacts]:
     """Write rows into shards.
 
@@ -159,23 +188,45 @@ def write_shards(
         number: Of the first shard.
         within: The range [least, end) of hashes that becomes shards.
         most_bytes: Of a shard, where it isn't `SHARD_BYTES`.
+        bucket: The one that all keys are in, where the version has buckets.
 
     Raises:
         DuplicateKeyError: two rows have one key.
         CorruptFileError: a text column is damaged.
         StoreError: a file can't be written.
     """
+    return _write(folder, _cut(rows, within, most_bytes or SHARD_BYTES, bucket), key, number)
 
-    def written(shard: tuple[int, tuple[int, int]]) -> ShardFacts:
-        number, (least, end) = shard
+
+def _cut(rows: Rows, within: tuple[int, int], most_bytes: int, bucket: int | None) -> list[_Piece]:
+    return [_Piece(rows, *span, bucket) for span in ranges([rows], SHARD_ROWS, most_bytes, *within)]
+
+
+def _write(folder: Path, pieces: Sequence[_Piece], key: KeyColumn, number: int = 0) -> list[ShardFacts]:
+    """Make pieces shards, numbered from `number` on."""
+
+    def written(numbered: tuple[int, _Piece]) -> ShardFacts:
+        number, piece = numbered
         with writing(folder):
-            found = rows.within(least, end)
+            found = piece.rows.within(piece.least, piece.end)
         _refuse_duplicates(key, key.keys_of(found.rows), found.hashes)
-        return write_shard(folder, f"shard-{number:04d}", found.rows, found.hashes)
+        if piece.segment is None:
+            facts = write_shard(folder, f"shard-{number:04d}", found.rows, found.hashes)
+        else:
+            facts = _adopted(folder, piece.segment, found.hashes, number)
+        return replace(facts, bucket=piece.bucket)
 
-    cut = enumerate(ranges([rows], SHARD_ROWS, most_bytes or SHARD_BYTES, *within), number)
     with ThreadPoolExecutor(_BUILDERS) as builders:
-        return list(builders.map(written, cut))
+        return list(builders.map(written, enumerate(pieces, number)))
+
+
+def _adopted(folder: Path, segment: Segment, hashes: NDArray[np.uint64], number: int) -> ShardFacts:
+    """Make a segment a shard; what its facts say of hashes isn't believed."""
+    if len(hashes) != segment.facts.rows or (hashes[1:] < hashes[:-1]).any():
+        message = f"The hashes beside {segment.folder / segment.facts.payload.name} aren't in order."
+        raise CorruptFileError(message, "run it again under another run id.")
+    facts = replace(segment.facts, owner=folder.name, first_hash=int(hashes[0]), last_hash=int(hashes[-1]))
+    return linked(segment.folder, facts, folder, number)
 
 
 def _refuse_duplicates(column: KeyColumn, keys: pa.Array, hashes: NDArray[np.uint64]) -> None:

@@ -398,7 +398,7 @@ class Cache:
         if update and names != self.key:
             message = f"The rows have the key {names}, and cache {self.name!r} has {self.key}."
             raise SchemaError(message, "update with the cache's key.")
-        return CacheSink(self._shelf, names, self._retention, checks, update)
+        return CacheSink(self._shelf, names, self._retention, checks, update=update)
 
     def fetch(self) -> None:
         """Have all files of the version that is read on this machine now, and those of later ones before they are read.

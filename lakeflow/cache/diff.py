@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakeflow.cache.columns import one_batch
+from lakeflow.cache.merged import Merged
 from lakeflow.cache.ranges import Sorted, ranges
 from lakeflow.cache.shard import find_rows
 from lakeflow_io.errors import SchemaError
@@ -43,25 +43,19 @@ def diff(old: OpenVersion, new: OpenVersion) -> pa.RecordBatchReader:
 def _blocks(old: OpenVersion, new: OpenVersion, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     olds, news = _own(old, new), _own(new, old)
     for least, end in ranges([*olds, *news], _BLOCK_ROWS, _BLOCK_BYTES):
-        before, after = _joined(olds, least, end, old.schema), _joined(news, least, end, new.schema)
+        before = Merged(olds, old.schema).within(least, end)
+        after = Merged(news, new.schema).within(least, end)
         keys, kinds = _changes(new.key, before, after)
         if len(kinds):
             yield pa.RecordBatch.from_arrays([*new.key.columns(keys).values(), kinds], schema=schema)
 
 
 def _own(version: OpenVersion, other: OpenVersion) -> list[Sorted]:
-    """Return the shards that the other version doesn't share: a shard is known by its writer and its first hash."""
-    shared = {(facts.owner, facts.first_hash) for facts in other.manifest.shards}
+    """Return the shards that the other version doesn't share: a shard is known by its writer, bucket and first hash."""
+    shared = {(facts.owner, facts.bucket, facts.first_hash) for facts in other.manifest.shards}
     facts = version.manifest.shards
-    own = [number for number, each in enumerate(facts) if (each.owner, each.first_hash) not in shared]
+    own = [number for number, each in enumerate(facts) if (each.owner, each.bucket, each.first_hash) not in shared]
     return [version.shards[number].whole() for number in own]
-
-
-def _joined(parts: Sequence[Sorted], least: int, end: int, schema: pa.Schema) -> Sorted:
-    """Return the rows of a range, of a version's neighbouring shards."""
-    inside = [cut for part in parts if (cut := part.within(least, end)).rows.num_rows]
-    hashes = np.concatenate([cut.hashes for cut in inside] or [np.empty(0, dtype=np.uint64)])
-    return Sorted(hashes, one_batch(pa.Table.from_batches([cut.rows for cut in inside], schema=schema)))
 
 
 def _changes(key: KeyColumn, before: Sorted, after: Sorted) -> tuple[pa.Array, pa.Array]:

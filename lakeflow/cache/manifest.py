@@ -54,6 +54,8 @@ class ShardFacts:
     index: FileFacts
     owner: str
     """The version that wrote it; later ones link its files, or name them."""
+    bucket: int | None = None
+    """The one that all of its keys are in, where the version's shards are told apart by buckets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,10 @@ class Manifest:
     """The key column, or the columns that are it together."""
     schema: pa.Schema
     shards: tuple[ShardFacts, ...]
-    """By hash range, ascending; none where the version is empty."""
+    """By hash range, ascending, within each bucket; none where the version is empty."""
     origin: Origin
+    buckets: int | None = None
+    """Into how many buckets keys are cut, by Iceberg's transform `bucket[N]`; None where they aren't."""
 
     @property
     def rows(self) -> int:
@@ -113,10 +117,11 @@ class Manifest:
             "rows": self.rows,
             "bytes": self.size_bytes,
             "key": self.key,
-            "hash": _hash_name(self.key),
+            "hash": _hash_name(self.key, self.buckets),
             "checksum": "crc32",
             "columns": {field.name: str(field.type) for field in self.schema},
             "schema": base64.b64encode(self.schema.serialize().to_pybytes()).decode(),
+            **({} if self.buckets is None else {"buckets": self.buckets}),
             **asdict(self.origin),
             "shards": [shard_to_json(shard) for shard in self.shards],
         }
@@ -145,7 +150,8 @@ def parse_manifest(data: bytes | memoryview, path: Path | str) -> Manifest:
     with reading(path):
         content = json.loads(bytes(data))
         key = key_names(content["key"])
-        known = (_FORMAT, _hash_name(key))
+        buckets = content.get("buckets")
+        known = (_FORMAT, _hash_name(key, buckets))
         seen = (content["format"], content["hash"])
         if seen != known:
             message = f"{path} has format and hash {seen}; this version of lakeflow reads {known}."
@@ -157,11 +163,13 @@ def parse_manifest(data: bytes | memoryview, path: Path | str) -> Manifest:
             schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(content["schema"]))),
             shards=tuple(shard_of_json(shard, content["version"]) for shard in content["shards"]),
             origin=Origin(**{field.name: content[field.name] for field in fields(Origin)}),
+            buckets=buckets,
         )
 
 
-def _hash_name(key: KeyNames) -> str:
-    return HASH_NAME if isinstance(key, str) else JOINED_HASH_NAME
+def _hash_name(key: KeyNames, buckets: int | None) -> str:
+    name = HASH_NAME if isinstance(key, str) else JOINED_HASH_NAME
+    return name if buckets is None else f"{name}/iceberg-buckets-1"  # who doesn't know of them would find no key
 
 
 def shard_to_json(shard: ShardFacts) -> dict[str, Any]:
@@ -173,6 +181,7 @@ def shard_to_json(shard: ShardFacts) -> dict[str, Any]:
         "payload": asdict(shard.payload),
         "index": asdict(shard.index),
         "owner": shard.owner,
+        **({} if shard.bucket is None else {"bucket": shard.bucket}),
     }
 
 
@@ -189,4 +198,5 @@ def shard_of_json(content: dict[str, Any], version: str) -> ShardFacts:
         payload=FileFacts(**content["payload"]),
         index=FileFacts(**content["index"]),
         owner=content.get("owner", version),
+        bucket=content.get("bucket"),
     )

@@ -39,6 +39,10 @@ class Merged:
             pyarrow.ArrowException: a type that pyarrow can't take.
         """
         parts = [cut for part in self.parts if (cut := part.within(least, end)).rows.num_rows]
+        if not parts:
+            return Sorted(np.empty(0, dtype=np.uint64), pa.RecordBatch.from_pylist([], schema=self.schema))
+        if len(parts) == 1 and parts[0].rows.schema.equals(self.schema):
+            return parts[0]
         hashes = np.concatenate([part.hashes for part in parts])
         places = [place_of(number, np.arange(len(part.hashes))) for number, part in enumerate(parts)]
         order = np.argsort(hashes, kind="stable")  # merges the runs that the parts already are

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from lakeflow.cache.bucketed import MOST_BUCKETS
+from lakeflow.cache.keys import KeyNames, key_names
 from lakeflow.runs.foreach import foreach
+from lakeflow.scan import Scan
+from lakeflow_io.iceberg.shards import Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from lakeflow.cache.cache import Cache
     from lakeflow.cache.checks import Check
     from lakeflow.runs.run import Run
-    from lakeflow.scan import Scan
-    from lakeflow_io.iceberg.shards import Shard
 
 __all__ = ["precompute"]
 
@@ -53,4 +57,13 @@ def precompute(
     Example:
         >>> run = precompute(titles.scan(), predict, cache=Cache("scores"), key="title_id")  # doctest: +SKIP
     """
-    return foreach(shards, function, into=cache.sink(key, checks, update=update), **options)
+    cut = shards.shards() if isinstance(shards, Scan) else shards
+    sink = replace(cache.sink(key, checks, update=update), buckets=_buckets(cut, key_names(key)))
+    return foreach(cut, function, into=sink, **options)
+
+
+def _buckets(shards: Any, key: KeyNames) -> int | None:
+    """Return into how many buckets the key cuts the table, if it does; what is in them is looked at as rows come."""
+    first = shards[0] if isinstance(shards, Sequence) and shards else None
+    counts = [count for name, count in first.spec.buckets if name == key] if isinstance(first, Shard) else []
+    return counts[0] if counts and counts[0] <= MOST_BUCKETS else None

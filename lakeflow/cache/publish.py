@@ -62,7 +62,7 @@ def publish(
         CommitConflictError: another version than `base` is current, or the claim on the version ran out.
         StoreError: the manifest or pointer can't be written; the old version stays current.
     """
-    manifest = Manifest(folder.name, datetime.now(UTC), built.key, built.schema, built.shards, origin)
+    manifest = Manifest(folder.name, datetime.now(UTC), built.key, built.schema, built.shards, origin, built.buckets)
     opened = cache.open(manifest, folder)
     _read_back(folder, opened, built)
     previous = _checked(cache, checks, opened)

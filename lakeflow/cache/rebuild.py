@@ -17,9 +17,10 @@ from lakeflow.cache.columns import fitted, one_batch
 from lakeflow.cache.hashing import hash_keys
 from lakeflow.cache.merged import Merged
 from lakeflow.cache.ranges import ALL_HASHES, Sorted
+from lakeflow_io.keyed.buckets import buckets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -52,23 +53,49 @@ def rebuild(base: OpenVersion, shelf: Shelf, folder: Path, segments: Sequence[Se
         StoreError: a file can't be read or written.
     """
     opened = [_fitted(segment.opened(), base.schema) for segment in segments]
-    gone = _by_hash(base.key, deleted)
-    shards: list[ShardFacts] = [] if base.shards else write_shards(folder, Merged(opened, base.schema), base.key)
+    cut = [_cut(base, rows) for rows in (*opened, _by_hash(base.key, deleted))]
+    shards: list[ShardFacts] = []
     dropped = 0
-    ends = [*base.bounds[1:], ALL_HASHES]
-    for number, (facts, least, end) in enumerate(zip(base.manifest.shards, [0, *ends], ends, strict=False)):
-        parts = [part for each in opened if (part := each.within(least, end)).rows.num_rows]
-        going = [part for part in (*parts, gone.within(least, end)) if part.rows.num_rows]
-        stays = _stays(base.key, base.shards[number], going) if going else None
-        if stays is None or (stays.all() and not parts):
-            shards.append(shelf.reuse(base.id, facts, folder, len(shards)))
-            continue
-        old = base.shards[number].whole()
-        dropped += int((~stays).sum())
-        parts.append(Sorted(old.hashes[stays], old.rows.filter(pa.array(stays))))
-        shards += write_shards(folder, Merged(parts, base.schema), base.key, len(shards), (least, end))
+    for bucket, numbers in base.groups:
+        *coming, going = [rows_of(bucket) for rows_of in cut]
+        if not numbers:
+            shards += write_shards(folder, Merged(coming, base.schema), base.key, len(shards), bucket=bucket)
+        for number, least, end in _spans(base.groups.firsts, numbers):
+            parts = [part for each in coming if (part := each.within(least, end)).rows.num_rows]
+            out = [part for part in (*parts, going.within(least, end)) if part.rows.num_rows]
+            facts = base.manifest.shards[number]
+            stays = _stays(base.key, base.shards[number], out) if out else None
+            if stays is None or (stays.all() and not parts):
+                shards.append(shelf.reuse(base.id, facts, folder, len(shards)))
+                continue
+            old = base.shards[number].whole()
+            dropped += int((~stays).sum())
+            parts.append(Sorted(old.hashes[stays], old.rows.filter(pa.array(stays))))
+            rows = Merged(parts, base.schema)
+            shards += write_shards(folder, rows, base.key, len(shards), (least, end), bucket=bucket)
     taken, came = sample([each.rows for each in opened], base.schema)
-    return Built(base.schema, base.manifest.key, tuple(shards), base.rows - dropped + came, taken)
+    rows_now = base.rows - dropped + came
+    return Built(base.schema, base.manifest.key, tuple(shards), rows_now, taken, base.groups.buckets)
+
+
+def _spans(firsts: Sequence[int], numbers: range) -> Iterator[tuple[int, int, int]]:
+    """Yield the numbers of a group's shards, and the range [least, end) of hashes that each has to itself."""
+    for number in numbers:
+        least = 0 if number == numbers.start else firsts[number]
+        yield number, least, ALL_HASHES if number + 1 == numbers.stop else firsts[number + 1]
+
+
+def _cut(base: OpenVersion, rows: Sorted) -> Callable[[int | None], Sorted]:
+    """Return what gives the rows whose keys are in a bucket; all where the version has no buckets."""
+    if base.groups.buckets is None:
+        return lambda _: rows
+    buckets = buckets_of(base.key.keys_of(rows.rows), base.groups.buckets)
+
+    def rows_of(bucket: int | None) -> Sorted:
+        inside = buckets == bucket
+        return Sorted(rows.hashes[inside], rows.rows.filter(pa.array(inside)))
+
+    return rows_of
 
 
 def _fitted(segment: Sorted, schema: pa.Schema) -> Sorted:

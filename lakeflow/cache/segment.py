@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from lakeflow.cache.bucketed import one_bucket
 from lakeflow.cache.columns import common_schema, pieces, stored
 from lakeflow.cache.failures import reading, writing
 from lakeflow.cache.keys import KeyNames, key_of
@@ -43,6 +44,8 @@ class Segment:
     """Where its files are."""
     facts: ShardFacts
     """Their names, sizes and checksums; the hashes are read from the files."""
+    buckets: int | None = None
+    """Into how many buckets keys were cut, to see whether all of these are in one."""
 
     @classmethod
     def of(cls, segments: Segments, fact: dict[str, Any], scratch: Path) -> Segment:
@@ -60,12 +63,14 @@ class Segment:
         name = _name_of(fact)
         with reading(segments.uri(name)):
             facts = shard_of_json(fact["shard"], "")
+            buckets = None if fact.get("buckets") is None else index(fact["buckets"])
+            bucket = None if facts.bucket is None else index(facts.bucket)
             payload, hashes = (
                 FileFacts(each, index(file.bytes), index(file.crc32))
                 for each, file in zip(_files(name), (facts.payload, facts.index), strict=True)
             )
         [folder, _] = [segments.fetched(file.name, file.bytes, scratch).parent for file in (payload, hashes)]
-        return cls(folder, replace(facts, payload=payload, index=hashes))
+        return cls(folder, replace(facts, payload=payload, index=hashes, bucket=bucket), buckets)
 
     def opened(self) -> Sorted:
         """Map it.
@@ -84,6 +89,8 @@ class CacheWriter:
     segments: Segments
     """Where they go."""
     key: KeyNames
+    buckets: int | None = None
+    """The N of `bucket[N]` of the key by which the input is cut, where it is; whether a segment is, is looked at."""
 
     def write(self, name: str, data: pa.Table) -> list[dict[str, Any]]:
         """Write `data` into one segment, or into several where it is large.
@@ -93,8 +100,8 @@ class CacheWriter:
             data: Any columns, with the key among them.
 
         Returns:
-            For each segment `path` (a URI, of its rows), `rows`, `bytes` of its files, and `shard`: what the manifest
-            says of a shard.
+            For each segment `path` (a URI, of its rows), `rows`, `bytes` of its files, `shard`: what the manifest
+            says of a shard, and of which number of `buckets` its bucket is one.
 
         Raises:
             SchemaError: no usable key column, or a null key.
@@ -122,8 +129,11 @@ class CacheWriter:
     def _write(self, label: str, rows: Sorted) -> dict[str, Any]:
         with self.segments.writing() as folder:
             shard = write_shard(folder, label, rows.rows, rows.hashes)
+        if self.buckets is not None:
+            key = key_of(rows.rows.schema, self.key)
+            shard = replace(shard, bucket=one_bucket(key.keys_of(rows.rows), self.buckets))
         size = shard.payload.bytes + shard.index.bytes
-        return {"rows": shard.rows, "bytes": size, "shard": shard_to_json(shard)}
+        return {"rows": shard.rows, "bytes": size, "buckets": self.buckets, "shard": shard_to_json(shard)}
 
     def writer(self, name: str, memory: int) -> SegmentWriter:
         """What writes rows that come one table after the other.

@@ -40,6 +40,8 @@ class CacheSink(Sink):
     checks: Sequence[Check] = ()
     update: bool = False
     """Whether the rows change the current version, and aren't all of the new one."""
+    buckets: int | None = None
+    """The N of `bucket[N]` of the key by which the input is cut, where it is."""
 
     @property
     def location(self) -> str:
@@ -59,7 +61,7 @@ class CacheSink(Sink):
 
     def writer(self) -> CacheWriter:
         """Return the worker's side; workers must see a cache's local folder under the same path."""
-        return CacheWriter(self.cache.segments(), self.key)
+        return CacheWriter(self.cache.segments(), self.key, self.buckets)
 
     def head(self) -> None:
         """Nothing: a new version replaces whatever is current."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from lakeflow.cache.columns import answer_schema, chosen
+from lakeflow.cache.groups import Groups
 from lakeflow.cache.hashing import hash_key, hash_keys
 from lakeflow.cache.keys import key_of
 from lakeflow_io.keyed.finder import Finder, Source
@@ -93,8 +93,8 @@ class OpenVersion:
     manifest: Manifest
     key: KeyColumn
     shards: Shards
-    bounds: list[int]
-    """The first hash of each shard, ascending."""
+    groups: Groups
+    """Which shard a key is in."""
     finder: Finder | None
     """Finds keys in all shards, or the hashes of those of several columns; None where nothing was compiled."""
     gatherer: Gatherer
@@ -114,7 +114,7 @@ class OpenVersion:
         """
         key = key_of(manifest.schema, manifest.key)
         shards = opened(key)
-        bounds = [facts.first_hash for facts in manifest.shards]
+        groups = Groups.of(manifest)
         gatherer = Gatherer(manifest.schema, [None] * len(shards))
 
         def needed(number: int) -> Source:
@@ -122,10 +122,10 @@ class OpenVersion:
             gatherer.add(number, shard.rows, (shard.payload, shard.layouts))  # first: what is found can be gathered
             return shard.source
 
-        finder = Finder.of(key.type, bounds, needed)
+        finder = Finder.of(key.type, groups.firsts, needed, groups.bucket_starts)
         whole = _Answer.of(manifest.schema, key, manifest.schema.names)
         is_flat = all(pa.types.is_primitive(field.type) for field in manifest.schema)
-        return cls(manifest, key, shards, bounds, finder, gatherer, whole, is_flat)
+        return cls(manifest, key, shards, groups, finder, gatherer, whole, is_flat)
 
     @property
     def id(self) -> str:
@@ -191,7 +191,7 @@ class OpenVersion:
             place = self.finder.find(key_hash)
             number, first = place >> ROW_BITS, place & LAST_ROW
         else:
-            number, first = bisect_right(self.bounds, key_hash) - 1, None
+            number, first = self.groups.number_of(key, key_hash), None
         if number < 0:
             return None
         shard = self.shards[number]
@@ -267,8 +267,7 @@ class OpenVersion:
             first = self.finder.find_many(hashes)
             numbers, rows = first >> ROW_BITS, first & LAST_ROW
         else:
-            numbers = np.searchsorted(np.array(self.bounds, dtype=np.uint64), hashes, side="right") - 1
-            rows = None
+            numbers, rows = self.groups.numbers_of(asked, hashes), None
         places = np.full(len(asked), -1, dtype=np.int64)
         for number in np.unique(numbers[numbers >= 0]).tolist():
             keys, shard = np.flatnonzero(numbers == number), self.shards[number]

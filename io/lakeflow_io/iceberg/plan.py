@@ -10,7 +10,7 @@ from lakeflow_io.iceberg.translate import translated
 from lakeflow_io.iceberg.vended import table_store
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.schema import Schema
@@ -110,6 +110,8 @@ class ReadSpec:
     """Leaf columns of the table; 0 where that is unknown."""
     match: Literal["id", "name"] = "id"
     """What tells which column of a file is which: Iceberg's field ids, or, in a folder of plain files, names."""
+    buckets: tuple[tuple[str, int], ...] = ()
+    """Columns by which the table is partitioned with `bucket[N]` now, and N; its files may lie otherwise."""
 
     @property
     def source(self) -> str:
@@ -139,7 +141,17 @@ def read_spec(
         format_version=table.metadata.format_version,
         store=table_store(table),
         width=sum(1 for _ in leaf_ids(schema.fields)),
+        buckets=tuple(_buckets(table, schema)),
     )
+
+
+def _buckets(table: Table, schema: Schema) -> Iterator[tuple[str, int]]:
+    from pyiceberg.transforms import BucketTransform
+
+    for part in table.spec().fields:
+        name = schema.find_column_name(part.source_id)
+        if isinstance(part.transform, BucketTransform) and name is not None:
+            yield name, part.transform.num_buckets
 
 
 def select_fields(schema: Schema, columns: Sequence[str]) -> Schema:

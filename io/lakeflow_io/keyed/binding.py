@@ -107,14 +107,20 @@ class Sorted(ctypes.Structure):
 class Index(ctypes.Structure):
     """`lf_index` of keyed.h."""
 
-    _fields_ = (("sources", ctypes.POINTER(Sorted)), ("firsts", ctypes.c_void_p), ("count", ctypes.c_int64))
+    _fields_ = (
+        ("sources", ctypes.POINTER(Sorted)),
+        ("firsts", ctypes.c_void_p),
+        ("count", ctypes.c_int64),
+        ("starts", ctypes.c_void_p),
+        ("buckets", ctypes.c_int64),
+    )
 
 
 @cache
 def keyed_library() -> Any:
     """The library, or None where it wasn't built."""
     native = library()
-    if native is None or not hasattr(native, "lf_block_sums"):  # built before there was this part
+    if native is None or not hasattr(native, "lf_bucket_words"):  # built before there was this part
         return None
     pointer, size = ctypes.c_void_p, ctypes.c_int64
     native.lf_hash_texts.argtypes = [ctypes.POINTER(Texts), size, pointer]
@@ -131,6 +137,9 @@ def keyed_library() -> Any:
     native.lf_find_words.restype = None
     native.lf_find_hashes.argtypes = [ctypes.POINTER(Index), pointer, size, pointer]
     native.lf_find_hashes.restype = None
+    native.lf_bucket_words.argtypes = [pointer, size, size, pointer]
+    native.lf_bucket_words.restype = None
+    native.lf_bucket_texts.argtypes = [ctypes.POINTER(Texts), size, size, pointer]
     native.lf_block_sums.argtypes = [pointer, size, pointer]
     native.lf_block_sums.restype = None
     native.lf_check_bytes.argtypes = [pointer, size, size]

@@ -36,6 +36,7 @@ _CLOSED = -2
 """`LF_CLOSED` of keyed.h, and `LF_DAMAGED`."""
 _DAMAGED = -(2**32)
 
+_ONE_GROUP = np.empty(0, dtype=np.int64)
 _Keys = Literal["words", "texts", "hashes"]
 
 
@@ -59,12 +60,16 @@ class Finder:
     What it relies on is compared with its checksum before; a row that `find` returns may be read.
 
     Args:
-        firsts: The first hash of each source, ascending.
-        keys: What is asked for.
+        firsts: The first hash of each source, ascending; of those of one bucket, where there are buckets.
         open_source: Opens a source by its number when it is first needed.
+        keys: What is asked for.
+        starts: The first source of each bucket of `bucket[N]`, and how many sources there are, as int64; empty where
+            all keys may be in all sources.
     """
 
-    def __init__(self, firsts: Sequence[int], open_source: Callable[[int], Source], keys: _Keys) -> None:
+    def __init__(
+        self, firsts: Sequence[int], open_source: Callable[[int], Source], keys: _Keys, starts: NDArray[np.int64]
+    ) -> None:
         self._open, self._keys = open_source, keys
         self._firsts = np.array(firsts, dtype=np.uint64)
         self._sources = (Sorted * len(firsts))()
@@ -72,20 +77,29 @@ class Finder:
         """What the sources point into."""
         self._also_held: list[Source] = []
         """The same again, where two threads opened one at once."""
-        index = Index(ctypes.cast(self._sources, ctypes.POINTER(Sorted)), address(self._firsts), len(firsts))
+        self._starts = starts
+        sources = ctypes.cast(self._sources, ctypes.POINTER(Sorted))
+        buckets = max(len(starts) - 1, 0)
+        index = Index(sources, address(self._firsts), len(firsts), address(starts), buckets)
         self._index = ctypes.pointer(index)
         self._native = keyed_library()
         held = held_library()
         self._find_text, self._find_word, self._find_hash = held.lf_find_text, held.lf_find_word, held.lf_find_hash
 
     @classmethod
-    def of(cls, kind: pa.DataType, firsts: Sequence[int], open_source: Callable[[int], Source]) -> Finder | None:
+    def of(
+        cls,
+        kind: pa.DataType,
+        firsts: Sequence[int],
+        open_source: Callable[[int], Source],
+        starts: NDArray[np.int64] = _ONE_GROUP,
+    ) -> Finder | None:
         """Return a finder of keys of a type; None where the library isn't there.
 
         Of keys of another type than integers and texts it finds hashes: the first row that has one.
         """
         keys: _Keys = "words" if pa.types.is_integer(kind) else "texts" if is_text(kind) else "hashes"
-        return cls(firsts, open_source, keys) if keyed_library() is not None else None
+        return cls(firsts, open_source, keys, starts) if keyed_library() is not None else None
 
     def find(self, key: int | str | bytes, *, whole: bool = True) -> int:
         """Return the place of one key, as `place_of` gives places, or -1.

@@ -52,12 +52,17 @@ class ObjectShards:
     def follow(self, before: ObjectShards) -> None:
         """Map those whose range of hashes has keys of what is mapped of another version."""
         spans = [
-            (facts.first_hash, facts.last_hash)
+            (facts.bucket, facts.first_hash, facts.last_hash)
             for facts, shard in zip(before._facts, before._mapped, strict=True)
             if shard is not None
         ]
         for number, facts in enumerate(self._facts):
-            if any(first <= facts.last_hash and facts.first_hash <= last for first, last in spans):
+            if any(
+                (bucket == facts.bucket or None in (bucket, facts.bucket))
+                and first <= facts.last_hash
+                and facts.first_hash <= last
+                for bucket, first, last in spans
+            ):
                 self[number]
 
     def _map(self, facts: ShardFacts) -> Shard:

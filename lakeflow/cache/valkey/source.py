@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-
-from lakeflow.cache.columns import one_batch
+from lakeflow.cache.merged import Merged
+from lakeflow.cache.ranges import ALL_HASHES
 from lakeflow.cache.valkey.packing import Packed, first_hash, packed, row_bytes
 
 if TYPE_CHECKING:
@@ -64,7 +62,7 @@ class Source:
             yield end, self._packed(runs)
 
     def _runs(self, first: int, end: int) -> list[Sorted]:
-        """Return the rows of some buckets: of one shard, or the end of one and the start of the next."""
+        """Return the rows of some buckets: of one shard, of two neighbours, or of each group of shards."""
         low, high = (first_hash(bucket, self.buckets) for bucket in (first, end))
         runs: list[Sorted] = []
         for number, facts in enumerate(self.opened.manifest.shards):
@@ -76,10 +74,8 @@ class Source:
         return runs
 
     def _packed(self, runs: list[Sorted]) -> Packed:
-        batches = [run.rows for run in runs]
-        hashes = [run.hashes for run in runs]
-        batch = batches[0] if len(batches) == 1 else one_batch(pa.Table.from_batches(batches))
-        return packed(batch, np.concatenate(hashes), self.fields, self.buckets)
+        rows = Merged(runs, self.opened.schema).within(0, ALL_HASHES)
+        return packed(rows.rows, rows.hashes, self.fields, self.buckets)
 
 
 def buckets_for(opened: OpenVersion, fields: Fields) -> int:

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lakeflow.cache.adopt as adopt_module
 import lakeflow.cache.build as build_module
 import lakeflow.cache.segment as segment_module
 from lakeflow.cache import Cache, min_rows
@@ -91,7 +90,7 @@ def test_what_was_split_by_hash_is_not_merged(cache: Cache, tmp_path: Path) -> N
 
 def test_many_small_ones_are_merged(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A version of a thousand files would take long to open; those that are worth a shard are shards in any case."""
-    monkeypatch.setattr(adopt_module, "_FEW", 3)
+    monkeypatch.setattr(build_module, "_FEW", 3)
     monkeypatch.setattr(build_module, "SHARD_ROWS", 200)
     parts = [BY_HASH[:20], BY_HASH[20:40], BY_HASH[40:240], BY_HASH[240:260], BY_HASH[260:400]]
 
@@ -250,11 +249,9 @@ def test_facts_name_files_among_the_segments_only(cache: Cache, tmp_path: Path) 
 )
 def test_spans_cover_all_and_never_split_a_hash(segments: list[list[int]], usable: set[int], few: int) -> None:
     """Each row lies in one span; a segment that is adopted is all that lies in its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adopt_module, "_FEW", few)
-        hashes = [np.array(each, dtype=np.uint64) for each in segments]
+    hashes = [np.array(each, dtype=np.uint64) for each in segments]
 
-        found = list(spans(hashes, usable.__contains__, lambda number: len(segments[number]) > 3))
+    found = list(spans(hashes, usable.__contains__, lambda number: len(segments[number]) > 3, few))
 
     assert [0, *(end for _, end, _ in found)][: len(found)] == [least for least, _, _ in found]
     assert not found or found[-1][1] == ALL_HASHES
@@ -284,7 +281,7 @@ def test_a_version_is_that_of_its_rows(ids: list[int], cuts: list[int], few: int
     if len(parts) == 1:
         parts = [ordered]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adopt_module, "_FEW", few)
+        patch.setattr(build_module, "_FEW", few)
         patch.setattr(build_module, "SHARD_ROWS", shard)
         patch.setattr(segment_module, "_SEGMENT_ROWS", segment)
         cache = Cache("scores", folder)

@@ -13,8 +13,9 @@
 #define FIRST_STEP 4 /* hashes: half a cache line */
 #define BLOCK 32     /* keys that are looked up at once: their misses are under way together */
 
-static const lf_sorted *source_of(const lf_index *index, uint64_t hash) {
-    int64_t low = 0, high = index->count;
+static const lf_sorted *source_of(const lf_index *index, uint64_t hash, int64_t bucket) {
+    int64_t begin = index->buckets ? index->starts[bucket] : 0;
+    int64_t low = begin, high = index->buckets ? index->starts[bucket + 1] : index->count;
     while (low < high) {
         int64_t middle = (low + high) / 2;
         if (index->firsts[middle] <= hash)
@@ -22,7 +23,15 @@ static const lf_sorted *source_of(const lf_index *index, uint64_t hash) {
         else
             high = middle;
     }
-    return low ? &index->sources[low - 1] : 0;
+    return low > begin ? &index->sources[low - 1] : 0;
+}
+
+static inline int64_t bucket_text(const lf_index *index, const uint8_t *text, int64_t size) {
+    return index->buckets ? lf_bucket_text(text, size, index->buckets) : 0;
+}
+
+static inline int64_t bucket_word(const lf_index *index, uint64_t word) {
+    return index->buckets ? lf_bucket_word(word, index->buckets) : 0;
 }
 
 /* About where a hash lies, from those at both ends. */
@@ -106,8 +115,9 @@ static int64_t match(const lf_index *index, const lf_sorted *in, uint64_t hash, 
 }
 
 /* `whole`: the values of the row are read next, so they are compared, too. */
-static int64_t find_one(const lf_index *index, uint64_t hash, const uint8_t *text, int64_t size, int whole) {
-    const lf_sorted *in = source_of(index, hash);
+static int64_t find_one(const lf_index *index, uint64_t hash, int64_t bucket, const uint8_t *text, int64_t size,
+                        int whole) {
+    const lf_sorted *in = source_of(index, hash, bucket);
     if (!in) return LF_ABSENT;
     int64_t number = in - index->sources;
     if (!in->hashes) return LF_CLOSED - number;
@@ -122,19 +132,20 @@ static int64_t find_one(const lf_index *index, uint64_t hash, const uint8_t *tex
 }
 
 int64_t lf_find_text(const lf_index *index, const uint8_t *text, int32_t size, int32_t whole) {
-    return find_one(index, lf_hash_text(text, size), text, size, whole);
+    return find_one(index, lf_hash_text(text, size), bucket_text(index, text, size), text, size, whole);
 }
 
 int64_t lf_find_word(const lf_index *index, uint64_t word, int32_t whole) {
-    return find_one(index, lf_hash_word(word), 0, 0, whole);
+    return find_one(index, lf_hash_word(word), bucket_word(index, word), 0, 0, whole);
 }
 
 /* The first row of a hash, where keys are none that are compared here. */
-int64_t lf_find_hash(const lf_index *index, uint64_t hash) { return find_one(index, hash, 0, 0, 0); }
+int64_t lf_find_hash(const lf_index *index, uint64_t hash) { return find_one(index, hash, 0, 0, 0, 0); }
 
 /* Keys that are looked up together: what one waits for is asked for before the next one is looked at. */
 typedef struct {
     uint64_t hash;
+    int64_t bucket;
     const lf_sorted *in; /* none where there is nothing to look at */
     int64_t at;
     const uint8_t *text;
@@ -143,7 +154,7 @@ typedef struct {
 
 static void find_block(const lf_index *index, lf_sought *keys, int64_t count, int64_t *places) {
     for (int64_t k = 0; k < count; k++) {
-        const lf_sorted *in = keys[k].in = source_of(index, keys[k].hash);
+        const lf_sorted *in = keys[k].in = source_of(index, keys[k].hash, keys[k].bucket);
         places[k] = !in ? LF_ABSENT : LF_CLOSED - (in - index->sources);
         if (in && !in->hashes) keys[k].in = 0;
         if (keys[k].in) __builtin_prefetch(&in->hashes[keys[k].at = guess(in, keys[k].hash)]);
@@ -183,6 +194,7 @@ void lf_find_texts(const lf_index *index, const lf_texts *texts, int64_t rows, i
             keys[k].text = texts->data + start;
             keys[k].size = end - start;
             keys[k].hash = lf_hash_text(keys[k].text, keys[k].size);
+            keys[k].bucket = bucket_text(index, keys[k].text, keys[k].size);
         }
         find_block(index, keys, count, places + begin);
     }
@@ -192,7 +204,10 @@ void lf_find_words(const lf_index *index, const uint64_t *words, int64_t rows, i
     lf_sought keys[BLOCK];
     for (int64_t begin = 0; begin < rows; begin += BLOCK) {
         int64_t count = rows - begin < BLOCK ? rows - begin : BLOCK;
-        for (int64_t k = 0; k < count; k++) keys[k] = (lf_sought){.hash = lf_hash_word(words[begin + k])};
+        for (int64_t k = 0; k < count; k++) {
+            uint64_t word = words[begin + k];
+            keys[k] = (lf_sought){.hash = lf_hash_word(word), .bucket = bucket_word(index, word)};
+        }
         find_block(index, keys, count, places + begin);
     }
 }

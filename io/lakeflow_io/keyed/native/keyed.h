@@ -69,8 +69,10 @@ typedef struct {
 
 typedef struct {
     const lf_sorted *sources;
-    const uint64_t *firsts; /* the first hash of each source, ascending */
+    const uint64_t *firsts; /* the first hash of each source, ascending, within each bucket */
     int64_t count;
+    const int64_t *starts; /* the first source of each bucket, and how many there are */
+    int64_t buckets;       /* 0 where sources aren't told apart by them */
 } lf_index;
 
 /* The place of a key that isn't there; that of one that would be in a source that isn't open: LF_CLOSED less its
@@ -123,6 +125,12 @@ int64_t lf_check_places(const lf_checked *columns, int64_t count, const int64_t 
 
 uint64_t lf_hash_text(const uint8_t *text, int64_t size);
 uint64_t lf_hash_word(uint64_t word);
+
+uint32_t lf_murmur(const uint8_t *bytes, int64_t size);
+int64_t lf_bucket_text(const uint8_t *text, int64_t size, int64_t buckets);
+int64_t lf_bucket_word(uint64_t word, int64_t buckets);
+void lf_bucket_words(const uint64_t *words, int64_t rows, int64_t buckets, int64_t *found);
+int lf_bucket_texts(const lf_texts *texts, int64_t rows, int64_t buckets, int64_t *found);
 
 int lf_hash_texts(const lf_texts *texts, int64_t rows, uint64_t *hashes);
 int lf_sort_hashes(uint64_t *hashes, int64_t *places, int64_t rows);
