@@ -105,7 +105,7 @@ def _worth(opened: Sequence[Sorted], groups: int) -> bool:
     """Whether groups of shards are better than a merge, which makes as few shards as there can be."""
     rows, size = sum(each.rows.num_rows for each in opened), sum(each.rows.nbytes for each in opened)
     if groups <= _FEW:
-        return rows > SHARD_ROWS or size > SHARD_BYTES
+        return rows > SHARD_ROWS or size > _SHARED_BYTES
     return rows // groups >= SHARD_ROWS // _LARGE or size // groups >= SHARD_BYTES // _LARGE
 
 
@@ -123,10 +123,11 @@ def _pieces(
         rows = opened[number].rows
         return rows.num_rows >= SHARD_ROWS // _LARGE or rows.nbytes >= SHARD_BYTES // _LARGE
 
+    most_bytes = _shared_bytes(sum(each.rows.nbytes for each in opened))
     found: list[_Piece] = []
     for least, end, number in spans([each.hashes for each in opened], usable, large, few):
         if number is None:
-            found += _cut(Merged(opened, schema), (least, end), SHARD_BYTES, bucket)
+            found += _cut(Merged(opened, schema), (least, end), most_bytes, bucket)
         else:
             found.append(_Piece(opened[number], least, end, bucket, segments[number]))
     return found
