@@ -39,19 +39,22 @@ def spans(
         For each range [least, end), ascending, the number of the one segment in it that becomes a shard, or None. The
         first begins at 0; each ends where the next one begins, the last one with the hashes.
     """
-    groups: list[tuple[int, int, list[int]]] = []
+    firsts: list[int] = []
+    groups: list[list[int]] = []
+    reached = -1
     for number in sorted((n for n, each in enumerate(hashes) if len(each)), key=lambda n: int(hashes[n][0])):
         first, last = int(hashes[number][0]), int(hashes[number][-1])
-        if groups and first <= groups[-1][1]:  # rows of one hash lie in one shard
-            least, end, numbers = groups[-1]
-            groups[-1] = (least, max(end, last), [*numbers, number])
+        if first <= reached:  # rows of one hash lie in one shard
+            groups[-1].append(number)
         else:
-            groups.append((first, last, [number]))
-    alone = [numbers[0] if len(numbers) == 1 and usable(numbers[0]) else None for _, _, numbers in groups]
+            firsts.append(first)
+            groups.append([number])
+        reached = max(reached, last)
+    alone = [numbers[0] if len(numbers) == 1 and usable(numbers[0]) else None for numbers in groups]
     if sum(number is not None for number in alone) > few:
         alone = [number if number is not None and large(number) else None for number in alone]
     starts = [k for k, number in enumerate(alone) if k == 0 or number is not None or alone[k - 1] is not None]
-    bounds = [0, *(groups[k][0] for k in starts[1:]), ALL_HASHES]
+    bounds = [0, *(firsts[k] for k in starts[1:]), ALL_HASHES]
     for place, k in enumerate(starts):
         yield bounds[place], bounds[place + 1], alone[k]
 

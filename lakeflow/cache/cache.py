@@ -226,8 +226,8 @@ class Cache:
 
         Args:
             data: Anything with `__arrow_c_stream__` (tables, data frames, readers, scans), or an
-                iterable of record batches. Tables and lists of batches are read where they lie, up to 2 GiB or
-                67 million rows; all else is streamed, 256 MiB at a time.
+                iterable of record batches. Tables, `lf.DataFrame` and lists of batches are read where they lie,
+                up to 2 GiB or 67 million rows; all else is streamed, 256 MiB at a time.
             key: The key column: integers, strings or binary, without nulls, each key once; or a list of
                 columns that are the key together, in the order in which look-ups give their values.
             run_id: A label; a second load with the same one returns the version of the first.

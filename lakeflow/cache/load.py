@@ -18,6 +18,7 @@ from lakeflow.cache.local import LocalSegments
 from lakeflow.cache.publish import find_run, publish
 from lakeflow.cache.segment import SEGMENT_BYTES, CacheWriter, Segment
 from lakeflow.cache.unsorted import MOST_BYTES, Unsorted
+from lakeflow.dataframe import DataFrame
 from lakeflow_io.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "write_segments"]
 
-_HELD = (pa.Table, pa.RecordBatch)  # in memory, or mapped, whether they are loaded or not
+_HELD = (pa.Table, pa.RecordBatch, DataFrame)  # in memory, or mapped, whether they are loaded or not
 
 
 def load(

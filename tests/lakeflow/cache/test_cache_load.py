@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import lakeflow as lf
 import lakeflow.cache.build as build_module
 import lakeflow.cache.load as load_module
 import lakeflow.cache.segment as segment_module
@@ -61,6 +62,24 @@ def test_what_is_in_memory_is_written_once(given_as: Callable[[], Any], segments
     cache = Cache("scores", tmp_path)
 
     cache.load(given_as(), key="id")
+
+    assert segments == []
+    assert ROWS["text"].to_pylist() == cache.get_many(range(1_000))["text"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    "held",
+    [ROWS, ROWS.combine_chunks().to_batches()[0], lf.DataFrame(ROWS), ROWS.to_batches(max_chunksize=100)],
+    ids=["table", "batch", "frame", "list"],
+)
+def test_what_is_in_memory_may_be_larger_than_a_segment(
+    held: Any, segments: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes no more memory for that."""
+    monkeypatch.setattr(load_module, "SEGMENT_BYTES", 100)
+    cache = Cache("scores", tmp_path)
+
+    cache.load(held, key="id")
 
     assert segments == []
     assert ROWS["text"].to_pylist() == cache.get_many(range(1_000))["text"].to_pylist()
