@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-__all__ = ["checksum", "draft_of", "exclusive", "link", "new_file", "read_through", "replace", "sync_folder"]
+__all__ = [
+    "checksum",
+    "draft_of",
+    "exclusive",
+    "link",
+    "new_file",
+    "read_small",
+    "read_through",
+    "replace",
+    "sync_folder",
+]
 
 # EPERM: none at all, or protected_hardlinks; EMLINK: 65,000 names on ext4; EXDEV: another mount below the folder.
 _CANNOT_LINK = frozenset({errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS})
@@ -88,6 +98,23 @@ def link(source: Path, target: Path) -> None:
                 raise
         with reading(source), source.open("rb") as content, new_file(target) as file:
             shutil.copyfileobj(content, file, _CHUNK_BYTES)
+
+
+def read_small(path: Path) -> tuple[bytes, os.stat_result]:
+    """Read a file whole, and what the file system says of it: four system calls, in half the time of `Path.open`.
+
+    Raises:
+        OSError: the file system's, for `failures.reading` to explain.
+    """
+    file = os.open(path, os.O_RDONLY)
+    try:
+        found = os.fstat(file)
+        content = os.read(file, found.st_size)
+        while len(content) < found.st_size and (more := os.read(file, found.st_size - len(content))):
+            content += more
+        return content, found
+    finally:
+        os.close(file)
 
 
 def checksum(path: Path) -> int:

@@ -20,6 +20,7 @@ from lakeflow_io.errors import (
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+    from types import TracebackType
 
 __all__ = ["reading", "writing"]
 
@@ -47,8 +48,7 @@ def writing(path: Path | str) -> Generator[None]:
         raise UnsupportedError(message, "cast the column to another type first.") from error
 
 
-@contextmanager
-def reading(path: Path | str) -> Generator[None]:
+class reading:  # noqa: N801  (as it is used; a request that opens a version enters some: a generator takes five calls)
     """Explain a failure to read `path`, which a manifest or the pointer names.
 
     Raises:
@@ -56,16 +56,24 @@ def reading(path: Path | str) -> Generator[None]:
         CorruptFileError: the file isn't what its name says.
         AccessDeniedError, StoreError: the file system refused.
     """
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError) as error:
-        message = f"{path} is gone, though the cache says that it exists."
-        raise ObjectNotFoundError(message, "roll back to another version, or build it again.") from error
-    except OSError as error:
-        raise _of_system("read", path, error) from error
-    except (pa.ArrowException, ValueError, KeyError, TypeError) as error:
-        message = f"{path} can't be decoded: {error}"
-        raise CorruptFileError(message, "roll back to another version, or build it again.") from error
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            message = f"{self._path} is gone, though the cache says that it exists."
+            raise ObjectNotFoundError(message, "roll back to another version, or build it again.") from error
+        if isinstance(error, OSError):
+            raise _of_system("read", self._path, error) from error
+        if isinstance(error, (pa.ArrowException, ValueError, KeyError, TypeError)):
+            message = f"{self._path} can't be decoded: {error}"
+            raise CorruptFileError(message, "roll back to another version, or build it again.") from error
 
 
 def _of_system(action: str, path: Path | str, error: OSError) -> StoreError:

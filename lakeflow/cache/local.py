@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.manifest import FileFacts, Manifest, ShardFacts
     from lakeflow.cache.pointer import Pointer, Stamp
+    from lakeflow.cache.turns import Turns
 
 __all__ = ["LocalReader", "LocalSegments", "LocalShelf"]
 
@@ -113,11 +114,11 @@ class LocalShelf:
 
     def manifest(self, version: str) -> Manifest:
         """Read a version's manifest."""
-        return read_manifest(self.versions / version)
+        return read_manifest(self.folder.joinpath("versions", version))
 
     def open(self, manifest: Manifest, built: Path | None = None) -> OpenVersion:
         """Map every shard: a request sees the version whole, even if it is removed."""
-        folder = built or self.versions / manifest.version
+        folder = built or self.folder.joinpath("versions", manifest.version)
         return OpenVersion.of(manifest, lambda key: [open_shard(folder, facts, key) for facts in manifest.shards])
 
     def home(self, version: str, shard: ShardFacts) -> Path:
@@ -230,8 +231,9 @@ class LocalReader:
 
     def __init__(self, shelf: LocalShelf) -> None:
         self._shelf = shelf
-        self._path = str(shelf.pointer)
+        self._path, self._turns_path = str(shelf.pointer), shelf.turns
         self._seen: Seen | None = None
+        self._turns: Turns | None = None
 
     def version(self) -> OpenVersion:
         """The version that is current now; a publish shows as another number in mapped memory."""
@@ -246,7 +248,8 @@ class LocalReader:
             turn = seen.turn_now()  # before the pointer is looked at: whoever replaces it later changes that
             if self._stamp() == seen.stamp:
                 return Seen.of(seen.opened, seen.stamp, seen.turns, turn)
-        turns = mapped_turns(self._shelf.turns)  # anew: the folder may be another one by now
+        self._turns = mapped_turns(self._turns_path, self._turns)
+        turns = self._turns.number if self._turns else None
         turn = turns[0] if turns else 0
         stamp, opened = read_consistently(self._shelf.read_pointer, self._open)
         return Seen.of(opened, stamp, turns, turn)

@@ -8,15 +8,17 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
+from lakeflow.cache.durable import read_small
 from lakeflow.cache.failures import reading
 from lakeflow.cache.hashing import HASH_NAME, JOINED_HASH_NAME
 from lakeflow.cache.keys import KeyNames, key_names
+from lakeflow.cache.shape import schema_at
 from lakeflow_io.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pyarrow as pa
 
 __all__ = [
     "MANIFEST_NAME",
@@ -137,7 +139,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST_NAME
     with reading(path):
-        return parse_manifest(path.read_bytes(), path)
+        content, _ = read_small(path)
+    return parse_manifest(content, path)
 
 
 def parse_manifest(data: bytes | memoryview, path: Path | str) -> Manifest:
@@ -148,7 +151,7 @@ def parse_manifest(data: bytes | memoryview, path: Path | str) -> Manifest:
         UnsupportedError: another version of lakeflow wrote it.
     """
     with reading(path):
-        content = json.loads(bytes(data))
+        content = json.loads(str(data, "utf-8"))
         key = key_names(content["key"])
         buckets = content.get("buckets")
         known = (_FORMAT, _hash_name(key, buckets))
@@ -160,7 +163,7 @@ def parse_manifest(data: bytes | memoryview, path: Path | str) -> Manifest:
             version=content["version"],
             created=datetime.fromisoformat(content["created"]),
             key=key,
-            schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(content["schema"]))),
+            schema=schema_at(base64.b64decode(content["schema"])),
             shards=tuple(shard_of_json(shard, content["version"]) for shard in content["shards"]),
             origin=Origin(**{field.name: content[field.name] for field in fields(Origin)}),
             buckets=buckets,

@@ -9,7 +9,6 @@ old one.
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -61,7 +60,7 @@ class Pointer:
             UnsupportedError: another version of lakeflow wrote it.
         """
         with reading(where):
-            content = json.loads(bytes(data))
+            content = json.loads(str(data, "utf-8"))
             if content["format"] != _FORMAT:
                 message = f"{where} has format {content['format']}; this version of lakeflow reads {_FORMAT}."
                 raise UnsupportedError(message, "upgrade lakeflow.")
@@ -110,9 +109,9 @@ def read_pointer(path: Path) -> Pointer | None:
         CorruptFileError, UnsupportedError: as `Pointer.parse`.
     """
     try:
-        with reading(path), path.open("rb") as file:
-            stat = os.fstat(file.fileno())
-            return Pointer.parse(file.read(), path, (stat.st_mtime_ns, stat.st_ino))
+        with reading(path):
+            content, found = durable.read_small(path)
+        return Pointer.parse(content, path, (found.st_mtime_ns, found.st_ino))
     except ObjectNotFoundError:
         return None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ from lakeflow.cache.failures import reading
 from lakeflow.cache.index import HASH_BYTES, differs, mapped_file, open_index, summed, write_index
 from lakeflow.cache.manifest import ShardFacts
 from lakeflow.cache.ranges import Sorted
+from lakeflow.cache.shape import schema_at
 from lakeflow.cache.values import python_values
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 from lakeflow_io.keyed.blocks import BLOCK_BYTES, Blocks, Layouts
@@ -39,12 +40,12 @@ __all__ = ["Shard", "find_rows", "map_shard", "open_shard", "write_shard"]
 _HINT = (
     "call verify(), which tells whether it is the file or its index: roll back to another version, or call repair()."
 )
-_TAIL_BYTES = 10
-"""At the end of an Arrow file: the size of the footer before, and "ARROW1"."""
-_FOOTER_SIZE_BYTES = 4
+_MAGIC_BYTES = 8
+"""An Arrow file begins with "ARROW1" and two zeros; then come messages: Arrow Columnar Format, IPC File Format."""
+_PREFIX_BYTES = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shard:
     """A shard, mapped; it outlives its files' names.
 
@@ -57,14 +58,18 @@ class Shard:
     """Hashes, sorted, one per row; keys, structs where several columns are the key; and the blocks of both files."""
     bisectable: memoryview[int]
     """The same hashes: `bisect` reads a memoryview three times as fast as numpy's scalars."""
-    columns: Mapping[str, Values]
-    """Each column's values as Python's."""
     payload: Blocks
     index: Blocks
     layouts: Layouts
     """Of all columns."""
     key_numbers: tuple[int, ...]
     """The places of the key's columns."""
+
+    @cached_property
+    def columns(self) -> Mapping[str, Values]:
+        """Each column's values as Python's; who only looks many keys up needs none."""
+        named = zip(self.rows.schema.names, self.rows.columns, strict=True)
+        return {name: python_values(column) for name, column in named}
 
     def whole(self) -> Sorted:
         """Return all rows and their hashes, compared with their checksums; once for each mapping.
@@ -206,12 +211,11 @@ def open_shard(folder: Path, facts: ShardFacts, key: KeyColumn) -> Shard:
     """
     mapped, payload, index = map_shard(folder, facts)
     rows, hashes = mapped.rows, mapped.hashes
-    with reading(folder / facts.payload.name):
-        columns = {name: python_values(column) for name, column in zip(rows.schema.names, rows.columns, strict=True)}
+    with reading(f"{folder}/{facts.payload.name}"):
         layouts = Layouts(rows.columns)
         source = Source(hashes, key.keys_of(rows), layouts, index, payload)
         numbers = tuple(map(rows.schema.get_field_index, key.names))
-        return Shard(rows, source, hashes.data, columns, payload, index, layouts, numbers)
+        return Shard(rows, source, hashes.data, payload, index, layouts, numbers)
 
 
 def map_shard(folder: Path, facts: ShardFacts) -> tuple[Sorted, Blocks, Blocks]:
@@ -224,7 +228,7 @@ def map_shard(folder: Path, facts: ShardFacts) -> tuple[Sorted, Blocks, Blocks]:
         ObjectNotFoundError: a file is gone.
         CorruptFileError: a file has another size or number of rows than the facts say, or can't be decoded.
     """
-    path = folder / facts.payload.name
+    path = f"{folder}/{facts.payload.name}"
     mapped = mapped_file(folder, facts.payload)
     hashes, sums, index = open_index(folder, facts)
     payload = Blocks(mapped, sums, partial(differs, path, 0, _HINT))
@@ -251,13 +255,20 @@ def _equal(left: pa.Array, right: pa.Array) -> NDArray[np.bool_]:
 
 
 def _decoded(blocks: Blocks, mapped: pa.Buffer) -> pa.RecordBatch:
-    """Read the one batch of a payload; what tells where its columns lie is compared with its checksums."""
-    tail = max(mapped.size - _TAIL_BYTES, 0)
-    blocks.check(tail, mapped.size)
-    footer = int.from_bytes(mapped[tail : tail + _FOOTER_SIZE_BYTES], "little")
-    blocks.check(max(tail - footer, 0), mapped.size)
-    rows = pa.ipc.open_file(mapped).get_batch(0)
-    buffers = (buffer for column in rows.columns for buffer in column.buffers() if buffer is not None)
-    first = min((buffer.address for buffer in buffers if buffer.size), default=mapped.address + mapped.size)
-    blocks.check(0, first - mapped.address)
-    return rows
+    """Read the one batch of a payload; what tells where its columns lie is compared with its checksums.
+
+    It is read as what follows the schema: to read a footer first takes four times as long, in a request that waits.
+    """
+    schema_end = _message_end(blocks, mapped, _MAGIC_BYTES)
+    blocks.check(0, _message_end(blocks, mapped, schema_end))
+    message = pa.ipc.read_message(mapped.slice(schema_end))
+    if message.type == "record batch":
+        return pa.ipc.read_record_batch(message, schema_at(bytes(mapped[_MAGIC_BYTES:schema_end])))
+    blocks.check_all()  # an extension type over a dictionary, which comes first
+    return pa.ipc.open_file(mapped).get_batch(0)
+
+
+def _message_end(blocks: Blocks, mapped: pa.Buffer, start: int) -> int:
+    """Where the metadata of a message ends that begins at `start`: behind 0xFFFFFFFF, its size, and as many bytes."""
+    blocks.check(start, start + _PREFIX_BYTES)
+    return start + _PREFIX_BYTES + int.from_bytes(mapped[start + _PREFIX_BYTES // 2 : start + _PREFIX_BYTES], "little")

@@ -16,6 +16,7 @@ import mmap
 import os
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lakeflow.cache.failures import writing
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-__all__ = ["LOOK_SECONDS", "TURNS_NAME", "mapped_turns", "turning"]
+__all__ = ["LOOK_SECONDS", "TURNS_NAME", "Turns", "mapped_turns", "turning"]
 
 TURNS_NAME = "turns"
 LOOK_SECONDS = 0.1
@@ -57,13 +58,35 @@ def turning(path: Path) -> Generator[None]:
         os.close(file)
 
 
-def mapped_turns(path: Path) -> memoryview[int] | None:
-    """Map the number, at place 0; None where there is none, or it can't be mapped."""
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The number, mapped."""
+
+    number: memoryview[int]
+    """At place 0."""
+    file: tuple[int, int]
+    """Device and inode, which no other file has while this one is mapped."""
+
+
+def mapped_turns(path: Path, before: Turns | None = None) -> Turns | None:
+    """Map the number; None where there is none, or it can't be mapped.
+
+    Args:
+        path: The file with it.
+        before: What was mapped of that path; it is returned where the same file is still there.
+    """
     try:
+        if before is not None and before.file == _identity(path.stat()):
+            return before
         with path.open("rb") as file:
-            return memoryview(mmap.mmap(file.fileno(), _BYTES, access=mmap.ACCESS_READ)).cast("Q")
+            number = memoryview(mmap.mmap(file.fileno(), _BYTES, access=mmap.ACCESS_READ)).cast("Q")
+            return Turns(number, _identity(os.fstat(file.fileno())))
     except (OSError, ValueError):  # ValueError: it has fewer bytes
         return None
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
 
 
 def _write(file: int, number: int) -> None:

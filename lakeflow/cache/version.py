@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from lakeflow.cache.columns import answer_schema, chosen
+from lakeflow.cache.columns import chosen
 from lakeflow.cache.groups import Groups
 from lakeflow.cache.hashing import hash_key, hash_keys
-from lakeflow.cache.keys import key_of
+from lakeflow.cache.shape import Answer, shape_of
 from lakeflow_io.keyed.finder import Finder, Source
 from lakeflow_io.keyed.gather import LAST_ROW, ROW_BITS, Gatherer, place_of
 
@@ -69,24 +69,6 @@ class CacheVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """What `get_many` returns: to work it out takes as long as to find fifty keys."""
-
-    names: list[str]
-    """The columns asked for."""
-    values: list[str]
-    """Of them those that aren't the key's: keys are those that were asked for."""
-    schema: pa.Schema
-    """Any column may be null, as a key may have no row; whether it has one is told last."""
-
-    @classmethod
-    def of(cls, schema: pa.Schema, key: KeyColumn, names: list[str]) -> _Answer:
-        """Describe the answer with some columns of a version."""
-        keys = set(key.names)
-        return cls(names, [name for name in names if name not in keys], answer_schema(schema, names))
-
-
-@dataclass(frozen=True, slots=True)
 class OpenVersion:
     """A version, mapped: it can be read to the end, whatever is published or removed."""
 
@@ -99,7 +81,7 @@ class OpenVersion:
     """Finds keys in all shards, or the hashes of those of several columns; None where nothing was compiled."""
     gatherer: Gatherer
     """Of the rows of all shards."""
-    whole: _Answer
+    whole: Answer
     """The answer with all columns."""
     is_flat: bool
     """Whether all values are of one known size."""
@@ -112,8 +94,8 @@ class OpenVersion:
             manifest: Its manifest.
             opened: From the key to the shards.
         """
-        key = key_of(manifest.schema, manifest.key)
-        shards = opened(key)
+        shape = shape_of(manifest.schema, manifest.key)
+        shards = opened(shape.key)
         groups = Groups.of(manifest)
         gatherer = Gatherer(manifest.schema, [None] * len(shards))
 
@@ -122,10 +104,8 @@ class OpenVersion:
             gatherer.add(number, shard.rows, (shard.payload, shard.layouts))  # first: what is found can be gathered
             return shard.source
 
-        finder = Finder.of(key.type, groups.firsts, needed, groups.bucket_starts)
-        whole = _Answer.of(manifest.schema, key, manifest.schema.names)
-        is_flat = all(pa.types.is_primitive(field.type) for field in manifest.schema)
-        return cls(manifest, key, shards, groups, finder, gatherer, whole, is_flat)
+        finder = Finder.of(shape.key.type, groups.firsts, needed, groups.bucket_starts)
+        return cls(manifest, shape.key, shards, groups, finder, gatherer, shape.whole, shape.is_flat)
 
     @property
     def id(self) -> str:
@@ -233,10 +213,10 @@ class OpenVersion:
         tables = [table for tables in blocks for table in tables]
         return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
 
-    def _answer(self, columns: Sequence[str]) -> _Answer:
-        return _Answer.of(self.schema, self.key, chosen(self.schema, columns, self.id))
+    def _answer(self, columns: Sequence[str]) -> Answer:
+        return Answer.of(self.schema, self.key, chosen(self.schema, columns, self.id))
 
-    def _get_block(self, asked: pa.Array, answer: _Answer) -> list[pa.Table]:
+    def _get_block(self, asked: pa.Array, answer: Answer) -> list[pa.Table]:
         """Look keys up; in halves where a column would outgrow the 2 GiB that 32-bit offsets reach."""
         try:
             return [self._look_up(asked, answer)]
@@ -246,7 +226,7 @@ class OpenVersion:
                 raise
             return [*self._get_block(asked[:half], answer), *self._get_block(asked[half:], answer)]
 
-    def _look_up(self, asked: pa.Array, answer: _Answer) -> pa.Table:
+    def _look_up(self, asked: pa.Array, answer: Answer) -> pa.Table:
         places = self._places(asked)
         hit = places >= 0
         if hit.all():

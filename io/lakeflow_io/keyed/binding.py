@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 _NARROW, _WIDE, NO_TEXTS = range(3)
+_WIDE_IDS = frozenset(kind.id for kind in (pa.large_string(), pa.large_binary()))
+_TEXT_IDS = _WIDE_IDS | {pa.string().id, pa.binary().id}
 
 
 class BlocksStruct(ctypes.Structure):
@@ -49,17 +51,16 @@ class BlocksStruct(ctypes.Structure):
 class Layout(ctypes.Structure):
     """`lf_layout` of keyed.h."""
 
-
-Layout._fields_ = (
-    ("validity", ctypes.c_void_p),
-    ("values", ctypes.c_void_p),
-    ("bits", ctypes.c_int64),
-    ("offsets", ctypes.c_int64),
-    ("data", ctypes.c_void_p),
-    ("children", ctypes.POINTER(Layout)),
-    ("child_count", ctypes.c_int64),
-    ("each", ctypes.c_int64),
-)
+    _fields_ = (
+        ("validity", ctypes.c_void_p),
+        ("values", ctypes.c_void_p),
+        ("bits", ctypes.c_int64),
+        ("offsets", ctypes.c_int64),
+        ("data", ctypes.c_void_p),
+        ("children", ctypes.c_void_p),
+        ("child_count", ctypes.c_int64),
+        ("each", ctypes.c_int64),
+    )
 
 
 class Checked(ctypes.Structure):
@@ -98,7 +99,7 @@ class Sorted(ctypes.Structure):
         ("rows", ctypes.c_int64),
         ("index", ctypes.c_void_p),
         ("payload", ctypes.c_void_p),
-        ("columns", ctypes.POINTER(Layout)),
+        ("columns", ctypes.c_void_p),
         ("column_count", ctypes.c_int64),
         ("keys", Texts),
     )
@@ -108,7 +109,7 @@ class Index(ctypes.Structure):
     """`lf_index` of keyed.h."""
 
     _fields_ = (
-        ("sources", ctypes.POINTER(Sorted)),
+        ("sources", ctypes.c_void_p),
         ("firsts", ctypes.c_void_p),
         ("count", ctypes.c_int64),
         ("starts", ctypes.c_void_p),
@@ -168,12 +169,12 @@ def address(values: NDArray[np.generic]) -> int:
 
 def is_text(kind: pa.DataType) -> bool:
     """Whether it is one that `texts_of` takes."""
-    return pa.types.is_string(kind) or pa.types.is_binary(kind) or is_wide(kind)
+    return kind.id in _TEXT_IDS
 
 
 def is_wide(kind: pa.DataType) -> bool:
     """Whether a text's offsets have 64 bits."""
-    return pa.types.is_large_string(kind) or pa.types.is_large_binary(kind)
+    return kind.id in _WIDE_IDS
 
 
 def texts_of(array: pa.Array) -> Texts | None:

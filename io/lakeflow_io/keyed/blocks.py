@@ -166,6 +166,8 @@ class Layouts:
         """Describe a column by its buffers, which Arrow lists parents first."""
         if isinstance(kind, pa.BaseExtensionType):
             return self._layout(kind.storage_type, buffers)
+        if pa.types.is_primitive(kind):  # most columns, and a request may wait for them
+            return Layout(_start(next(buffers)), _start(next(buffers)), kind.bit_width, each=1)
         layout = Layout(validity=_start(next(buffers)), each=1)
         if pa.types.is_null(kind):
             return layout
@@ -179,9 +181,10 @@ class Layouts:
         elif not pa.types.is_struct(kind):
             layout.values, layout.bits = _start(next(buffers)), kind.bit_width
         inside = [kind.field(number) for number in range(kind.num_fields)] if pa.types.is_nested(kind) else []
-        children = (Layout * len(inside))(*(self._layout(field.type, buffers) for field in inside))
-        self._held.append(children)
-        layout.children, layout.child_count = children, len(inside)
+        if inside:
+            children = (Layout * len(inside))(*(self._layout(field.type, buffers) for field in inside))
+            self._held.append(children)
+            layout.children, layout.child_count = ctypes.addressof(children), len(inside)
         return layout
 
 

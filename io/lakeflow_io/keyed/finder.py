@@ -78,9 +78,8 @@ class Finder:
         self._also_held: list[Source] = []
         """The same again, where two threads opened one at once."""
         self._starts = starts
-        sources = ctypes.cast(self._sources, ctypes.POINTER(Sorted))
         buckets = max(len(starts) - 1, 0)
-        index = Index(sources, address(self._firsts), len(firsts), address(starts), buckets)
+        index = Index(ctypes.addressof(self._sources), address(self._firsts), len(firsts), address(starts), buckets)
         self._index = ctypes.pointer(index)
         self._native = keyed_library()
         held = held_library()
@@ -132,7 +131,7 @@ class Finder:
             closed = places[places <= _CLOSED]
             if not len(closed):
                 break
-            for place in np.unique(closed).tolist():
+            for place in sorted(set(closed.tolist())):
                 self._need(place)
         return places
 
@@ -165,7 +164,7 @@ class Finder:
             self._also_held.append(opened)  # another thread's is the same, at another address
         source = self._sources[number]
         if opened.layouts is not None:
-            source.columns, source.column_count = opened.layouts.array, opened.layouts.count
+            source.columns, source.column_count = opened.layouts.at(0), opened.layouts.count
         source.index, source.payload = _pointer(opened.index), _pointer(opened.payload)
         texts: Any = texts_of(opened.keys) if self._keys == "texts" else Texts(kind=NO_TEXTS)
         texts.blocks = _pointer(opened.payload)

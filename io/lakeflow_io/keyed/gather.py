@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from lakeflow_io.keyed.binding import Checked, Column, Texts, address, is_wide, keyed_library, texts_of
+from lakeflow_io.keyed.binding import Checked, Column, Texts, address, is_text, is_wide, keyed_library, texts_of
 from lakeflow_io.keyed.order import corrupt_texts
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ class Gatherer:
     def __init__(self, schema: pa.Schema, batches: Sequence[pa.RecordBatch | None]) -> None:
         self._schema, self._batches = schema, list(batches)
         self._blocks: list[tuple[Blocks, Layouts] | None] = [None] * len(self._batches)
-        self._nothing = pa.RecordBatch.from_pylist([], schema=schema)
         self._prepared: dict[tuple[str, ...], _Columns] = {}
 
     def add(self, number: int, batch: pa.RecordBatch, blocks: tuple[Blocks, Layouts] | None = None) -> None:
@@ -85,6 +85,10 @@ class Gatherer:
                 prepared[wanted] = columns
         return columns.gather(places)
 
+    @cached_property
+    def _nothing(self) -> pa.RecordBatch:
+        return pa.RecordBatch.from_pylist([], schema=self._schema)
+
     def _prepare(self, names: tuple[str, ...]) -> _Columns:
         batches = [batch or self._nothing for batch in self._batches or [None]]
         numbers = [self._schema.get_field_index(name) for name in names]
@@ -100,15 +104,15 @@ class _Checks:
         self.any = any(sources)
         self.sources = list(sources)
         self.pointers = (ctypes.c_void_p * len(sources))(*(each and each[0].pointer for each in sources))
-        self._layouts = [
-            (ctypes.c_void_p * len(sources))(*(each and each[1].at(number) for each in sources)) for number in numbers
-        ]
+        self._numbers = numbers
 
     def check(self, native: Any, column: int, places: NDArray[np.int64]) -> None:
         """Compare a column of rows."""
         if not self.any:
             return
-        checked = Checked(self.pointers, self._layouts[column])
+        number = self._numbers[column]
+        layouts = (ctypes.c_void_p * len(self.sources))(*(each and each[1].at(number) for each in self.sources))
+        checked = Checked(self.pointers, layouts)
         damaged = native.lf_check_places(ctypes.byref(checked), 1, address(places), len(places))
         if damaged >= 0:
             raise self.error(damaged)
@@ -133,7 +137,7 @@ class _Columns:
         blocks = checks.pointers if checks.any else None
         columns = [Column(starts, width, blocks) for starts, (_, width) in zip(self._starts, fixed, strict=True)]
         self._fixed = (Column * len(columns))(*columns)
-        self._texts = {} if self._native is None else _all_texts(sources, checks)
+        self._texts = {} if self._native is None else _all_texts(kinds, sources, checks)
 
     def gather(self, places: NDArray[np.int64]) -> list[pa.Array]:
         rows, where = len(places), address(places)
@@ -185,9 +189,11 @@ def _starts(sources: list[pa.Array], width: int) -> Any:
     )
 
 
-def _all_texts(sources: list[list[pa.Array]], checks: _Checks) -> dict[int, Any]:
+def _all_texts(kinds: list[pa.DataType], sources: list[list[pa.Array]], checks: _Checks) -> dict[int, Any]:
     found = {}
-    for number, each in enumerate(sources):
+    for number, (kind, each) in enumerate(zip(kinds, sources, strict=True)):
+        if not is_text(kind):
+            continue
         nulls = any(source.null_count for source in each)
         texts = [] if nulls else [texts for source in each if (texts := texts_of(source)) is not None]
         if texts and len(texts) == len(each):

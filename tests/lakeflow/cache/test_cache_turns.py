@@ -104,7 +104,7 @@ def test_a_folder_without_the_number_is_read(cache: Cache, tmp_path: Path) -> No
     assert reader.get(1)["n"] == 0
     publish(cache, 1)
     assert reader.get(1)["n"] == 1
-    assert mapped_turns(turns)[0] % 2 == 0
+    assert mapped_turns(turns).number[0] % 2 == 0
 
 
 def test_a_full_disk_stops_a_publish_before_the_pointer(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
