@@ -1,4 +1,4 @@
-"""`lakeflow cache ls | versions | get | stats | verify | rollback | gc | push`: look-ups and versions from a shell."""
+"""`lakeflow cache ls | versions | get | stats | verify | rollback | pin | unpin | diff | gc | push`, from a shell."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakeflow.cli.options import json_option, root_option
+from lakeflow.cli.cache_diff import diff_command
+from lakeflow.cli.options import json_option, named_cache, root_option
 from lakeflow.cli.output import print_json, print_rows
 from lakeflow_io.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
-    from lakeflow.cache.cache import Cache
     from lakeflow.cache.keys import KeyColumn
+    from lakeflow.cache.version import CacheVersion
 
 __all__ = ["cache_group"]
 
@@ -23,8 +24,11 @@ __all__ = ["cache_group"]
 @root_option
 @click.pass_context
 def cache_group(context: click.Context, root: str | None) -> None:
-    """Look keys up, list versions, roll back."""
+    """Look keys up; list, compare and keep versions; roll back."""
     context.obj = {"root": root, "storage": context.obj["properties"]}
+
+
+cache_group.add_command(diff_command)
 
 
 @cache_group.command("ls")
@@ -49,12 +53,6 @@ def ls_command(context: click.Context, *, as_json: bool) -> None:
             }
         )
     _print_table(rows, as_json=as_json, empty=f"No caches in {absolute_root(context.obj['root'])}.")
-
-
-def _cache(context: click.Context, name: str) -> Cache:
-    from lakeflow.cache.cache import Cache
-
-    return Cache(name, context.obj["root"], storage=context.obj["storage"])
 
 
 @cache_group.command("get")
@@ -90,7 +88,7 @@ def get_command(context: click.Context, name: str, keys: tuple[str, ...], *, as_
 @click.pass_context
 def versions_command(context: click.Context, name: str, *, as_json: bool) -> None:
     """List the versions of the cache NAME, oldest first."""
-    versions = _cache(context, name).versions()
+    versions = named_cache(context, name).versions()
     rows = [
         {
             "version": version.id,
@@ -114,7 +112,7 @@ def versions_command(context: click.Context, name: str, *, as_json: bool) -> Non
 @click.pass_context
 def stats_command(context: click.Context, name: str, *, as_json: bool) -> None:
     """Show how large the cache NAME is, and where its current version came from."""
-    stats = _cache(context, name).stats()
+    stats = named_cache(context, name).stats()
     version = stats.version
     facts = {
         "cache": name,
@@ -142,8 +140,37 @@ def stats_command(context: click.Context, name: str, *, as_json: bool) -> None:
 @click.pass_context
 def rollback_command(context: click.Context, name: str, version: str | None) -> None:
     """Make an earlier VERSION current again; default the one before the current one."""
-    current = _cache(context, name).rollback(version)
+    current = named_cache(context, name).rollback(version)
     click.echo(f"{name}: {current.id} is current, {current.rows:,} rows.")
+
+
+@cache_group.command("pin")
+@click.argument("name")
+@click.argument("version", required=False)
+@json_option
+@click.pass_context
+def pin_command(context: click.Context, name: str, version: str | None, *, as_json: bool) -> None:
+    """Keep a VERSION, whatever is published, until it is unpinned; default the current one."""
+    pinned = named_cache(context, name).pin(version)
+    _print_pin(name, pinned, f"{name}: {pinned.id} stays until it is unpinned.", as_json=as_json)
+
+
+@cache_group.command("unpin")
+@click.argument("name")
+@click.argument("version", required=False)
+@json_option
+@click.pass_context
+def unpin_command(context: click.Context, name: str, version: str | None, *, as_json: bool) -> None:
+    """Let a VERSION go when it is old enough, at a publish or by gc; default the current one."""
+    unpinned = named_cache(context, name).unpin(version)
+    _print_pin(name, unpinned, f"{name}: {unpinned.id} isn't pinned.", as_json=as_json)
+
+
+def _print_pin(name: str, version: CacheVersion, text: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"cache": name, "version": version.id, "current": version.current, "pinned": version.pinned})
+    else:
+        click.echo(text)
 
 
 @cache_group.command("verify")
@@ -151,7 +178,7 @@ def rollback_command(context: click.Context, name: str, version: str | None) -> 
 @click.pass_context
 def verify_command(context: click.Context, name: str) -> None:
     """Read every file of the current version and compare checksums."""
-    current = _cache(context, name).verify()
+    current = named_cache(context, name).verify()
     click.echo(f"{name}: {current.id} is whole, {current.rows:,} rows.")
 
 
@@ -186,7 +213,7 @@ def push_command(context: click.Context, name: str, url: str, *, create: bool) -
     """Copy the current version of the cache NAME into a Valkey or Redis server, or into a DynamoDB table."""
     from lakeflow.cache import dynamodb, valkey
 
-    cache = _cache(context, name)
+    cache = named_cache(context, name)
     if url.startswith("dynamodb:"):
         report = dynamodb.push(cache, url, create=create)
     elif create:

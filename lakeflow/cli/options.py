@@ -12,10 +12,11 @@ import click
 from lakeflow_io.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from lakeflow.cache.cache import Cache
     from lakeflow.lake import Lake
     from lakeflow.table import Table
 
-__all__ = ["home", "json_option", "named_table", "open_lake", "root_option", "snapshot_name"]
+__all__ = ["home", "json_option", "named_cache", "named_table", "open_lake", "root_option", "snapshot_name"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 root_option = click.option(
@@ -62,6 +63,18 @@ def named_table(context: click.Context, name: str) -> Table:
     if context.obj["catalog"] is not None:
         raise click.UsageError("--catalog goes with a table's name, not with a path.")
     return open_table(name, **context.obj["properties"])
+
+
+def named_cache(context: click.Context, name: str) -> Cache:
+    """A cache of the root that `lakeflow cache` was given.
+
+    Raises:
+        ConfigError: caches can't lie there.
+        InputError: the name isn't a plain name.
+    """
+    from lakeflow.cache.cache import Cache
+
+    return Cache(name, context.obj["root"], storage=context.obj["storage"])
 
 
 def snapshot_name(text: str | None) -> int | str | datetime | None:

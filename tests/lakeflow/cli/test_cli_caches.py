@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
 from command_line import lakeflow
 
-from lakeflow.cache import Cache
+from lakeflow.cache import Cache, diff
+from lakeflow_io.errors import CorruptFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,3 +91,119 @@ def test_binary_keys_are_the_bytes_that_the_shell_gave(tmp_path: Path, capsys: p
     text, other = (lakeflow(capsys, *command, os.fsdecode(key)) for key in ("é".encode(), b"\xff"))
 
     assert [json.loads(out)["n"] for _, out, _ in (text, other)] == [1, 2]
+
+
+def test_a_pinned_version_stays(tmp_path: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Until it is unpinned: the current one by default; twice is once."""
+    command = ["cache", "--root", str(tmp_path)]
+    collect = [*command, "gc", "scores", "--keep", "1", "--json"]
+
+    pinned = [lakeflow(capsys, *command, "pin", "scores", ids[0], "--json") for _ in range(2)]
+    kept = lakeflow(capsys, *collect)
+    unpinned = lakeflow(capsys, *command, "unpin", "scores", ids[0])
+    collected = lakeflow(capsys, *collect)
+    current = lakeflow(capsys, *command, "pin", "scores")
+    no_version = lakeflow(capsys, *command, "unpin", "scores", "nope")
+    no_cache = lakeflow(capsys, *command, "pin", "nope")
+
+    fact = {"cache": "scores", "version": ids[0], "current": False, "pinned": True}
+    assert [(code, json.loads(out)) for code, out, _ in pinned] == [(0, fact)] * 2
+    assert json.loads(kept[1])["removed"] == []
+    assert unpinned[:2] == (0, f"scores: {ids[0]} isn't pinned.\n")
+    assert json.loads(collected[1])["removed"] == ids[:1]
+    assert current[:2] == (0, f"scores: {ids[1]} stays until it is unpinned.\n")
+    assert [no_version[0], no_cache[0]] == [2, 2]
+    assert "nope" in no_version[2]
+
+
+def test_diff_prints_a_line_for_each_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On standard output nothing else, so that lines can be cut, counted and piped; how many at the end, beside it."""
+    cache = Cache("scores", tmp_path)
+    old = cache.load(pa.table({"id": [1, 2, 3], "n": [1, 2, 3]}), key="id").id
+    new = cache.load(pa.table({"id": [2, 3, 4], "n": [2, 0, 4]}), key="id").id
+    command = ["cache", "--root", str(tmp_path), "diff", "scores"]
+
+    code, out, said = lakeflow(capsys, *command, old)
+    as_json = lakeflow(capsys, *command, old, new, "--json")
+    back = lakeflow(capsys, *command, new, old, "--count")
+    counts = lakeflow(capsys, *command, old, "--count", "--json")
+    nothing = lakeflow(capsys, *command, new)
+
+    assert (code, set(out.splitlines())) == (0, {"added\t4", "removed\t1", "changed\t3"})
+    assert said == f"scores: 1 added, 1 removed, 1 changed from {old} to {new}.\n"
+    rows = [json.loads(line) for line in as_json[1].splitlines()]
+    assert {(row["id"], row["_change_type"]) for row in rows} == {(4, "added"), (1, "removed"), (3, "changed")}
+    assert as_json[2] == ""
+    assert back[:2] == (0, f"scores: 1 added, 1 removed, 1 changed from {new} to {old}.\n")
+    assert json.loads(counts[1]) == {"old": old, "new": new, "added": 1, "removed": 1, "changed": 1}
+    assert nothing[:2] == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("é", "é"),
+        ("a\nb\tc", '"a\\nb\\tc"'),
+        ('"', '"\\""'),
+        ("", ""),
+        (b"b c", "b c"),
+        (b"\xff", '"/w=="'),
+        (("ann", 7), '["ann",7]'),
+        ((b"\xff", -1), '["/w==",-1]'),
+    ],
+    ids=repr,
+)
+def test_diff_has_a_line_for_any_key(
+    tmp_path: Path, key: object, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `cache get` takes it; in JSON where that would be more than a line, or no text."""
+    parts = key if isinstance(key, tuple) else (key,)
+    rows = pa.table({f"part {place}": [part] for place, part in enumerate(parts)})
+    cache = Cache("odd", tmp_path)
+    old = cache.load(rows.slice(0, 0), key=rows.column_names).id
+    cache.load(rows, key=rows.column_names)
+
+    code, out, _ = lakeflow(capsys, "cache", "--root", str(tmp_path), "diff", "odd", old)
+
+    assert (code, out) == (0, f"added\t{line}\n")
+
+
+def test_diff_prints_changes_as_they_are_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not all of them at the end: memory holds a block, and whoever reads has what was found before an error."""
+    cache = Cache("scores", tmp_path)
+    old = cache.load(pa.table({"id": pa.array([], pa.int64())}), key="id").id
+    cache.load(pa.table({"id": range(100)}), key="id")
+    compared, blocks = diff._changes, iter([True])
+    monkeypatch.setattr(diff, "_BLOCK_ROWS", 10)
+
+    def second_fails(*given: Any) -> Any:
+        if next(blocks, False):
+            return compared(*given)
+        raise CorruptFileError("damaged")
+
+    monkeypatch.setattr(diff, "_changes", second_fails)
+
+    code, out, said = lakeflow(capsys, "cache", "--root", str(tmp_path), "diff", "scores", old)
+
+    assert code == 1
+    assert 0 < len(out.splitlines()) <= 20
+    assert "damaged" in said
+
+
+def test_diff_refuses_what_can_not_be_compared(
+    tmp_path: Path, ids: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A version that isn't there, a cache without one, and versions with other keys."""
+    other = Cache("scores", tmp_path).load(pa.table({"name": ["a"]}), key="name").id
+    command = ["cache", "--root", str(tmp_path), "diff"]
+
+    keys = lakeflow(capsys, *command, "scores", ids[0], other)
+    version = lakeflow(capsys, *command, "scores", "nope")
+    cache = lakeflow(capsys, *command, "nope", ids[0])
+
+    assert [keys[0], version[0], cache[0]] == [2, 2, 2]
+    assert "other keys" in keys[2]
+    assert "nope" in version[2]
+    assert keys[1] == version[1] == cache[1] == ""
