@@ -142,7 +142,7 @@ class _Service:
         match where.route:
             case Route.ROW:
                 known = header(scope, b"if-none-match")
-                return await self._looked_up(partial(get_row, caches, name, where.raw_key, known, noted))
+                return await self._looked_up(partial(get_row, caches, name, where.key, known, noted))
             case Route.BATCH:
                 sent, wanted = sent_form(header(scope, b"content-type")), wanted_form(header(scope, b"accept"))
                 body = await read_body(scope, receive)

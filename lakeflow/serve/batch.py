@@ -45,7 +45,8 @@ def get_many_rows(caches: Caches, name: str, body: bytes, *, sent: Form, wanted:
     Args:
         caches: Where to look.
         name: The cache's name, unchecked.
-        body: `{"keys": [...]}`, a binary key as base64 text; or an Arrow IPC stream of one column.
+        body: `{"keys": [...]}`, a binary key as base64 text; or an Arrow IPC stream: of one column, or
+            of a key's columns, by their names.
         sent: Which of the two.
         wanted: `{"version": id, "rows": [...]}`, with null for a key without a row; or an Arrow IPC stream
             with the columns of the cache and `found`, and the version in its schema's metadata.
@@ -57,7 +58,7 @@ def get_many_rows(caches: Caches, name: str, body: bytes, *, sent: Form, wanted:
     """
     _, opened = caches.open(name)
     noted.cache = name
-    keys: Sequence[Key] = keys_of_stream(body) if sent is Form.ARROW else _keys_of_json(body, opened.key)
+    keys: Sequence[Key] = keys_of_stream(body, opened.key) if sent is Form.ARROW else _keys_of_json(body, opened.key)
     noted.keys = len(keys)
     tables = _counted(_tables(opened, keys), noted)
     return _as_arrow(opened, tables) if wanted is Form.ARROW else _as_json(opened, tables)

@@ -11,10 +11,11 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import numpy as np
 import pyarrow as pa
 
 from lakeflow.cache.columns import FOUND
+from lakeflow.cache.keys import key_names
+from lakeflow.serve.asked_keys import key_array, keys_by_name
 from lakeflow.serve.batch import VERSION
 from lakeflow.serve.limits import BATCH_KEYS, BODY_BYTES
 from lakeflow.serve.media import Form
@@ -31,11 +32,11 @@ from lakeflow_io.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     import urllib3
 
-    from lakeflow.cache.keys import Key
+    from lakeflow.cache.keys import Key, KeyNames, ManyKeys
 
 __all__ = ["Client"]
 
@@ -49,7 +50,6 @@ _CONNECTIONS = 10
 """That are kept for later; threads beyond it open more."""
 _READINGS = 3
 """Of one call, where a version is published between its batches."""
-_LARGE = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary(), pa.null(): pa.string()}
 _ERRORS: dict[int, type[LakeflowError]] = {
     400: InputError,
     401: AccessDeniedError,
@@ -90,13 +90,15 @@ class Client:
         self._timeout = timeout
         self._retries = retries
         self._pool: tuple[int, urllib3.PoolManager] | None = None
+        self._names: dict[str, KeyNames] = {}
+        """Of the key's columns, of caches that were asked for keys which need them."""
 
     def get(self, cache: str, key: Key, default: _T | None = None) -> dict[str, Any] | _T | None:
         """Return the row of one key as a dict, as `Cache.get` does.
 
         Args:
             cache: A cache's name.
-            key: An int, str or bytes, as the cache's key column is.
+            key: An int, str or bytes, as the cache's key column is; a tuple of them where several columns are the key.
             default: What to return where there is no such row.
 
         Raises:
@@ -110,7 +112,7 @@ class Client:
             raise UnsupportedError(message, "read it as Arrow, with get_many().") from error
         return row if row.pop(FOUND) else default
 
-    def get_many(self, cache: str, keys: Iterable[Key] | pa.Array | pa.ChunkedArray) -> pa.Table:
+    def get_many(self, cache: str, keys: ManyKeys) -> pa.Table:
         """Return one row per key, in the order asked, duplicates included, all of one version.
 
         Many keys go in several requests, by number and size. Where a version is published between two
@@ -118,7 +120,9 @@ class Client:
 
         Args:
             cache: A cache's name.
-            keys: ints, strs or bytes; or an Arrow array, a numpy integer array, or a data frame's column.
+            keys: ints, strs or bytes; or an Arrow array, a numpy integer array, or a data frame's column. Where
+                several columns are the key: tuples, or a table, a frame or an array of structs that has them by name.
+                Their names are asked for once, in a request of its own.
 
         Returns:
             The columns as they were loaded, the key column holding the keys asked for, and a last
@@ -133,7 +137,19 @@ class Client:
             ThrottledError, StoreError: the server can't be reached, or can't answer now.
             UnsupportedError: the cache is of another version of lakeflow than the server.
         """
-        asked = _key_array(keys)
+        given = key_array(keys)
+        if not (isinstance(given, list) or pa.types.is_struct(given.type)):
+            return self._rows(cache, pa.record_batch([given], names=["key"]))
+        known = self._names.get(cache)
+        names = self._key_names(cache) if known is None else known
+        try:
+            return self._rows(cache, keys_by_name(given, names))
+        except SchemaError:
+            if known is None or (names := self._key_names(cache)) == known:
+                raise
+            return self._rows(cache, keys_by_name(given, names))  # of a version that was published since
+
+    def _rows(self, cache: str, asked: pa.RecordBatch) -> pa.Table:
         for _ in range(_READINGS):
             tables = list(self._tables(cache, asked))
             if len({table.schema.metadata[VERSION] for table in tables}) == 1:
@@ -160,26 +176,24 @@ class Client:
         """Leave the connections behind: another process opens its own."""
         return {**self.__dict__, "_pool": None}
 
-    def _tables(self, cache: str, keys: pa.Array) -> Iterator[pa.Table]:
+    def _tables(self, cache: str, keys: pa.RecordBatch) -> Iterator[pa.Table]:
         """Ask batch by batch, in halves where a request or its answer is too large."""
-        parts = deque(keys.slice(start, BATCH_KEYS) for start in range(0, max(len(keys), 1), BATCH_KEYS))
+        parts = deque(keys.slice(start, BATCH_KEYS) for start in range(0, max(keys.num_rows, 1), BATCH_KEYS))
         while parts:
             part = parts.popleft()
             body = _stream(part)
-            halved = len(part) > 1
+            halved = part.num_rows > 1
             table = None if halved and len(body) > BODY_BYTES else self._ask(cache, body, halved=halved)
             if table is None:
-                half = len(part) // 2
+                half = part.num_rows // 2
                 parts.extendleft([part.slice(half), part.slice(0, half)])
             else:
                 yield table
 
     def _ask(self, cache: str, body: bytes, *, halved: bool) -> pa.Table | None:
         """Send one batch; None where it is too large and can be halved."""
-        from urllib.parse import quote
-
-        url = f"{self._url}/v1/caches/{quote(cache, safe='')}:batchGet"
-        answer = self._send(url, body)
+        url = f"{self._url_of(cache)}:batchGet"
+        answer = self._send("POST", url, body)
         if answer.status == _TOO_LARGE and halved:
             return None
         if answer.status != _OK:
@@ -192,14 +206,31 @@ class Client:
             pass
         raise _unknown(url, "something else than rows")
 
-    def _send(self, url: str, body: bytes) -> urllib3.BaseHTTPResponse:
+    def _key_names(self, cache: str) -> KeyNames:
+        """Ask what the key's columns are."""
+        url = self._url_of(cache)
+        answer = self._send("GET", url)
+        if answer.status != _OK:
+            raise _error(url, answer.status, answer.data)
+        try:
+            names = self._names[cache] = key_names(json.loads(answer.data)["key"])
+        except (ValueError, KeyError, TypeError, SchemaError):
+            raise _unknown(url, "something else than a cache") from None
+        return names
+
+    def _url_of(self, cache: str) -> str:
+        from urllib.parse import quote
+
+        return f"{self._url}/v1/caches/{quote(cache, safe='')}"
+
+    def _send(self, method: str, url: str, body: bytes | None = None) -> urllib3.BaseHTTPResponse:
         import urllib3
 
-        headers = {"content-type": Form.ARROW.value, "accept": Form.ARROW.value}
+        headers = {} if body is None else {"content-type": Form.ARROW.value, "accept": Form.ARROW.value}
         if self._token is not None:
             headers["authorization"] = f"Bearer {self._token}"
         try:
-            return self._connections().request("POST", url, body=body, headers=headers, redirect=False)
+            return self._connections().request(method, url, body=body, headers=headers, redirect=False)
         except urllib3.exceptions.HTTPError as error:
             reason = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
             message = f"{self._url} doesn't answer: {reason or error}"
@@ -239,32 +270,7 @@ def _checked(url: str) -> str:
     return url.rstrip("/")
 
 
-def _key_array(keys: Iterable[Key] | pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Return keys as one Arrow array of a type that the server takes; which one the cache has, it knows."""
-    if isinstance(keys, (str, bytes)):
-        raise SchemaError(f"{keys!r} is one key, not many.", "use get(), or put it in a list.")
-    try:
-        if hasattr(keys, "__arrow_c_stream__"):
-            array = pa.chunked_array(keys).combine_chunks()
-        elif hasattr(keys, "__arrow_c_array__") or isinstance(keys, np.ndarray):
-            array = pa.array(keys)
-        else:
-            array = _inferred(list(keys))
-        return array.cast(_LARGE.get(array.type, array.type))
-    except (pa.ArrowException, OverflowError, TypeError) as error:
-        message = f"The keys are no integers, strs or bytes, or not all of one type: {error}"
-        raise SchemaError(message) from error
-
-
-def _inferred(keys: list[Key]) -> pa.Array:
-    try:
-        return pa.array(keys)
-    except OverflowError:  # pyarrow infers int64, or nothing
-        return pa.array(keys, type=pa.uint64())
-
-
-def _stream(keys: pa.Array) -> bytes:
-    batch = pa.record_batch([keys], names=["key"])
+def _stream(batch: pa.RecordBatch) -> bytes:
     stream = pa.BufferOutputStream()
     with pa.ipc.new_stream(stream, batch.schema) as writer:
         writer.write_batch(batch)

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["age_seconds", "describe", "get_row"]
 
 
-def get_row(caches: Caches, name: str, raw_key: bytes, known_tags: str | None, noted: Noted) -> Answer:
+def get_row(caches: Caches, name: str, key: bytes, known_tags: str | None, noted: Noted) -> Answer:
     """Return the row of one key; its ETag is the id of the version, which never changes.
 
     Args:
         caches: Where to look.
         name: The cache's name, unchecked.
-        raw_key: The key as in the path, percent-encoding undone.
+        key: As in the path, percent-encoded.
         known_tags: `If-None-Match`.
         noted: Is told the cache, and whether the key was found.
 
@@ -35,9 +35,9 @@ def get_row(caches: Caches, name: str, raw_key: bytes, known_tags: str | None, n
     """
     _, opened = caches.open(name)
     noted.cache = name
-    key = key_of_path(raw_key, opened.key)
+    asked = key_of_path(key, opened.key)
     noted.keys = 1
-    found = opened.find(key)
+    found = opened.find(asked, None)
     if found is None:
         raise NotFoundError(f"There is no row with this key in cache {name!r} (version {opened.manifest.version}).")
     noted.found = 1

@@ -130,12 +130,15 @@ _NAME: dict[str, Any] = {
     "description": "Of a cache.",
     "schema": {"type": "string", "pattern": r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$", "maxLength": NAME_CHARACTERS},
 }
+_PATH_VALUE = {"type": "string", "maxLength": KEY_BYTES}
 _KEY: dict[str, Any] = {
     "name": "key",
     "in": "path",
     "required": True,
-    "description": "Percent-encoded: digits, UTF-8 text or any bytes, as the key column is.",
-    "schema": {"type": "string", "maxLength": KEY_BYTES},
+    "description": "Percent-encoded: digits, UTF-8 text or any bytes, as the key column is. Of several columns: "
+    "their values, each percent-encoded, with commas between.",
+    "style": "simple",
+    "schema": {"oneOf": [_PATH_VALUE, {"type": "array", "items": _PATH_VALUE, "minItems": 2}]},
 }
 _KNOWN: dict[str, Any] = {
     "name": "If-None-Match",
@@ -183,7 +186,9 @@ def document(prefix: str, *, protected: bool) -> dict[str, Any]:
 
 def _batch() -> dict[str, Any]:
     operation = _reads("getRows", "Many rows", {**_json("Rows"), _ARROW: _STREAM}, (*_OF_CACHE, 408, 413, 415), [_NAME])
-    return {**operation, "requestBody": {"required": True, "content": {**_json("Keys"), _ARROW: _STREAM}}}
+    described = "As an Arrow IPC stream: one column, whatever its name; of several columns the key's, by their names."
+    body = {"required": True, "description": described, "content": {**_json("Keys"), _ARROW: _STREAM}}
+    return {**operation, "requestBody": body}
 
 
 def _reads(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 from lakeflow.cache.cache import Cache
+from lakeflow.cache.composite_key import CompositeKey
 from lakeflow.cache.shelves import cache_names, check_name, is_remote
 from lakeflow.serve.answer import RequestError
 from lakeflow.serve.limits import KEY_BYTES, NAME_CHARACTERS
@@ -83,17 +85,29 @@ class Caches:
         return Cache(listed[listed.index(name)], self._root, storage=self._storage)
 
 
-def key_of_path(raw: bytes, column: KeyColumn) -> Key:
-    """Return a key from the bytes of a path: digits for integers, UTF-8 for strings, any for binary.
+def key_of_path(encoded: bytes, column: KeyColumn) -> Key:
+    """Return a key from a path: digits for integers, UTF-8 for strings, any bytes for binary.
 
     Args:
-        raw: The bytes, with percent-encoding undone.
+        encoded: The bytes, percent-encoded. Where several columns are the key: their values with commas between, as
+            RFC 6570, 3.2.2 writes a list; a comma in a value is encoded.
         column: What the cache's keys are.
 
     Raises:
         RequestError: too long.
-        SchemaError: no integer, or no UTF-8.
+        SchemaError: no integer, no UTF-8, or another number of values.
     """
+    if not isinstance(column, CompositeKey):
+        return _value_of_path(encoded, column)
+    values = encoded.split(b",")
+    if len(values) != len(column.parts):
+        message = f"The path has {len(values)} values for the columns {column.name}."
+        raise SchemaError(message, "give one for each, in this order, percent-encoded, with commas between.")
+    return tuple(_value_of_path(each, part) for each, part in zip(values, column.parts, strict=True))
+
+
+def _value_of_path(encoded: bytes, column: KeyColumn) -> Any:
+    raw = unquote_to_bytes(encoded)
     if len(raw) > KEY_BYTES:
         raise RequestError(HTTPStatus.REQUEST_URI_TOO_LONG, f"A key has at most {KEY_BYTES} bytes.")
     if column.python is bytes:

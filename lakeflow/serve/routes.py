@@ -47,8 +47,8 @@ class Asked:
     route: Route
     name: str = ""
     """Of a cache, unchecked."""
-    raw_key: bytes = b""
-    """With percent-encoding undone; slashes may be in it."""
+    key: bytes = b""
+    """Percent-encoded; slashes may be in it."""
 
     def allow(self, method: str) -> None:
         """Refuse a method that the route doesn't have.
@@ -77,10 +77,10 @@ def asked(scope: MutableMapping[str, Any]) -> Asked:
         raise RequestError(HTTPStatus.REQUEST_URI_TOO_LONG, f"A path has at most {PATH_BYTES} bytes.")
     if not path.startswith(_CACHES) or path == _CACHES:
         return Asked(_FIXED.get(path, Route.OTHER))
-    raw_name, slash, raw_key = path.removeprefix(_CACHES).partition(b"/")
+    raw_name, slash, key = path.removeprefix(_CACHES).partition(b"/")
     name = unquote_to_bytes(raw_name).decode(errors="backslashreplace")
     if slash:
-        return Asked(Route.ROW, name, unquote_to_bytes(raw_key))
+        return Asked(Route.ROW, name, key)
     if name.endswith(_BATCH_GET):
         return Asked(Route.BATCH, name.removesuffix(_BATCH_GET))
     return Asked(Route.CACHE, name)

@@ -184,7 +184,9 @@ def serving(path: Path) -> lf.Client:
         row: dict[str, Any] | None = opened.get("scores", 42)
         known: dict[str, Any] | int | None = opened.get("scores", b"k", 7)
         rows: pa.Table = opened.get_many("scores", ["a", "b"])
-    use(application, row, known, rows)
+        pair: dict[str, Any] | None = opened.get("pairs", ("ann", 42))
+        pairs: pa.Table = opened.get_many("pairs", rows)
+    use(application, row, known, rows, pair, pairs)
     client.close()
     return client
 

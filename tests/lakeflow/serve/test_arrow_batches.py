@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakeflow.cache import Cache
+from lakeflow.cache.keys import key_of
 from lakeflow.serve import app, limits
 from lakeflow.serve.answer import RequestError
 from lakeflow.serve.arrow_keys import keys_of_stream
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import httpx
 
 ARROW = Form.ARROW.value
+PAIR = {"text": ["é", "b"], "n": [1, -2]}
+TEXTS, PAIRS = (key_of(pa.table(PAIR).schema, names) for names in ("text", ("text", "n")))
 VALID = [[1, -2, 3], ["é", "", "k" * 70], [b"\xff\0", b""]]
 
 
@@ -34,6 +37,16 @@ def stream(*columns: Any, batches: int = 1, **options: Any) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
         for _ in range(batches):
+            writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def named(*batches: dict[str, Any]) -> bytes:
+    """An IPC stream of batches with columns of these names."""
+    tables = [pa.table(batch) for batch in batches]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, tables[0].schema) as writer:
+        for table in tables:
             writer.write_table(table)
     return sink.getvalue().to_pybytes()
 
@@ -48,6 +61,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Cache("binary", root).load(
         pa.table({"key": [b"\xff\0", b"k"], "day": pa.array([2**31 - 1] * 2, pa.date32())}), key="key"
     )
+    pairs = pa.table({"text": [f"n{n}" for n in range(500)], "n": pa.array(range(500), pa.int32()), "x": range(500)})
+    Cache("pairs", root).load(pairs, key=["text", "n"])
     return root
 
 
@@ -83,6 +98,58 @@ def test_keys_and_rows_in_arrow(root: Path, post: Any, name: str, keys: pa.Array
     assert (response.status_code, response.headers["content-type"]) == (200, ARROW)
     assert cache.get_many(keys).equals(rows)
     assert {b"lakeflow.version": cache.version.id.encode()} == rows.schema.metadata
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [{"text": ["n1", "n2", "n1"], "n": [1, 1, 1]}],
+        [{"n": pa.array([3], pa.uint8()), "text": pa.array(["n3"], pa.large_string())}],
+        [{"n": [n], "text": [f"n{n}"]} for n in range(3)],
+        [{"n": list(range(499, -1, -1)), "text": [f"n{n}" for n in range(499, -1, -1)]}],
+        [{"text": pa.array([], pa.string()), "n": pa.array([], pa.int64())}],
+    ],
+    ids=["some", "other types and order", "batches", "all", "none"],
+)
+def test_keys_of_several_columns_go_by_their_names(root: Path, post: Any, batches: list[dict[str, Any]]) -> None:
+    """In any order of the columns, and any types of keys that fit: what `Cache.get_many` returns of them as a table."""
+    response = post("pairs", named(*batches), content_type=ARROW, accept=ARROW)
+
+    rows = pa.ipc.open_stream(response.content).read_all()
+    assert response.status_code == 200
+    assert Cache("pairs", root).get_many(pa.concat_tables(map(pa.table, batches))).equals(rows)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (stream(["n1"]), 400, "'0'; the key is text, n"),
+        (stream(["n1"], [1]), 400, "'0', '1'; the key is text, n"),
+        (stream(), 400, "no column"),
+        (named({"text": ["n1"]}), 400, "'text'; the key"),
+        (named({"text": ["n1"], "n": [1], "x": [1]}), 400, "3 columns"),
+        (stream(*[[1]] * 2000), 400, "2000 columns"),
+        (named({"k" * 9000: ["n1"], "n": [1]}), 400, "kkk; the key is text, n"),
+        (named({"text": ["n1"], "n": [1.5]}), 400, "double"),
+        (named({"text": ["n1"], "n": [{"n": 1}]}), 400, "struct"),
+        (named({"text": ["n1"], "n": [None]}), 400, "null"),
+        (named({"text": ["n1"], "n": pa.array([None], pa.int32())}), 400, "null"),
+        (named({"text": [1], "n": [1]}), 400, "column 'text'"),
+        (named({"text": ["n1"], "n": [2**40]}), 400, "column 'n'"),
+        (named({"text": ["k" * 4097], "n": [1]}), 400, "4096 bytes"),
+        (named({"text": ["n1"] * 10_001, "n": [1] * 10_001}), 413, "10000 keys"),
+        (named({"text": ["n1"], "n": [1]})[:-40], 400, "can't be read"),
+    ],
+    ids=range(16),
+)
+def test_bodies_that_are_no_keys_of_several_columns(post: Any, body: bytes, status: int, said: str) -> None:
+    """Nothing that isn't a key's column is decoded; what is wrong is said, at no great length."""
+    response = post("pairs", body, content_type=ARROW)
+
+    message = response.json()["error"]["message"]
+    assert response.status_code == status
+    assert said in message
+    assert len(message) < 400
 
 
 def test_either_side_may_be_json(post: Any) -> None:
@@ -173,7 +240,7 @@ def test_bodies_that_are_refused(post: Any, body: bytes, status: int) -> None:
 def test_texts_that_are_none(keys: pa.Array) -> None:
     """What Arrow takes without looking is looked at, and no key is longer than a key may be."""
     with pytest.raises(InputError):
-        keys_of_stream(stream(keys))
+        keys_of_stream(stream(keys), TEXTS)
 
 
 def test_another_message_in_the_place_of_the_schema(post: Any) -> None:
@@ -197,19 +264,20 @@ def test_other_forms_of_a_body(post: Any, headers: dict[str, str]) -> None:
 
 
 @given(
-    st.sampled_from([stream(pa.array(each)) for each in VALID]),
+    st.sampled_from([*((stream(pa.array(each)), TEXTS) for each in VALID), (named(PAIR, PAIR), PAIRS)]),
     st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=4),
     st.integers(0, 2000),
 )
-def test_a_damaged_stream_is_refused_or_is_keys(body: bytes, changes: list[tuple[int, int]], end: int) -> None:
-    """Whatever bytes are changed or cut off: a plain column within the limits, or one of our errors."""
+def test_a_damaged_stream_is_refused_or_is_keys(sent: Any, changes: list[tuple[int, int]], end: int) -> None:
+    """Whatever bytes are changed or cut off: plain columns within the limits, or one of our errors."""
+    body, key = sent
     damaged = bytearray(body)
     for place, byte in changes:
         damaged[place % len(body)] = byte
     damaged = damaged[: max(end % (2 * len(body)), 8)]
 
     try:
-        keys = keys_of_stream(bytes(damaged))
+        keys = keys_of_stream(bytes(damaged), key)
     except (InputError, RequestError):
         return
     keys.validate(full=True)

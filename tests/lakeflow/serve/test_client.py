@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 import urllib3.util.retry
@@ -42,6 +43,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     Cache("odd", root).load(pa.table({"name": ["a/b é"], **odd}), key="name")
     Cache("binary", root).load(pa.table({"key": [b"\xff/\0", b"k"], "n": [1, 2]}), key="key")
+    pairs = pa.table({"user": [f"u{n}" for n in range(12_000)], "part": [b"\xff", b"k"] * 6000, "n": range(12_000)})
+    Cache("pairs", root).load(pairs, key=["user", "part"])
     Cache("late", root).load(pa.table({"id": [1], "day": pa.array([2**31 - 1], pa.date32())}), key="id")
     return root
 
@@ -67,8 +70,11 @@ class Faulty:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def do_GET(self) -> None:
+                self.do_POST()
+
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 faulty.requests += 1
                 faulty.connections.add(self.client_address)
                 fault = faulty.faults.pop(0) if faulty.faults else None
@@ -82,8 +88,8 @@ class Faulty:
                 else:
                     if fault is not None:
                         fault()
-                    kept = {name: self.headers[name] for name in ("content-type", "accept")}
-                    (said,) = ask(application, ("POST", self.path, {"content": body, "headers": kept}))
+                    kept = {name: self.headers.get(name, "") for name in ("content-type", "accept")}
+                    (said,) = ask(application, (self.command, self.path, {"content": body, "headers": kept}))
                     self.answer(said.status_code, said.content)
 
             def answer(self, status: int, body: bytes) -> None:
@@ -137,6 +143,9 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         ("odd", "a/b é"),
         ("odd", ""),
         ("binary", b"\xff/\0"),
+        ("pairs", ("u0", b"\xff")),
+        ("pairs", ["u1", b"k"]),
+        ("pairs", ("u1", b"\xff")),
     ],
 )
 def test_one_row_as_the_cache_has_it(client: lf.Client, root: Path, name: str, key: Any) -> None:
@@ -156,6 +165,14 @@ def test_one_row_as_the_cache_has_it(client: lf.Client, root: Path, name: str, k
         ("odd", pa.array(["a/b é"], pa.string_view())),
         ("odd", [f"{n:0100}" for n in range(12_000)]),
         ("binary", [b"k", b""]),
+        ("pairs", [("u1", b"k"), ("none", b""), ("u1", b"k")]),
+        ("pairs", []),
+        ("pairs", [(f"u{n}", b"k") for n in range(11_999, -1, -1)]),
+        ("pairs", pa.table({"more": [1.5], "part": [b"k"], "user": ["u1"]})),
+        ("pairs", pa.table({"part": pa.array([b"k"], pa.binary_view()), "user": pa.array(["u1"], pa.string_view())})),
+        ("pairs", pl.DataFrame({"user": ["u3", "u1"], "part": [b"k", b"?"]})),
+        ("pairs", pa.array([{"user": "u1", "part": b"k"}])),
+        ("pairs", pa.chunked_array([[{"user": "u1", "part": b"k"}], [{"user": "u2", "part": b"\xff"}]])),
     ],
 )
 def test_many_rows_as_the_cache_has_them(client: lf.Client, root: Path, name: str, keys: Any) -> None:
@@ -180,6 +197,21 @@ def test_many_rows_as_the_cache_has_them(client: lf.Client, root: Path, name: st
         ("numbers", [2**70], lf.errors.SchemaError),
         ("numbers", [object()], lf.errors.SchemaError),
         ("odd", ["k" * 5000], lf.errors.InputError),
+        ("numbers", [(1, 2)], lf.errors.SchemaError),
+        ("numbers", pa.table({"id": [1]}), lf.errors.SchemaError),
+        ("numbers", [{"id": 1}], lf.errors.SchemaError),
+        ("none", [(1, 2)], lf.errors.NotFoundError),
+        ("pairs", ["u1"], lf.errors.SchemaError),
+        ("pairs", [("u1",)], lf.errors.SchemaError),
+        ("pairs", [("u1", b"k"), "u1"], lf.errors.SchemaError),
+        ("pairs", [("u1", None)], lf.errors.SchemaError),
+        ("pairs", [("u1", "k")], lf.errors.SchemaError),
+        ("pairs", [("u1", object())], lf.errors.SchemaError),
+        ("pairs", [("k" * 5000, b"k")], lf.errors.InputError),
+        ("pairs", pa.table({"user": ["u1"]}), lf.errors.SchemaError),
+        ("pairs", pa.table({"user": ["u1"], "part": [None]}), lf.errors.SchemaError),
+        ("pairs", pa.array([{"user": "u1", "part": b"k"}, None]), lf.errors.SchemaError),
+        ("pairs", [{"user": "u1", "part": b"k"}], lf.errors.SchemaError),
     ],
 )
 def test_mistakes_are_the_caches_own_errors(client: lf.Client, name: str, keys: Any, error: type[Exception]) -> None:
@@ -279,6 +311,25 @@ def test_nobody_listens(waits: list[float]) -> None:
         lf.Client("http://127.0.0.1:9", retries=2).get("numbers", 7)
 
     assert len(waits) == 1
+
+
+def test_what_a_key_is_is_asked_once(tmp_path: Path, ask: Any) -> None:
+    """And again where the cache has another one since; keys that don't fit are refused all the same."""
+    cache = Cache("pairs", tmp_path)
+    cache.load(pa.table({"a": [1], "b": ["x"]}), key=["a", "b"])
+    with running(Faulty(tmp_path, ask)) as faulty, lf.Client(faulty.url) as client:
+        assert [client.get("pairs", (1, "x")) for _ in range(3)] == [{"a": 1, "b": "x"}] * 3
+        assert faulty.requests == 4
+
+        cache.load(pa.table({"b": ["x"], "c": [2]}), key=["b", "c"])
+        assert client.get("pairs", ("x", 2)) == {"b": "x", "c": 2}
+        assert faulty.requests == 7
+
+        with pytest.raises(lf.errors.SchemaError):
+            client.get("pairs", (1, "x"))
+        faulty.faults = [b"{}"]
+        with pytest.raises(lf.errors.StoreError, match="something else than a cache"):
+            client.get("other", (1, "x"))
 
 
 def test_answers_that_are_too_large_come_in_halves(root: Path, faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:

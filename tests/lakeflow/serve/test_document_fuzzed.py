@@ -28,9 +28,10 @@ CHECKS = [
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The document of an application with one cache."""
+    """The document of an application with a cache of each kind of key."""
     root: Path = tmp_path_factory.mktemp("caches")
     Cache("texts", root).load(pa.table({"key": ["", "a", "é"], "n": [1, 2, 3]}), key="key")
+    Cache("pairs", root).load(pa.table({"text": ["", "a", "é"], "n": [1, 2, 3]}), key=["text", "n"])
     return schemathesis.openapi.from_asgi("/openapi.json", app(root))
 
 
@@ -41,7 +42,8 @@ def test_answers_to_what_is_made_of_the_document(served: Any, path: str, method:
     """No failure of the server, and no status, media type or form that isn't described, of whatever is sent."""
     mode = data.draw(st.sampled_from(schemathesis.GenerationMode))
     case = data.draw(served[path][method].as_strategy(generation_mode=mode))
-    if "{name}" in path and data.draw(st.booleans()):
-        case.path_parameters["name"] = "texts"
+    name = data.draw(st.sampled_from([None, "texts", "pairs"]))
+    if "{name}" in path and name is not None:
+        case.path_parameters["name"] = name
 
     case.call_and_validate(checks=CHECKS)

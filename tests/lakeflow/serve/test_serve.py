@@ -142,7 +142,7 @@ def test_a_cache_describes_itself(client: httpx.Client, root: Path) -> None:
 
 
 def test_keys_of_several_columns(client: httpx.Client) -> None:
-    """Lists of their values, binary ones as base64; neither a path nor Arrow has a form for them, and says so."""
+    """Lists of their values, binary ones as base64; in a path percent-encoded, with commas between."""
     binary = base64.b64encode(b"\xff").decode()
 
     found = client.post("/v1/caches/pairs:batchGet", json={"keys": [["a", binary], ["b", binary]]})
@@ -150,11 +150,39 @@ def test_keys_of_several_columns(client: httpx.Client) -> None:
         client.post("/v1/caches/pairs:batchGet", json={"keys": ["a"]}),
         client.post("/v1/caches/pairs:batchGet", json={"keys": [["a", "?"]]}),
         client.get("/v1/caches/pairs/a"),
+        client.get("/v1/caches/pairs/a%2Ck"),
+        client.get("/v1/caches/pairs/a,k,"),
+        client.get("/v1/caches/pairs/%FF,k"),
     ]
+    one = client.get("/v1/caches/pairs/a,%FF")
+    none = client.get("/v1/caches/pairs/a,%FE")
 
-    assert found.json()["rows"] == [{"user": "a", "part": binary, "n": 1}, None]
+    row = {"user": "a", "part": binary, "n": 1}
+    assert found.json()["rows"] == [row, None]
     assert client.get("/v1/caches/pairs").json()["key"] == ["user", "part"]
-    assert [each.status_code for each in refused] == [400] * 3
+    assert [each.status_code for each in refused] == [400] * 6
+    assert (one.status_code, one.json(), none.status_code) == (200, row, 404)
+    assert client.get("/v1/caches/pairs/a,%FF", headers={"if-none-match": one.headers["etag"]}).status_code == 304
+
+
+@pytest.mark.parametrize("text", NAMES)
+@pytest.mark.parametrize("number", [7, -1])
+def test_values_of_a_key_in_a_path_are_any(tmp_path: Path, ask: Any, text: str, number: int) -> None:
+    """Commas and slashes, too, where they are encoded, and none at all."""
+    rows = pa.table({"text": [text, f"{text},"], "number": [number] * 2, "binary": [b",", b""], "n": [1, 2]})
+    Cache("triples", tmp_path).load(rows, key=["text", "number", "binary"])
+    encoded = quote(text, safe="")
+
+    first, second, plain = ask(
+        app(tmp_path),
+        ("GET", f"/v1/caches/triples/{encoded},{number},%2C"),
+        ("GET", f"/v1/caches/triples/{encoded}%2C,{number},"),
+        ("GET", f"/v1/caches/triples/{encoded},{number},,"),
+    )
+
+    assert [first.json()["n"], second.json()["n"]] == [1, 2]
+    assert plain.status_code == 400
+    assert "4 values for the columns text, number, binary" in plain.json()["error"]["message"]
 
 
 def test_many_keys_in_the_order_asked(client: httpx.Client, root: Path) -> None:
@@ -275,17 +303,22 @@ def test_a_publish_and_a_removal_are_seen(tmp_path: Path, serving: Serving) -> N
 def test_a_damaged_cache_is_the_servers_failure(tmp_path: Path, ask: Any) -> None:
     """Its status is a 5xx, and the caller isn't told of files."""
     cache = Cache("scores", tmp_path)
-    version = cache.load(pa.table({"id": [1]}), key="id").id
+    version = cache.load(pa.table({"id": range(2000), "n": range(7 * 10**9, 7 * 10**9 + 2000)}), key="id").id
     folder = tmp_path / "scores" / "versions" / version
     (gone,) = ask(app(tmp_path), ("GET", "/v1/caches/scores/1"))
     assert gone.status_code == 200
-    next(folder.glob("*.arrow")).write_bytes(b"short")
+    payload = next(folder.glob("*.arrow"))
+    whole = payload.read_bytes()
+    payload.write_bytes(whole.replace((7 * 10**9 + 1).to_bytes(8, "little"), bytes(8)))
+    (flipped,) = ask(app(tmp_path), ("GET", "/v1/caches/scores/1"))
+    payload.write_bytes(b"short")
 
     (damaged,) = ask(app(tmp_path), ("GET", "/v1/caches/scores/1"))
     shutil.rmtree(folder)
     (gone,) = ask(app(tmp_path), ("GET", "/v1/caches/scores/1"))
 
-    assert (damaged.status_code, damaged.json()["error"]["type"]) == (500, "CorruptFileError")
+    for each in (flipped, damaged):
+        assert (each.status_code, each.json()["error"]["type"]) == (500, "CorruptFileError")
     assert (gone.status_code, gone.json()["error"]["type"]) == (503, "ObjectNotFoundError")
     assert str(tmp_path) not in damaged.text + gone.text
 
