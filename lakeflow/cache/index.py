@@ -61,7 +61,9 @@ def write_index(path: Path, hashes: NDArray[np.uint64], sums: NDArray[np.uint32]
         _write(file, hashes, sums)
 
 
-def open_index(folder: Path, facts: ShardFacts) -> tuple[NDArray[np.uint64], NDArray[np.uint32], Blocks]:
+def open_index(
+    folder: Path, facts: ShardFacts, hint: str | None = None
+) -> tuple[NDArray[np.uint64], NDArray[np.uint32], Blocks]:
     """Map an index; return the hashes, the checksums of the payload's blocks, and the blocks of the hashes.
 
     Raises:
@@ -78,7 +80,7 @@ def open_index(folder: Path, facts: ShardFacts) -> tuple[NDArray[np.uint64], NDA
         raise CorruptFileError(message, _REPAIR)
     hashes = np.frombuffer(mapped, np.uint64, facts.rows, start)
     sums = np.frombuffer(mapped, np.uint32, of_payload + own, start + size)
-    blocks = Blocks(mapped.slice(start, size), sums[of_payload:], partial(differs, path, start, _REPAIR))
+    blocks = Blocks(mapped.slice(start, size), sums[of_payload:], partial(differs, path, start, hint or _REPAIR))
     return hashes, sums[:of_payload], blocks
 
 

@@ -73,13 +73,16 @@ class Segment:
         return cls(folder, replace(facts, payload=payload, index=hashes, bucket=bucket), buckets)
 
     def opened(self) -> Sorted:
-        """Map it.
+        """Map it, and compare all of it with its checksums: else damage would be written again, with ones that fit it.
 
         Raises:
             ObjectNotFoundError: it isn't there.
-            CorruptFileError: it has another size or number of rows than the facts say, or isn't a segment.
+            CorruptFileError: it isn't what was written, or has another size or number of rows than the facts say.
         """
-        return map_shard(self.folder, self.facts)[0]
+        rows, payload, index = map_shard(self.folder, self.facts, "run it again under another run id.")
+        index.check_all()
+        payload.check_all()
+        return rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,8 +218,13 @@ def open_shard(folder: Path, facts: ShardFacts, key: KeyColumn) -> Shard:
         return Shard(rows, source, hashes.data, payload, index, layouts, numbers)
 
 
-def map_shard(folder: Path, facts: ShardFacts) -> tuple[Sorted, Blocks, Blocks]:
+def map_shard(folder: Path, facts: ShardFacts, hint: str | None = None) -> tuple[Sorted, Blocks, Blocks]:
     """Map a shard and close its files: the mappings stay, and cost no file descriptors.
+
+    Args:
+        folder: Where they are.
+        facts: Their names and sizes.
+        hint: What to do where they are damaged, if it isn't what to do with a version.
 
     Returns:
         Its rows, which nothing was compared of but what tells where they lie; and the blocks of its payload and index.
@@ -230,8 +235,8 @@ def map_shard(folder: Path, facts: ShardFacts) -> tuple[Sorted, Blocks, Blocks]:
     """
     path = f"{folder}/{facts.payload.name}"
     mapped = mapped_file(folder, facts.payload)
-    hashes, sums, index = open_index(folder, facts)
-    payload = Blocks(mapped, sums, partial(differs, path, 0, _HINT))
+    hashes, sums, index = open_index(folder, facts, hint)
+    payload = Blocks(mapped, sums, partial(differs, path, 0, hint or _HINT))
     with reading(path):
         rows = _decoded(payload, mapped)
     if rows.num_rows != facts.rows:

@@ -18,9 +18,11 @@ import lakeflow.cache.segment as segment_module
 from lakeflow.cache import Cache, min_rows
 from lakeflow.cache.adopt import spans
 from lakeflow.cache.hashing import hash_key
+from lakeflow.cache.index import write_index
 from lakeflow.cache.ranges import ALL_HASHES
 from lakeflow.runs.outputs.sink import RunLabel
 from lakeflow_io.errors import CheckFailedError, CorruptFileError, DuplicateKeyError, ObjectNotFoundError
+from lakeflow_io.keyed.blocks import block_sums
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -180,14 +182,26 @@ def test_a_segment_of_another_size_is_refused(cache: Cache, tmp_path: Path, kind
     assert cache.versions() == []
 
 
+@pytest.mark.parametrize("kind", ["arrow", "idx"])
+def test_a_damaged_segment_is_not_published(cache: Cache, tmp_path: Path, kind: str) -> None:
+    """One bit, wherever it is: neither by another name nor merged with a sound one."""
+    staged = stage(cache, rows(BY_HASH[:300]), rows(BY_HASH[200:250:2]))
+    path = tmp_path / "scores" / "staging" / staged[0]["path"].rpartition("/")[2].replace(".arrow", f".{kind}")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 8
+    damaged(path, bytes(content))
+
+    for some in (staged[:1], staged):
+        with pytest.raises(CorruptFileError, match=rf"(?s){path.stem}.*another run id"):
+            cache.sink("id").publish(LABEL, some)
+    assert cache.versions() == []
+
+
 def test_hashes_out_of_order_are_refused(cache: Cache, tmp_path: Path) -> None:
     """No look-up would find what they stand for."""
     staged = stage(cache, rows(BY_HASH))
     [path] = (tmp_path / "scores" / "staging").glob("*.idx")
-    with path.open("r+b") as file:
-        hashes = np.load(file)
-        file.seek(0)
-        np.save(file, hashes[::-1])
+    write_index(path, np.load(path)[::-1].copy(), block_sums(path.with_suffix(".arrow").read_bytes()))
 
     with pytest.raises(CorruptFileError, match="order"):
         cache.sink("id").publish(LABEL, staged)
