@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from lakeflow.cache.ranges import Rows, Sorted
     from lakeflow.cache.segment import Segment
 
-__all__ = ["Built", "build", "build_table", "sample", "write_shards"]
+__all__ = ["BUILDERS", "Built", "build", "build_table", "sample", "write_shards"]
 
 SHARD_ROWS = 4_000_000
 """An index of 32 MB: a look-up reads it in 22 steps, of which the first dozen stay in the cache."""
 SHARD_BYTES = 256 << 20
 """What each builder holds in memory about twice over: the slices that it maps, and the sorted rows."""
-_BUILDERS = 2
+BUILDERS = 2
 """Threads that build shards, nearly always without the GIL; more of them would hold more."""
 _SHARED_BYTES = 32 << 20
 """From which on one shard is two, for two threads: some 100 ms of work, beside which a second file is cheap."""
@@ -90,7 +90,7 @@ def build(folder: Path, segments: Sequence[Segment], key: KeyNames) -> Built:
     opened = [segment.opened() for segment in segments]
     schema = common_schema([each.rows.schema for each in opened])
     column = key_of(schema, key)
-    buckets, groups = by_bucket(segments, opened, column, _BUILDERS)
+    buckets, groups = by_bucket(segments, opened, column, BUILDERS)
     if not _worth(opened, len(groups)):
         buckets, groups = None, {None: list(range(len(opened)))}
     pieces: list[_Piece] = []
@@ -160,7 +160,7 @@ def build_table(folder: Path, table: pa.Table, key: KeyNames) -> Built:
     """
     column = key_of(table.schema, key)
     with writing(folder):
-        rows = Unsorted.of(table, column, _BUILDERS)
+        rows = Unsorted.of(table, column, BUILDERS)
     shards = write_shards(folder, rows, column, most_bytes=_shared_bytes(table.nbytes))
     taken, total = sample(rows.batches, table.schema)
     return Built(table.schema, key, tuple(shards), total, taken)
@@ -168,7 +168,7 @@ def build_table(folder: Path, table: pa.Table, key: KeyNames) -> Built:
 
 def _shared_bytes(total: int) -> int:
     """Return how large a shard becomes at most where all of them have so many bytes: each builder gets one."""
-    return min(SHARD_BYTES, max(_SHARED_BYTES, total * 5 // (4 * _BUILDERS)))  # hashes aren't spread quite evenly
+    return min(SHARD_BYTES, max(_SHARED_BYTES, total * 5 // (4 * BUILDERS)))  # hashes aren't spread quite evenly
 
 
 def write_shards(
@@ -217,7 +217,7 @@ def _write(folder: Path, pieces: Sequence[_Piece], key: KeyColumn, number: int =
             facts = _adopted(folder, piece.segment, found.hashes, number)
         return replace(facts, bucket=piece.bucket)
 
-    with ThreadPoolExecutor(_BUILDERS) as builders:
+    with ThreadPoolExecutor(BUILDERS) as builders:
         return list(builders.map(written, enumerate(pieces, number)))
 
 

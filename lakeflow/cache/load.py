@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakeflow.cache.build import build, build_table
+from lakeflow.cache.build import BUILDERS, build, build_table
 from lakeflow.cache.columns import stored
 from lakeflow.cache.local import LocalSegments
 from lakeflow.cache.publish import find_run, publish
@@ -67,7 +67,7 @@ def write_segments(scratch: Path, data: Any, key: KeyNames) -> list[Segment]:
 
 def _segments(scratch: Path, tables: Iterable[pa.Table], key: KeyNames) -> list[Segment]:
     segments = LocalSegments(scratch)
-    writer = CacheWriter(segments, key)
+    writer = CacheWriter(segments, key, threads=BUILDERS)
     return [Segment.of(segments, fact, scratch) for table in tables for fact in writer.write("load", table)]
 
 

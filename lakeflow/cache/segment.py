@@ -5,6 +5,7 @@ A segment has the form of a shard: rows sorted by key hash, and the hashes besid
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from operator import index
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from lakeflow.cache.shard import map_shard, write_shard
 from lakeflow.cache.unsorted import MOST_BYTES, MOST_ROWS, Unsorted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from lakeflow.cache.shelf import Segments
@@ -94,6 +95,8 @@ class CacheWriter:
     key: KeyNames
     buckets: int | None = None
     """The N of `bucket[N]` of the key by which the input is cut, where it is; whether a segment is, is looked at."""
+    threads: int = 1
+    """How many sort and write at once; together they hold a segment."""
 
     def write(self, name: str, data: pa.Table) -> list[dict[str, Any]]:
         """Write `data` into one segment, or into several where it is large.
@@ -112,31 +115,35 @@ class CacheWriter:
         """
         facts: list[dict[str, Any]] = []
         try:
-            for rows in self._sorted(stored(data, self.key)):
-                label = f"{name}-{uuid4().hex}"
-                facts.append({"path": self.segments.uri(f"{label}.arrow")})
-                facts[-1] |= self._write(label, rows)
+            for piece in pieces(stored(data, self.key), MOST_BYTES, MOST_ROWS):
+                self._write(name, piece, facts)
         except BaseException:
             self.discard(facts)
             raise
         return facts
 
-    def _sorted(self, table: pa.Table) -> Iterator[Sorted]:
+    def _write(self, name: str, table: pa.Table, facts: list[dict[str, Any]]) -> None:
         """Cut rows into ranges of hashes: what is one table becomes segments that needn't be merged."""
-        for piece in pieces(table, MOST_BYTES, MOST_ROWS):
-            with writing(self.segments.uri("")):
-                rows = Unsorted.of(piece, key_of(piece.schema, self.key))
-                for least, end in [*ranges([rows], _SEGMENT_ROWS, SEGMENT_BYTES)] or [(0, ALL_HASHES)]:
-                    yield rows.within(least, end)
+        key = key_of(table.schema, self.key)
+        with writing(self.segments.uri("")):
+            rows = Unsorted.of(table, key, self.threads)
+        cut = [*ranges([rows], _SEGMENT_ROWS, SEGMENT_BYTES // self.threads)] or [(0, ALL_HASHES)]
 
-    def _write(self, label: str, rows: Sorted) -> dict[str, Any]:
-        with self.segments.writing() as folder:
-            shard = write_shard(folder, label, rows.rows, rows.hashes)
-        if self.buckets is not None:
-            key = key_of(rows.rows.schema, self.key)
-            shard = replace(shard, bucket=one_bucket(key.keys_of(rows.rows), self.buckets))
-        size = shard.payload.bytes + shard.index.bytes
-        return {"rows": shard.rows, "bytes": size, "buckets": self.buckets, "shard": shard_to_json(shard)}
+        labels = [f"{name}-{uuid4().hex}" for _ in cut]
+        planned: list[dict[str, Any]] = [{"path": self.segments.uri(f"{label}.arrow")} for label in labels]
+        facts += planned  # before there are files
+
+        def written(label: str, fact: dict[str, Any], span: tuple[int, int]) -> None:
+            with writing(self.segments.uri(label)), self.segments.writing() as folder:
+                found = rows.within(*span)
+                shard = write_shard(folder, label, found.rows, found.hashes)
+            if self.buckets is not None:
+                shard = replace(shard, bucket=one_bucket(key.keys_of(found.rows), self.buckets))
+            size = shard.payload.bytes + shard.index.bytes
+            fact |= {"rows": shard.rows, "bytes": size, "buckets": self.buckets, "shard": shard_to_json(shard)}
+
+        with ThreadPoolExecutor(self.threads) as pool:
+            list(pool.map(written, labels, planned, cut))
 
     def writer(self, name: str, memory: int) -> SegmentWriter:
         """What writes rows that come one table after the other.
