@@ -162,7 +162,7 @@ def build_table(folder: Path, table: pa.Table, key: KeyNames) -> Built:
     with writing(folder):
         rows = Unsorted.of(table, column, BUILDERS)
     shards = write_shards(folder, rows, column, most_bytes=_shared_bytes(table.nbytes))
-    taken, total = sample(rows.batches, table.schema)
+    taken, total = sample(table.to_batches(), table.schema)
     return Built(table.schema, key, tuple(shards), total, taken)
 
 

@@ -87,13 +87,13 @@ def test_what_is_in_memory_may_be_larger_than_a_segment(
 
 @pytest.mark.parametrize(
     ("limit", "value"),
-    [("MOST_BYTES", 5_000), ("MOST_ROWS", 999), ("_MOST_CHUNKS", 9)],
-    ids=["bytes", "rows", "chunks"],
+    [("MOST_BYTES", 5_000), ("MOST_ROWS", 999)],
+    ids=["bytes", "rows"],
 )
 def test_what_is_large_goes_through_segments(
     limit: str, value: int, segments: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More bytes, rows or chunks than fit in memory beside their order are sorted piece by piece."""
+    """More bytes or rows than fit in memory beside their order are sorted piece by piece."""
     monkeypatch.setattr(unsorted_module, limit, value)
     cache = Cache("scores", tmp_path)
 
@@ -142,10 +142,13 @@ KEYS = st.one_of(
     keys=KEYS,
     chunk=st.integers(1, 60),
     run=st.integers(1, 60),
+    chunks=st.integers(1, 9),
     shard=st.integers(1, 30),
     start=st.integers(0, 1),
 )
-def test_both_ways_write_the_same_rows(keys: pa.Array, chunk: int, run: int, shard: int, start: int) -> None:
+def test_both_ways_write_the_same_rows(
+    keys: pa.Array, chunk: int, run: int, chunks: int, shard: int, start: int
+) -> None:
     """Whatever the keys, the chunks in which they lie, and how many rows are sorted at once or become a shard."""
     values = pa.array([None if n % 5 == 0 else n / 2 for n in range(len(keys))], pa.float32())
     rows = pa.table({"key": keys, "value": values, "flag": pa.array([n % 2 == 0 for n in range(len(keys))])})
@@ -153,6 +156,7 @@ def test_both_ways_write_the_same_rows(keys: pa.Array, chunk: int, run: int, sha
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(build_module, "SHARD_ROWS", shard)
         patch.setattr(unsorted_module, "_RUN_ROWS", run)
+        patch.setattr(unsorted_module, "_MOST_CHUNKS", chunks)
         patch.setattr(load_module, "SEGMENT_BYTES", 100)
         memory, stream = Cache("memory", folder), Cache("stream", folder)
 
