@@ -21,6 +21,7 @@ from lakeflow.cache.hashing import join_keys
 from lakeflow.cache.keys import key_of
 from lakeflow.cache.merged import Merged
 from lakeflow.cache.ranges import ALL_HASHES, ranges
+from lakeflow.cache.segment import Segment
 from lakeflow.cache.shard import write_shard
 from lakeflow.cache.unsorted import Unsorted
 from lakeflow_io.errors import CorruptFileError, DuplicateKeyError, SchemaError
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from lakeflow.cache.keys import KeyColumn, KeyNames
     from lakeflow.cache.manifest import ShardFacts
     from lakeflow.cache.ranges import Rows, Sorted
-    from lakeflow.cache.segment import Segment
 
 __all__ = ["BUILDERS", "Built", "build", "build_table", "sample", "write_shards"]
 
@@ -87,7 +87,8 @@ def build(folder: Path, segments: Sequence[Segment], key: KeyNames) -> Built:
     if not segments:
         message = "There is no data to build a cache version from, so its columns aren't known."
         raise SchemaError(message, "for an empty version, give an empty table that has the columns.")
-    opened = [segment.opened() for segment in segments]
+    with ThreadPoolExecutor(BUILDERS) as builders:  # all of each is compared with its checksums
+        opened = list(builders.map(Segment.opened, segments))
     schema = common_schema([each.rows.schema for each in opened])
     column = key_of(schema, key)
     buckets, groups = by_bucket(segments, opened, column, BUILDERS)
