@@ -12,6 +12,7 @@ __all__ = ["print_figures", "ratios", "summary"]
 # Each ratio: above 1 lakeflow is better; but `load_vs_ipc`, which is how many times as long it takes.
 _LOADS = {"load_vs_lmdb": "lmdb", "load_vs_rocksdict": "rocksdict", "load_vs_redis_pipeline": "valkey"}
 _MANY = {"get_many_vs_lmdb": "lmdb", "get_many_vs_valkey": "valkey"}
+_COLD = {"cold_rows_p50_us": "p50_us", "cold_rows_p99_us": "p99_us", "cold_rows_many_ms": "many_ms"}
 _OURS = {
     "load_rows_per_s": ("load", "rows_per_s"),
     "precompute_rows_per_s": ("precompute", "rows_per_s"),
@@ -59,6 +60,8 @@ def ratios(contenders: dict[str, Any]) -> dict[str, Any]:
     found["load_vs_ipc"] = ratio(figure("lakeflow", "load", "wall_s"), figure("ipc", "load", "wall_s"))
     for name, peer in _MANY.items():
         found[name] = ratio(figure(peer, "get_many", "p50_ms"), many)
+    for name, figure_name in _COLD.items():
+        found[name] = figure("lakeflow_rows", "cold", figure_name)
     pushed = figure("lakeflow", "push", "rows_per_s")
     found["push_vs_redis_pipeline"] = ratio(pushed, figure("valkey", "load", "rows_per_s"))
     served = figure("lakeflow", "http", "requests_per_s")
@@ -77,9 +80,9 @@ def print_figures(result: dict[str, Any]) -> None:
         rows = {name: found[part] for name, found in result["contenders"].items() if part in found}
         if not rows:
             continue
-        print(f"\n{part:12}" + "".join(f"{name:>22}" for name in kind.figures))
+        print(f"\n{part:16}" + "".join(f"{name:>22}" for name in kind.figures))
         for name, figures in rows.items():
             cells = [f"{figures[each]:>22,}" if each in figures else f"{'-':>22}" for each in kind.figures]
-            print(f"  {name:10}" + "".join(cells) + (f"  {figures['error']}" if "error" in figures else ""))
+            print(f"  {name:14}" + "".join(cells) + (f"  {figures['error']}" if "error" in figures else ""))
     told = (f"{name} {result[name]:,}" for name in ratios({}) if result[name] is not None)
     print("\n" + "; ".join(told))

@@ -21,7 +21,7 @@ class Part:
     """Of these figures the sum over all runs is taken."""
 
 
-_EMBEDDED = ("lakeflow", "lmdb", "rocksdict")
+_EMBEDDED = ("lakeflow", "lakeflow_rows", "lmdb", "rocksdict")
 _READERS = (*_EMBEDDED, "valkey")
 _TORN = ("torn_reads", "row_reads", "publishes")
 

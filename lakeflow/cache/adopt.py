@@ -66,8 +66,7 @@ def linked(home: Path, shard: ShardFacts, folder: Path, number: int) -> ShardFac
         ObjectNotFoundError: a file is gone.
         StoreError: as `failures.writing` says.
     """
-    files = {}
-    for kind, file in (("payload", shard.payload), ("index", shard.index)):
-        files[kind] = replace(file, name=f"shard-{number:04d}.{file.name.rpartition('.')[2]}")
-        link(home / file.name, folder / files[kind].name)
-    return replace(shard, payload=files["payload"], index=files["index"])
+    renamed = [replace(file, name=f"shard-{number:04d}.{file.name.rpartition('.')[2]}") for file in shard.files]
+    for file, new in zip(shard.files, renamed, strict=True):
+        link(home / file.name, folder / new.name)
+    return shard.with_files(*renamed)

@@ -21,8 +21,9 @@ from lakeflow.cache.hashing import join_keys
 from lakeflow.cache.keys import key_of
 from lakeflow.cache.merged import Merged
 from lakeflow.cache.ranges import ALL_HASHES, ranges
+from lakeflow.cache.rows.fields import Fields
 from lakeflow.cache.segment import Segment
-from lakeflow.cache.shard import write_shard
+from lakeflow.cache.shard import write_row_major, write_shard
 from lakeflow.cache.unsorted import Unsorted
 from lakeflow_io.errors import CorruptFileError, DuplicateKeyError, SchemaError
 
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lakeflow.cache.keys import KeyColumn, KeyNames
+    from lakeflow.cache.layout import Layout
     from lakeflow.cache.manifest import ShardFacts
     from lakeflow.cache.ranges import Rows, Sorted
 
-__all__ = ["BUILDERS", "Built", "build", "build_table", "sample", "write_shards"]
+__all__ = ["BUILDERS", "Built", "build", "build_table", "fields_for", "sample", "write_shards"]
 
 SHARD_ROWS = 4_000_000
 """An index of 32 MB: a look-up reads it in 22 steps, of which the first dozen stay in the cache."""
@@ -68,17 +70,20 @@ class Built:
     """Some rows of the segments, to compare with what the finished files say."""
     buckets: int | None = None
     """By how many buckets the shards are told apart."""
+    layout: Layout = "columns"
 
 
-def build(folder: Path, segments: Sequence[Segment], key: KeyNames) -> Built:
+def build(folder: Path, segments: Sequence[Segment], key: KeyNames, layout: Layout = "columns") -> Built:
     """Make segments the shards of a version in `folder`: where they overlap they are merged, else linked.
 
     Args:
         folder: An empty folder.
         segments: What `CacheWriter` wrote, at least one.
         key: The key column or columns.
+        layout: How rows lie for look-ups.
 
     Raises:
+        UnsupportedError: the layout is rows, and a column has no exact form in one.
         SchemaError: the segments differ in their columns, or there are none.
         DuplicateKeyError: two rows have one key.
         CorruptFileError, ObjectNotFoundError: a segment isn't what a task wrote.
@@ -90,7 +95,7 @@ def build(folder: Path, segments: Sequence[Segment], key: KeyNames) -> Built:
     with ThreadPoolExecutor(BUILDERS) as builders:  # all of each is compared with its checksums
         opened = list(builders.map(Segment.opened, segments))
     schema = common_schema([each.rows.schema for each in opened])
-    column = key_of(schema, key)
+    column, fields = key_of(schema, key), fields_for(layout, schema)
     buckets, groups = by_bucket(segments, opened, column, BUILDERS)
     if not _worth(opened, len(groups)):
         buckets, groups = None, {None: list(range(len(opened)))}
@@ -99,7 +104,17 @@ def build(folder: Path, segments: Sequence[Segment], key: KeyNames) -> Built:
         few = max(_FEW // len(groups), 1)
         pieces += _pieces([segments[n] for n in numbers], [opened[n] for n in numbers], schema, bucket, few)
     taken, total = sample([each.rows for each in opened], schema)
-    return Built(schema, key, tuple(_write(folder, pieces, column)), total, taken, buckets)
+    shards = _write(folder, pieces, column, fields)
+    return Built(schema, key, tuple(shards), total, taken, buckets, layout)
+
+
+def fields_for(layout: Layout, schema: pa.Schema) -> Fields | None:
+    """Return how rows lie in bytes, where the layout has them.
+
+    Raises:
+        UnsupportedError: a column has no exact form; it names the column.
+    """
+    return Fields(schema) if layout == "rows" else None
 
 
 def _worth(opened: Sequence[Sorted], groups: int) -> bool:
@@ -146,25 +161,27 @@ class _Piece:
     """All of whose rows these are, where it becomes a shard as it is."""
 
 
-def build_table(folder: Path, table: pa.Table, key: KeyNames) -> Built:
+def build_table(folder: Path, table: pa.Table, key: KeyNames, layout: Layout = "columns") -> Built:
     """Write the shards of a version into `folder`, each gathered from where its rows lie in memory.
 
     Args:
         folder: An empty folder.
         table: Of stored form; it is held until the end, and 16 bytes a row with it.
         key: The key column or columns.
+        layout: How rows lie for look-ups.
 
     Raises:
+        UnsupportedError: the layout is rows, and a column has no exact form in one.
         DuplicateKeyError: two rows have one key.
         CorruptFileError: a text column is damaged.
         StoreError: a file can't be written.
     """
-    column = key_of(table.schema, key)
+    column, fields = key_of(table.schema, key), fields_for(layout, table.schema)
     with writing(folder):
         rows = Unsorted.of(table, column, BUILDERS)
-    shards = write_shards(folder, rows, column, most_bytes=_shared_bytes(table.nbytes))
+    shards = write_shards(folder, rows, column, fields, most_bytes=_shared_bytes(table.nbytes))
     taken, total = sample(table.to_batches(), table.schema)
-    return Built(table.schema, key, tuple(shards), total, taken)
+    return Built(table.schema, key, tuple(shards), total, taken, layout=layout)
 
 
 def _shared_bytes(total: int) -> int:
@@ -176,6 +193,7 @@ def write_shards(
     folder: Path,
     rows: Rows,
     key: KeyColumn,
+    fields: Fields | None,
     number: int = 0,
     within: tuple[int, int] = (0, ALL_HASHES),
     most_bytes: int | None = None,
@@ -187,6 +205,7 @@ def write_shards(
         folder: Where they go.
         rows: The rows.
         key: Their key.
+        fields: How a row lies in bytes, where the layout has them.
         number: Of the first shard.
         within: The range [least, end) of hashes that becomes shards.
         most_bytes: Of a shard, where it isn't `SHARD_BYTES`.
@@ -197,14 +216,16 @@ def write_shards(
         CorruptFileError: a text column is damaged.
         StoreError: a file can't be written.
     """
-    return _write(folder, _cut(rows, within, most_bytes or SHARD_BYTES, bucket), key, number)
+    return _write(folder, _cut(rows, within, most_bytes or SHARD_BYTES, bucket), key, fields, number)
 
 
 def _cut(rows: Rows, within: tuple[int, int], most_bytes: int, bucket: int | None) -> list[_Piece]:
     return [_Piece(rows, *span, bucket) for span in ranges([rows], SHARD_ROWS, most_bytes, *within)]
 
 
-def _write(folder: Path, pieces: Sequence[_Piece], key: KeyColumn, number: int = 0) -> list[ShardFacts]:
+def _write(
+    folder: Path, pieces: Sequence[_Piece], key: KeyColumn, fields: Fields | None, number: int = 0
+) -> list[ShardFacts]:
     """Make pieces shards, numbered from `number` on."""
 
     def written(numbered: tuple[int, _Piece]) -> ShardFacts:
@@ -213,22 +234,26 @@ def _write(folder: Path, pieces: Sequence[_Piece], key: KeyColumn, number: int =
             found = piece.rows.within(piece.least, piece.end)
         _refuse_duplicates(key, key.keys_of(found.rows), found.hashes)
         if piece.segment is None:
-            facts = write_shard(folder, f"shard-{number:04d}", found.rows, found.hashes)
+            facts = write_shard(folder, f"shard-{number:04d}", found.rows, found.hashes, fields)
         else:
-            facts = _adopted(folder, piece.segment, found.hashes, number)
+            facts = _adopted(folder, piece.segment, found, fields, number)
         return replace(facts, bucket=piece.bucket)
 
     with ThreadPoolExecutor(BUILDERS) as builders:
         return list(builders.map(written, enumerate(pieces, number)))
 
 
-def _adopted(folder: Path, segment: Segment, hashes: NDArray[np.uint64], number: int) -> ShardFacts:
+def _adopted(folder: Path, segment: Segment, found: Sorted, fields: Fields | None, number: int) -> ShardFacts:
     """Make a segment a shard; what its facts say of hashes isn't believed."""
+    hashes = found.hashes
     if len(hashes) != segment.facts.rows or (hashes[1:] < hashes[:-1]).any():
         message = f"The hashes beside {segment.folder / segment.facts.payload.name} aren't in order."
         raise CorruptFileError(message, "run it again under another run id.")
     facts = replace(segment.facts, owner=folder.name, first_hash=int(hashes[0]), last_hash=int(hashes[-1]))
-    return linked(segment.folder, facts, folder, number)
+    shard = linked(segment.folder, facts, folder, number)
+    if fields is None:
+        return shard
+    return replace(shard, row_major=write_row_major(folder, f"shard-{number:04d}", found.rows, hashes, fields))
 
 
 def _refuse_duplicates(column: KeyColumn, keys: pa.Array, hashes: NDArray[np.uint64]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from lakeflow.cache.answer import AnswerKind, check_kind, handed_over
 from lakeflow.cache.diff import diff
 from lakeflow.cache.keys import key_names
+from lakeflow.cache.layout import Layout, check_layout
 from lakeflow.cache.load import load
 from lakeflow.cache.manifest import Origin
 from lakeflow.cache.publish import pin, published, rollback
@@ -54,13 +55,17 @@ class Cache:
             a folder, where what readers have opened stays readable, and 3600 on a store, where they fetch what
             they need when they need it.
         refresh: Seconds between two looks at what is current, on a store; in a folder every request looks.
+        layout: How versions lie that this object publishes: `"columns"`; or `"rows"`, for caches that are larger than
+            memory: beside the columns all rows once more, each as one run of bytes, so that a key takes a page or two
+            of the disk, whatever the number of columns. It takes about twice the disk. Readers see by the version
+            how it lies, and an update keeps that.
         storage: Storage properties, as a catalog has them: `{"s3.endpoint": ...}`. `lakeflow.shard-cache.folder` is
             where local copies of a store's files go, default `$XDG_CACHE_HOME/lakeflow/shards`, else
             `~/.cache/lakeflow/shards`; `lakeflow.shard-cache.bytes` is how large they may become, default 20 GiB.
 
     Raises:
         ConfigError: caches can't lie there, or a property can't be.
-        InputError: the name, `keep`, `grace` or `refresh` can't be used.
+        InputError: the name, `keep`, `grace`, `refresh` or `layout` can't be used.
 
     Example:
         >>> import pyarrow as pa, tempfile
@@ -80,6 +85,7 @@ class Cache:
         keep: int = KEEP_VERSIONS,
         grace: float | None = None,
         refresh: float = 1.0,
+        layout: Layout = "columns",
         storage: Mapping[str, str] | None = None,
     ) -> None:
         self._shelf = shelf_at(root, name, storage)
@@ -87,6 +93,7 @@ class Cache:
         if not refresh >= 0:
             raise InputError(f"refresh={refresh} is no time.", "give seconds, 0 or more.")
         self._refresh = refresh
+        self._layout: Layout = check_layout(layout)
         self._read_from(None)
 
     @property
@@ -166,7 +173,7 @@ class Cache:
 
     def __contains__(self, key: Key) -> bool:
         """Whether there is a row with this key."""
-        return self._version().find(key) is not None
+        return key in self._version()
 
     def __len__(self) -> int:
         """Return the rows of the version that is read."""
@@ -249,7 +256,7 @@ class Cache:
             StoreError: another failure; the old version stays current.
         """
         origin = Origin(run_id=run_id, source=source)
-        return self._published(load(self._shelf, data, key_names(key), origin, self._retention, checks))
+        return self._published(load(self._shelf, data, key_names(key), origin, self._retention, checks, self._layout))
 
     def update(
         self,
@@ -361,6 +368,7 @@ class Cache:
         opened = self._version()
         return CacheStats(
             version=self._summary(opened.manifest),
+            layout=opened.manifest.layout,
             key=opened.key.name,
             columns=len(opened.schema.names),
             shards=len(opened.shards),
@@ -380,12 +388,17 @@ class Cache:
         return self._summary(manifest)
 
     def repair(self) -> list[str]:
-        """Compute indexes that are gone or damaged again from their payloads; return their names.
+        """Compute indexes and rows files that are gone or damaged again from their payloads; return their names.
+
+        What this object reads next, it reads from the repaired files; other processes have to open the cache again.
 
         Raises:
             CorruptFileError, ObjectNotFoundError: a payload is damaged: only another version helps.
         """
-        return repair(self._shelf, self._manifest())
+        repaired = repair(self._shelf, self._manifest())
+        if repaired:
+            self._read_from(self._fixed)
+        return repaired
 
     def sink(self, key: str | Sequence[str], checks: Sequence[Check] = (), *, update: bool = False) -> CacheSink:
         """Return the output of a run that writes a new version, keyed by column `key`, or by several.
@@ -398,7 +411,7 @@ class Cache:
         if update and names != self.key:
             message = f"The rows have the key {names}, and cache {self.name!r} has {self.key}."
             raise SchemaError(message, "update with the cache's key.")
-        return CacheSink(self._shelf, names, self._retention, checks, update=update)
+        return CacheSink(self._shelf, names, self._retention, checks, update=update, layout=self._layout)
 
     def fetch(self) -> None:
         """Have all files of the version that is read on this machine now, and those of later ones before they are read.

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakeflow_io.keyed.order import hashed_texts
+from lakeflow_io.keyed.order import hashed_text, hashed_texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,12 +58,8 @@ def hash_key(key: Key) -> int:
     if isinstance(key, int):
         return _mix_one(key & _ALL_BITS)
     data = join_key(key) if isinstance(key, tuple) else _bytes_of(key)
-    total = 0
-    for position in range(max(1, -(-len(data) // _WORD_BYTES))):
-        start = position * _WORD_BYTES
-        word = int.from_bytes(data[start : start + _WORD_BYTES], "little")
-        total += _mix_one(word ^ (position * _GOLDEN & _ALL_BITS))
-    return _mix_one((total & _ALL_BITS) ^ len(data))
+    hashed = hashed_text(data)
+    return _hash_text(data) if hashed is None else hashed
 
 
 def hash_keys(keys: pa.Array | pa.ChunkedArray) -> NDArray[np.uint64]:
@@ -126,6 +122,15 @@ def _words_of(integers: pa.Array) -> NDArray[np.uint64]:
     """Return integers as 64-bit two's complement."""
     values = integers.to_numpy(zero_copy_only=False)
     return values if values.dtype == np.uint64 else values.astype(np.int64).view(np.uint64)
+
+
+def _hash_text(data: bytes) -> int:
+    total = 0
+    for position in range(max(1, -(-len(data) // _WORD_BYTES))):
+        start = position * _WORD_BYTES
+        word = int.from_bytes(data[start : start + _WORD_BYTES], "little")
+        total += _mix_one(word ^ (position * _GOLDEN & _ALL_BITS))
+    return _mix_one((total & _ALL_BITS) ^ len(data))
 
 
 def _hash_chunk(chunk: pa.Array) -> NDArray[np.uint64]:

@@ -18,6 +18,7 @@ from lakeflow.cache.durable import new_file, read_through
 from lakeflow.cache.failures import reading
 from lakeflow.cache.hashing import hash_keys
 from lakeflow.cache.manifest import FileFacts
+from lakeflow.cache.mapping import expect_any, mapped
 from lakeflow_io.errors import CorruptFileError
 from lakeflow_io.keyed.blocks import BLOCK_BYTES, Blocks, block_sums
 
@@ -71,16 +72,16 @@ def open_index(
         CorruptFileError: it has another size than the manifest says.
     """
     path = f"{folder}/{facts.index.name}"
-    mapped = mapped_file(folder, facts.index)
+    content = mapped_file(folder, facts.index)
     size = facts.rows * HASH_BYTES
     of_payload, own = _block_count(facts.payload.bytes), _block_count(size)
-    start = mapped.size - size - (of_payload + own) * _SUM_BYTES
+    start = content.size - size - (of_payload + own) * _SUM_BYTES
     if start < 0 or start % HASH_BYTES:
-        message = f"{path} has {mapped.size} bytes, which don't fit {facts.rows} rows in {facts.payload.bytes} bytes."
+        message = f"{path} has {content.size} bytes, which don't fit {facts.rows} rows in {facts.payload.bytes} bytes."
         raise CorruptFileError(message, _REPAIR)
-    hashes = np.frombuffer(mapped, np.uint64, facts.rows, start)
-    sums = np.frombuffer(mapped, np.uint32, of_payload + own, start + size)
-    blocks = Blocks(mapped.slice(start, size), sums[of_payload:], partial(differs, path, start, hint or _REPAIR))
+    hashes = np.frombuffer(content, np.uint64, facts.rows, start)
+    sums = np.frombuffer(content, np.uint32, of_payload + own, start + size)
+    blocks = Blocks(content.slice(start, size), sums[of_payload:], partial(differs, path, start, hint or _REPAIR))
     return hashes, sums[:of_payload], blocks
 
 
@@ -91,6 +92,7 @@ def rebuilt_index(folder: Path, facts: ShardFacts, key: KeyColumn) -> bytes:
         CorruptFileError, ObjectNotFoundError: the payload can't be read.
     """
     payload = mapped_file(folder, facts.payload)
+    expect_any(payload.address, payload.size)
     with reading(folder / facts.payload.name):
         hashes = hash_keys(key.keys_of(pa.ipc.open_file(payload).get_batch(0)))
     draft = BytesIO()
@@ -112,17 +114,17 @@ def summed(path: Path) -> tuple[FileFacts, NDArray[np.uint32]]:
 
 
 def mapped_file(folder: Path, facts: FileFacts) -> pa.Buffer:
-    """Map a file that is as long as the manifest says.
+    """Map a file that is as long as the manifest says, for now without read-ahead: see `mapping`.
 
     Raises:
         ObjectNotFoundError: the file is gone.
         CorruptFileError: it has another size.
     """
     path = f"{folder}/{facts.name}"  # a request may wait for this: a tenth of the time of a Path
-    with reading(path), pa.memory_map(path) as source:
-        mapped = source.read_buffer()
-    _need_size(path, mapped.size, facts)
-    return mapped
+    with reading(path):
+        content = mapped(path)
+    _need_size(path, content.size, facts)
+    return content
 
 
 def check_size(path: Path, facts: FileFacts) -> None:

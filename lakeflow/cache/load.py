@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lakeflow.cache.build import Built
     from lakeflow.cache.checks import Check
     from lakeflow.cache.keys import KeyNames
+    from lakeflow.cache.layout import Layout
     from lakeflow.cache.manifest import Manifest, Origin
     from lakeflow.cache.retention import Retention
     from lakeflow.cache.shelf import Shelf
@@ -38,14 +39,20 @@ _HELD = (pa.Table, pa.RecordBatch, DataFrame)  # in memory, or mapped, whether t
 
 
 def load(
-    shelf: Shelf, data: Any, key: KeyNames, origin: Origin, retention: Retention, checks: Sequence[Check]
+    shelf: Shelf,
+    data: Any,
+    key: KeyNames,
+    origin: Origin,
+    retention: Retention,
+    checks: Sequence[Check],
+    layout: Layout = "columns",
 ) -> Manifest:
     """Build a version of `data` and publish it; see `Cache.load`."""
     earlier = find_run(shelf, origin)
     if earlier:
         return earlier
     with shelf.claimed() as folder:
-        built = _built(folder, data, key)
+        built = _built(folder, data, key, layout)
         return publish(shelf, folder, built, origin, retention, checks)
 
 
@@ -71,16 +78,16 @@ def _segments(scratch: Path, tables: Iterable[pa.Table], key: KeyNames) -> list[
     return [Segment.of(segments, fact, scratch) for table in tables for fact in writer.write("load", table)]
 
 
-def _built(folder: Path, data: Any, key: KeyNames) -> Built:
+def _built(folder: Path, data: Any, key: KeyNames, layout: Layout) -> Built:
     """Write shards straight from memory where all rows are there, or come before they are worth a segment."""
     arriving = _gathered(data, key, MOST_BYTES if _is_held(data) else SEGMENT_BYTES)
     first, is_all = next(arriving, (None, False))
     if first is not None and is_all and Unsorted.fits(first):
-        return build_table(folder, first, key)
+        return build_table(folder, first, key, layout)
     tables = chain([] if first is None else [first], (table for table, _ in arriving))
     del first  # a segment's memory
     scratch = folder / "segments"  # in the claimed folder, so that a killed load is swept up with it
-    built = build(folder, _segments(scratch, tables, key), key)
+    built = build(folder, _segments(scratch, tables, key), key, layout)
     shutil.rmtree(scratch, ignore_errors=True)
     return built
 

@@ -160,9 +160,9 @@ class LocalShelf:
         """Read one file."""
         verify_file(self.home(version, shard) / file.name, file)
 
-    def replace_index(self, version: str, shard: ShardFacts, content: bytes) -> None:
+    def replace_file(self, version: str, shard: ShardFacts, file: FileFacts, content: bytes) -> None:
         """Replace the file in one step."""
-        durable.replace(self.home(version, shard) / shard.index.name, content)
+        durable.replace(self.home(version, shard) / file.name, content)
 
     def payload(self, version: str, shard: ShardFacts) -> Path:
         """As `home`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from lakeflow.cache.durable import read_small
 from lakeflow.cache.failures import reading
 from lakeflow.cache.hashing import HASH_NAME, JOINED_HASH_NAME
 from lakeflow.cache.keys import KeyNames, key_names
+from lakeflow.cache.layout import LAYOUTS, Layout
 from lakeflow.cache.shape import schema_at
 from lakeflow_io.errors import UnsupportedError
 
@@ -58,6 +59,17 @@ class ShardFacts:
     """The version that wrote it; later ones link its files, or name them."""
     bucket: int | None = None
     """The one that all of its keys are in, where the version's shards are told apart by buckets."""
+    row_major: FileFacts | None = None
+    """Its rows once more, where the version has them."""
+
+    @property
+    def files(self) -> tuple[FileFacts, ...]:
+        """All of them, the payload first: the others follow from it."""
+        return (self.payload, self.index, *([self.row_major] if self.row_major else []))
+
+    def with_files(self, payload: FileFacts, index: FileFacts, row_major: FileFacts | None = None) -> ShardFacts:
+        """The same shard in files of other names."""
+        return replace(self, payload=payload, index=index, row_major=row_major)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,8 @@ class Manifest:
     origin: Origin
     buckets: int | None = None
     """Into how many buckets keys are cut, by Iceberg's transform `bucket[N]`; None where they aren't."""
+    layout: Layout = "columns"
+    """Whether shards have a third file, with their rows for look-ups."""
 
     @property
     def rows(self) -> int:
@@ -97,13 +111,12 @@ class Manifest:
     @property
     def files(self) -> list[FileFacts]:
         """Every file but the manifest."""
-        return [file for shard in self.shards for file in (shard.payload, shard.index)]
+        return [file for shard in self.shards for file in shard.files]
 
     @property
     def reused_bytes(self) -> int:
         """Bytes of files that an earlier version wrote."""
-        reused = (shard for shard in self.shards if shard.owner != self.version)
-        return sum(shard.payload.bytes + shard.index.bytes for shard in reused)
+        return sum(file.bytes for shard in self.shards if shard.owner != self.version for file in shard.files)
 
     @property
     def size_bytes(self) -> int:
@@ -121,6 +134,7 @@ class Manifest:
             "key": self.key,
             "hash": _hash_name(self.key, self.buckets),
             "checksum": "crc32",
+            "layout": self.layout,
             "columns": {field.name: str(field.type) for field in self.schema},
             "schema": base64.b64encode(self.schema.serialize().to_pybytes()).decode(),
             **({} if self.buckets is None else {"buckets": self.buckets}),
@@ -167,7 +181,16 @@ def parse_manifest(data: bytes | memoryview, path: Path | str) -> Manifest:
             shards=tuple(shard_of_json(shard, content["version"]) for shard in content["shards"]),
             origin=Origin(**{field.name: content[field.name] for field in fields(Origin)}),
             buckets=buckets,
+            layout=_layout_of(content, path),
         )
+
+
+def _layout_of(content: dict[str, Any], path: Path | str) -> Layout:
+    layout: Layout = content.get("layout", "columns")
+    if layout not in LAYOUTS:
+        message = f"{path} has layout {layout!r}; this version of lakeflow reads {', '.join(LAYOUTS)}."
+        raise UnsupportedError(message, "upgrade lakeflow, or build the cache again.")
+    return layout
 
 
 def _hash_name(key: KeyNames, buckets: int | None) -> str:
@@ -185,6 +208,7 @@ def shard_to_json(shard: ShardFacts) -> dict[str, Any]:
         "index": asdict(shard.index),
         "owner": shard.owner,
         **({} if shard.bucket is None else {"bucket": shard.bucket}),
+        **({"rows_file": asdict(shard.row_major)} if shard.row_major else {}),
     }
 
 
@@ -202,4 +226,5 @@ def shard_of_json(content: dict[str, Any], version: str) -> ShardFacts:
         index=FileFacts(**content["index"]),
         owner=content.get("owner", version),
         bucket=content.get("bucket"),
+        row_major=FileFacts(**content["rows_file"]) if "rows_file" in content else None,
     )

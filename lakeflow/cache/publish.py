@@ -62,7 +62,8 @@ def publish(
         CommitConflictError: another version than `base` is current, or the claim on the version ran out.
         StoreError: the manifest or pointer can't be written; the old version stays current.
     """
-    manifest = Manifest(folder.name, datetime.now(UTC), built.key, built.schema, built.shards, origin, built.buckets)
+    now = datetime.now(UTC)
+    manifest = Manifest(folder.name, now, built.key, built.schema, built.shards, origin, built.buckets, built.layout)
     opened = cache.open(manifest, folder)
     _read_back(folder, opened, built)
     previous = _checked(cache, checks, opened)
@@ -215,7 +216,7 @@ def _read_back(folder: Path, version: OpenVersion, built: Built) -> None:
     keys = version.key.keys_of(built.sample)
     seen = version.get_many(keys)
     wrong = [name for name in built.schema.names if not _same(built.sample[name], seen[name])]
-    if wrong or not all(version.find(key) for key in version.key.values(keys)):
+    if wrong or not all(key in version for key in version.key.values(keys)):
         message = f"A sample of {folder} doesn't read back as it was written; columns: {wrong}."
         raise InternalError(message, "please report it; nothing was published.")
 

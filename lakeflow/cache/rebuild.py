@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from lakeflow.cache.build import Built, sample, write_shards
+from lakeflow.cache.build import Built, fields_for, sample, write_shards
 from lakeflow.cache.columns import fitted, one_batch
 from lakeflow.cache.hashing import hash_keys
 from lakeflow.cache.merged import Merged
@@ -54,12 +54,14 @@ def rebuild(base: OpenVersion, shelf: Shelf, folder: Path, segments: Sequence[Se
     """
     opened = [_fitted(segment.opened(), base.schema) for segment in segments]
     cut = [_cut(base, rows) for rows in (*opened, _by_hash(base.key, deleted))]
+    fields = fields_for(base.manifest.layout, base.schema)
     shards: list[ShardFacts] = []
     dropped = 0
     for bucket, numbers in base.groups:
         *coming, going = [rows_of(bucket) for rows_of in cut]
         if not numbers:
-            shards += write_shards(folder, Merged(coming, base.schema), base.key, len(shards), bucket=bucket)
+            rows = Merged(coming, base.schema)
+            shards += write_shards(folder, rows, base.key, fields, len(shards), bucket=bucket)
         for number, least, end in _spans(base.groups.firsts, numbers):
             parts = [part for each in coming if (part := each.within(least, end)).rows.num_rows]
             out = [part for part in (*parts, going.within(least, end)) if part.rows.num_rows]
@@ -72,10 +74,11 @@ def rebuild(base: OpenVersion, shelf: Shelf, folder: Path, segments: Sequence[Se
             dropped += int((~stays).sum())
             parts.append(Sorted(old.hashes[stays], old.rows.filter(pa.array(stays))))
             rows = Merged(parts, base.schema)
-            shards += write_shards(folder, rows, base.key, len(shards), (least, end), bucket=bucket)
+            shards += write_shards(folder, rows, base.key, fields, len(shards), (least, end), bucket=bucket)
     taken, came = sample([each.rows for each in opened], base.schema)
     rows_now = base.rows - dropped + came
-    return Built(base.schema, base.manifest.key, tuple(shards), rows_now, taken, base.groups.buckets)
+    layout = base.manifest.layout
+    return Built(base.schema, base.manifest.key, tuple(shards), rows_now, taken, base.groups.buckets, layout)
 
 
 def _spans(firsts: Sequence[int], numbers: range) -> Iterator[tuple[int, int, int]]:

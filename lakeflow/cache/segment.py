@@ -71,7 +71,7 @@ class Segment:
                 for each, file in zip(_files(name), (facts.payload, facts.index), strict=True)
             )
         [folder, _] = [segments.fetched(file.name, file.bytes, scratch).parent for file in (payload, hashes)]
-        return cls(folder, replace(facts, payload=payload, index=hashes, bucket=bucket), buckets)
+        return cls(folder, replace(facts.with_files(payload, hashes), bucket=bucket), buckets)
 
     def opened(self) -> Sorted:
         """Map it, and compare all of it with its checksums: else damage would be written again, with ones that fit it.

@@ -1,6 +1,6 @@
 """A shard: an Arrow IPC file of rows sorted by key hash, its payload, and beside it an index.
 
-The payload is plain: any Arrow tool can read it.
+The payload is plain: any Arrow tool can read it. A shard of `layout="rows"` has a third file, see `cache/rows`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from lakeflow.cache.durable import new_file
 from lakeflow.cache.failures import reading
 from lakeflow.cache.index import HASH_BYTES, differs, mapped_file, open_index, summed, write_index
 from lakeflow.cache.manifest import ShardFacts
+from lakeflow.cache.mapping import expect_any
 from lakeflow.cache.ranges import Sorted
+from lakeflow.cache.rows.file import write_rows
+from lakeflow.cache.rows.mapped import MappedRows
 from lakeflow.cache.shape import schema_at
 from lakeflow.cache.values import python_values
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
@@ -33,9 +36,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lakeflow.cache.keys import Key, KeyColumn
+    from lakeflow.cache.manifest import FileFacts
+    from lakeflow.cache.rows.fields import Fields
     from lakeflow.cache.values import Values
 
-__all__ = ["Shard", "find_rows", "map_shard", "open_shard", "write_shard"]
+__all__ = ["Shard", "find_rows", "map_shard", "open_shard", "write_row_major", "write_shard"]
 
 _HINT = (
     "call verify(), which tells whether it is the file or its index: roll back to another version, or call repair()."
@@ -64,6 +69,8 @@ class Shard:
     """Of all columns."""
     key_numbers: tuple[int, ...]
     """The places of the key's columns."""
+    row_major: MappedRows | None
+    """The rows once more, where the version has them so."""
 
     @cached_property
     def columns(self) -> Mapping[str, Values]:
@@ -182,8 +189,10 @@ def find_rows(
         open_, rows = open_[~hit], rows[~hit] + 1
 
 
-def write_shard(folder: Path, name: str, rows: pa.RecordBatch, hashes: NDArray[np.uint64]) -> ShardFacts:
-    """Write rows that are sorted by hash, and their index.
+def write_shard(
+    folder: Path, name: str, rows: pa.RecordBatch, hashes: NDArray[np.uint64], fields: Fields | None = None
+) -> ShardFacts:
+    """Write rows that are sorted by hash, their index, and, where `fields` say how, the rows once more.
 
     Raises:
         StoreError: as `failures.writing` says.
@@ -200,7 +209,23 @@ def write_shard(folder: Path, name: str, rows: pa.RecordBatch, hashes: NDArray[n
         payload=facts,
         index=summed(index)[0],
         owner=folder.name,
+        row_major=None if fields is None else write_row_major(folder, name, rows, hashes, fields),
     )
+
+
+def write_row_major(
+    folder: Path, name: str, rows: pa.RecordBatch, hashes: NDArray[np.uint64], fields: Fields
+) -> FileFacts:
+    """Write rows that are sorted by hash once more, as `fields` say.
+
+    Raises:
+        UnsupportedError: rows that belong together have 4 GiB.
+        StoreError: as `failures.writing` says.
+    """
+    path = folder / f"{name}.rows"
+    with new_file(path) as file:
+        write_rows(file, rows, hashes, fields)
+    return summed(path)[0]
 
 
 def open_shard(folder: Path, facts: ShardFacts, key: KeyColumn) -> Shard:
@@ -210,12 +235,12 @@ def open_shard(folder: Path, facts: ShardFacts, key: KeyColumn) -> Shard:
         ObjectNotFoundError, CorruptFileError: as `map_shard`.
     """
     mapped, payload, index = map_shard(folder, facts)
-    rows, hashes = mapped.rows, mapped.hashes
+    rows, hashes, row_major = mapped.rows, mapped.hashes, _row_major(folder, facts)
     with reading(f"{folder}/{facts.payload.name}"):
         layouts = Layouts(rows.columns)
         source = Source(hashes, key.keys_of(rows), layouts, index, payload)
         numbers = tuple(map(rows.schema.get_field_index, key.names))
-        return Shard(rows, source, hashes.data, payload, index, layouts, numbers)
+        return Shard(rows, source, hashes.data, payload, index, layouts, numbers, row_major)
 
 
 def map_shard(folder: Path, facts: ShardFacts, hint: str | None = None) -> tuple[Sorted, Blocks, Blocks]:
@@ -242,6 +267,8 @@ def map_shard(folder: Path, facts: ShardFacts, hint: str | None = None) -> tuple
     if rows.num_rows != facts.rows:
         message = f"{path} has {rows.num_rows} rows; the manifest says {facts.rows}."
         raise CorruptFileError(message, "roll back to another version, or build it again.")
+    expect_any(mapped.address, mapped.size)
+    expect_any(index.address, index.size)
     return Sorted(hashes, rows), payload, index
 
 
@@ -257,6 +284,13 @@ def _equal(left: pa.Array, right: pa.Array) -> NDArray[np.bool_]:
         return np.logical_and.reduce([_equal(*pair) for pair in pairs])
     equal: NDArray[np.bool_] = pc.call_function("equal", [left, right]).to_numpy(zero_copy_only=False)
     return equal
+
+
+def _row_major(folder: Path, facts: ShardFacts) -> MappedRows | None:
+    if facts.row_major is None:
+        return None
+    content = mapped_file(folder, facts.row_major)
+    return MappedRows(f"{folder}/{facts.row_major.name}", content, facts.first_hash, facts.last_hash)
 
 
 def _decoded(blocks: Blocks, mapped: pa.Buffer) -> pa.RecordBatch:

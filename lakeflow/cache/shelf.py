@@ -189,12 +189,12 @@ class Shelf(Protocol):
         """
         ...
 
-    def replace_index(self, version: str, shard: ShardFacts, content: bytes) -> None:
-        """Put a shard's index in place."""
+    def replace_file(self, version: str, shard: ShardFacts, file: FileFacts, content: bytes) -> None:
+        """Put a file of a shard in place."""
         ...
 
     def payload(self, version: str, shard: ShardFacts) -> Path:
-        """The local folder with a shard's payload, whatever its index is."""
+        """The local folder with a shard's payload, whatever its other files are."""
         ...
 
     def stored_bytes(self) -> int:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.checks import Check
     from lakeflow.cache.keys import KeyNames
+    from lakeflow.cache.layout import Layout
     from lakeflow.cache.shelf import Shelf
     from lakeflow.runs.outputs.sink import RunLabel
     from lakeflow_io.iceberg.pack import PackedManifest
@@ -42,6 +43,8 @@ class CacheSink(Sink):
     """Whether the rows change the current version, and aren't all of the new one."""
     buckets: int | None = None
     """The N of `bucket[N]` of the key by which the input is cut, where it is."""
+    layout: Layout = "columns"
+    """Of a version that isn't an update."""
 
     @property
     def location(self) -> str:
@@ -118,7 +121,7 @@ class CacheSink(Sink):
                 if self.update:
                     return publish_changes(self.cache, self.key, segments, None, origin, self.retention, self.checks)
                 with self.cache.claimed() as folder:
-                    built = build(folder, segments, self.key)
+                    built = build(folder, segments, self.key, self.layout)
                     return publish(self.cache, folder, built, origin, self.retention, self.checks)
         except ObjectNotFoundError:
             earlier = find_run(self.cache, origin)  # a twin driver published, and deleted the segments

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lakeflow.cache.layout import Layout
     from lakeflow.cache.version import CacheVersion
 
 __all__ = ["CacheStats", "disk_bytes"]
@@ -18,6 +19,7 @@ class CacheStats:
     """A cache and the version that is read."""
 
     version: CacheVersion
+    layout: Layout
     key: str
     """The key columns, with commas between."""
     columns: int

@@ -1,12 +1,14 @@
-"""Compares a version's files with the checksums in its manifest, and computes damaged indexes again."""
+"""Compares a version's files with the checksums in its manifest, and computes what follows from payloads again."""
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 
 from lakeflow.cache.durable import checksum
 from lakeflow.cache.index import rebuilt_index
 from lakeflow.cache.keys import key_of
+from lakeflow.cache.rows.file import rebuilt_rows
 from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
 
 if TYPE_CHECKING:
@@ -26,27 +28,30 @@ def verify(shelf: Shelf, manifest: Manifest) -> None:
         ObjectNotFoundError: a file is gone.
     """
     for shard in manifest.shards:
-        for file in (shard.payload, shard.index):
+        for file in shard.files:
             shelf.verify_file(manifest.version, shard, file)
 
 
 def repair(shelf: Shelf, manifest: Manifest) -> list[str]:
-    """Compute damaged indexes again; return their names.
+    """Compute damaged files but payloads again; return their names.
 
     Raises:
-        CorruptFileError, ObjectNotFoundError: a payload is damaged.
+        CorruptFileError, ObjectNotFoundError: a payload is damaged, or what follows from it isn't what was written.
     """
     repaired = []
     for shard in manifest.shards:
         shelf.verify_file(manifest.version, shard, shard.payload)
-        try:
-            shelf.verify_file(manifest.version, shard, shard.index)
-        except (CorruptFileError, ObjectNotFoundError):
-            payload = shelf.payload(manifest.version, shard)
-            index = rebuilt_index(payload, shard, key_of(manifest.schema, manifest.key))
-            shelf.replace_index(manifest.version, shard, index)
-            shelf.verify_file(manifest.version, shard, shard.index)
-            repaired.append(shard.index.name)
+        for file in shard.files[1:]:
+            try:
+                shelf.verify_file(manifest.version, shard, file)
+            except (CorruptFileError, ObjectNotFoundError):
+                payload = shelf.payload(manifest.version, shard)
+                rebuilt = rebuilt_index if file is shard.index else rebuilt_rows
+                content = rebuilt(payload, shard, key_of(manifest.schema, manifest.key))
+                check_sum(f"What was computed in place of {file.name}", zlib.crc32(content), file)
+                shelf.replace_file(manifest.version, shard, file, content)
+                shelf.verify_file(manifest.version, shard, file)
+                repaired.append(file.name)
     return repaired
 
 
@@ -68,4 +73,4 @@ def check_sum(path: Path | str, seen: int, facts: FileFacts) -> None:
     """
     if seen != facts.crc32:
         message = f"{path} has CRC-32 {seen:08x}; the manifest says {facts.crc32:08x}."
-        raise CorruptFileError(message, "roll back to another version; for an .idx file call repair().")
+        raise CorruptFileError(message, "roll back to another version; for an .idx or .rows file call repair().")

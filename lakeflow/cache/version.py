@@ -11,6 +11,7 @@ import pyarrow as pa
 from lakeflow.cache.columns import chosen
 from lakeflow.cache.groups import Groups
 from lakeflow.cache.hashing import hash_key, hash_keys
+from lakeflow.cache.rows.version import RowMajor
 from lakeflow.cache.shape import Answer, shape_of
 from lakeflow_io.keyed.finder import Finder, Source
 from lakeflow_io.keyed.gather import LAST_ROW, ROW_BITS, Gatherer, place_of
@@ -39,7 +40,7 @@ class CacheVersion:
     id: str
     rows: int
     bytes: int
-    """Of payloads and indexes."""
+    """Of all files of its shards."""
     created: datetime
     """In UTC."""
     source: str | None
@@ -85,6 +86,8 @@ class OpenVersion:
     """The answer with all columns."""
     is_flat: bool
     """Whether all values are of one known size."""
+    row_major: RowMajor | None
+    """What finds keys in the rows files, where the version has them."""
 
     @classmethod
     def of(cls, manifest: Manifest, opened: Callable[[KeyColumn], Shards]) -> OpenVersion:
@@ -105,7 +108,8 @@ class OpenVersion:
             return shard.source
 
         finder = Finder.of(shape.key.type, groups.firsts, needed, groups.bucket_starts)
-        return cls(manifest, shape.key, shards, groups, finder, gatherer, shape.whole, shape.is_flat)
+        row_major = RowMajor(manifest.schema, shape.key, groups, shards) if manifest.layout == "rows" else None
+        return cls(manifest, shape.key, shards, groups, finder, gatherer, shape.whole, shape.is_flat, row_major)
 
     @property
     def id(self) -> str:
@@ -136,8 +140,14 @@ class OpenVersion:
         for shard in self.shards:
             yield shard.whole().rows.select(names)
 
+    def __contains__(self, key: Key) -> bool:
+        """Whether there is a row with this key; raises as `find` does."""
+        if self.row_major is not None:
+            return self.row_major.get(self.key.check(key), self.key.names) is not None
+        return self.find(key) is not None
+
     def find(self, key: Key, columns: Sequence[str] | None = ()) -> tuple[Shard, int] | None:
-        """Return the shard and row of one key, or None.
+        """Return the shard and row of one key by its columns, or None.
 
         Args:
             key: The key.
@@ -192,6 +202,8 @@ class OpenVersion:
             NotFoundError: there is no such column.
         """
         names = None if columns is None else chosen(self.schema, columns, self.id)
+        if self.row_major is not None:
+            return self.row_major.get(self.key.check(key), names)
         found = self.find(key, names)
         return found[0].row(found[1], names) if found else None
 
@@ -227,9 +239,9 @@ class OpenVersion:
             return [*self._get_block(asked[:half], answer), *self._get_block(asked[half:], answer)]
 
     def _look_up(self, asked: pa.Array, answer: Answer) -> pa.Table:
-        places = self._places(asked)
-        hit = places >= 0
-        if hit.all():
+        if self.row_major is not None:
+            hit, found = self.row_major.get_many(asked, answer.values)
+        elif (hit := (places := self._places(asked)) >= 0).all():
             found = self.gatherer.gather(places, answer.values)
         else:
             found = self.gatherer.gather(places[hit], answer.values)

@@ -120,6 +120,7 @@ def stats_command(context: click.Context, name: str, *, as_json: bool) -> None:
         "created": str(version.created),
         "source": version.source,
         "run_id": version.run_id,
+        "layout": stats.layout,
         "key": stats.key,
         "columns": stats.columns,
         "rows": version.rows,

@@ -37,15 +37,14 @@ def get_row(caches: Caches, name: str, key: bytes, known_tags: str | None, noted
     noted.cache = name
     asked = key_of_path(key, opened.key)
     noted.keys = 1
-    found = opened.find(asked, None)
-    if found is None:
+    row = opened.get(asked)
+    if row is None:
         raise NotFoundError(f"There is no row with this key in cache {name!r} (version {opened.manifest.version}).")
     noted.found = 1
     tag = f'"{opened.manifest.version}"'
     if _is_known(tag, known_tags):
         return _unchanged(tag)
-    shard, row = found
-    return Answer.of_json(to_json(shard.row(row)), _caching(tag))
+    return Answer.of_json(to_json(row), _caching(tag))
 
 
 def describe(caches: Caches, name: str, known_tags: str | None, noted: Noted) -> Answer:

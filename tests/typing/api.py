@@ -214,7 +214,7 @@ def caches(lake: lf.Lake, rows: pa.Table) -> None:
         lf.cache.drift_from_previous("x", 0.1),
         keeps_its_rows,
     ]
-    cache = lf.Cache("scores", "./caches", keep=5, grace=60.0)
+    cache = lf.Cache("scores", "./caches", keep=5, grace=60.0, layout="rows")
     version: lf.CacheVersion = cache.load(rows, key=["user", "item"], run_id="r", checks=checks)
     updated: lf.CacheVersion = cache.update(rows, delete=[("ann", 1)], checks=checks)
     run: lf.Run = lf.precompute(lake.table("kg.t").scan(), len, cache=cache, key="id", checks=checks)

@@ -9,4 +9,4 @@ from __future__ import annotations
 
 __all__ = ["CONTENDERS"]
 
-CONTENDERS = ("lakeflow", "lmdb", "rocksdict", "valkey", "ipc")
+CONTENDERS = ("lakeflow", "lakeflow_rows", "lmdb", "rocksdict", "valkey", "ipc")

@@ -11,6 +11,7 @@ from benchmarks.dask_processes import run_dask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     import numpy as np
     import pyarrow as pa
@@ -18,8 +19,19 @@ if TYPE_CHECKING:
 
     import lakeflow as lf
     from benchmarks.cache.parts import Task
+    from lakeflow.cache.layout import Layout
 
-__all__ = ["PACKAGES", "SETTINGS", "cache_of", "computing", "loading", "publishing", "reading", "tagged_reading"]
+__all__ = [
+    "PACKAGES",
+    "SETTINGS",
+    "cache_of",
+    "computing",
+    "loading",
+    "loading_as",
+    "publishing",
+    "reading",
+    "tagged_reading",
+]
 
 PACKAGES = ("lakeflow", "pyarrow")
 SETTINGS = "Cache.load, or a foreach over eight parts in two Dask workers; every file fsynced, a sample read back"
@@ -27,11 +39,11 @@ _WORKERS = 2
 _PARTS = 8
 
 
-def cache_of(folder: str, name: str = "bench") -> lf.Cache:
+def cache_of(folder: str, name: str = "bench", layout: Layout = "columns") -> lf.Cache:
     """The cache of a folder."""
     import lakeflow as lf
 
-    return lf.Cache(name, folder)
+    return lf.Cache(name, folder, layout=layout)
 
 
 def _part(item: dict[str, Any]) -> pa.Table:
@@ -39,13 +51,18 @@ def _part(item: dict[str, Any]) -> pa.Table:
     return mapped(item["file"]).slice(item["start"], item["end"] - item["start"])
 
 
+def loading(task: Task) -> AbstractContextManager[Callable[[], None]]:
+    """Columns, which is the default."""
+    return loading_as(task, "columns")
+
+
 @contextmanager
-def loading(task: Task) -> Iterator[Callable[[], None]]:
+def loading_as(task: Task, layout: Layout) -> Iterator[Callable[[], None]]:
     """The rows are in memory, and some were loaded into another cache."""
     rows = mapped(task.rows_file)
 
     def load(name: str, rows: pa.Table) -> None:
-        cache_of(task.folder, name).load(rows, key="key")
+        cache_of(task.folder, name, layout).load(rows, key="key")
 
     load("warm", rows.slice(0, 1000))
     yield lambda: load("bench", rows)

@@ -154,11 +154,13 @@ def keyed_library() -> Any:
 def held_library() -> Any:
     """The library, called for one key with the GIL: to let go of it takes longer than the look-up.
 
-    Without argument types, whose checks take as long again: bytes are passed as their address, a small int as an int,
-    and a pointer as it is.
+    Without argument types where it looks up, as their checks take as long again: bytes are passed as their address, a
+    small int as an int, and a pointer as it is.
     """
     held = ctypes.PyDLL(keyed_library()._name)  # noqa: SLF001  (where ctypes has the file's name)
     held.lf_find_text.restype = held.lf_find_word.restype = held.lf_find_hash.restype = ctypes.c_int64
+    held.lf_hash_text.argtypes = [ctypes.c_char_p, ctypes.c_int64]
+    held.lf_hash_text.restype = ctypes.c_uint64
     return held
 
 

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lakeflow_io.errors import CorruptFileError
-from lakeflow_io.keyed.binding import address, keyed_library, texts_of
+from lakeflow_io.keyed.binding import address, held_library, keyed_library, texts_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["corrupt_texts", "hashed_texts", "sort_hashes"]
+__all__ = ["corrupt_texts", "hashed_text", "hashed_texts", "sort_hashes"]
+
+
+def hashed_text(text: bytes) -> int | None:
+    """As `hashed_texts`, of one."""
+    hashed: int | None = None if keyed_library() is None else held_library().lf_hash_text(text, len(text))
+    return hashed
 
 
 def hashed_texts(array: pa.Array) -> NDArray[np.uint64] | None:

@@ -158,7 +158,7 @@ class ObjectShelf:
     def home(self, version: str, shard: ShardFacts) -> Path:
         """Fetch a shard, unless it is here."""
         del version
-        return self._fetched(shard, shard.payload, shard.index)
+        return self._fetched(shard, *shard.files)
 
     @contextmanager
     def claimed(self) -> Generator[Path]:
@@ -181,7 +181,7 @@ class ObjectShelf:
 
     def complete(self, folder: Path, manifest: Manifest) -> None:
         """Send a version's own files, then its manifest, and see that all is there."""
-        own = [file for shard in manifest.shards if shard.owner == manifest.version for file in _files(shard)]
+        own = [file for shard in manifest.shards if shard.owner == manifest.version for file in shard.files]
         target = join(self.versions, manifest.version)
         with ThreadPoolExecutor(_UPLOADS) as pool:
             list(pool.map(partial(send, self.transport), [folder / file.name for file in own],
@@ -194,7 +194,7 @@ class ObjectShelf:
         owners = {shard.owner for shard in manifest.shards}
         sizes = {each.uri: each.size for owner in owners for each in self.transport.list(join(self.versions, owner))}
         for shard in manifest.shards:
-            for file in _files(shard):
+            for file in shard.files:
                 uri = self._object(shard, file)
                 if uri not in sizes:
                     message = f"{uri} is gone, though the cache says that it exists."
@@ -211,7 +211,7 @@ class ObjectShelf:
         """Yield the URIs of all objects that a version needs."""
         yield join(self.versions, manifest.version, MANIFEST_NAME)
         for shard in manifest.shards:
-            for file in _files(shard):
+            for file in shard.files:
                 yield self._object(shard, file)
 
     def verify_file(self, version: str, shard: ShardFacts, file: FileFacts) -> None:
@@ -224,11 +224,11 @@ class ObjectShelf:
             if checksum(path) != file.crc32:
                 self.copies.drop(shard.owner, file)
 
-    def replace_index(self, version: str, shard: ShardFacts, content: bytes) -> None:
+    def replace_file(self, version: str, shard: ShardFacts, file: FileFacts, content: bytes) -> None:
         """Put the object anew."""
         del version
-        self.transport.put(self._object(shard, shard.index), content)
-        self.copies.drop(shard.owner, shard.index)
+        self.transport.put(self._object(shard, file), content)
+        self.copies.drop(shard.owner, file)
 
     def payload(self, version: str, shard: ShardFacts) -> Path:
         """Fetch a shard's payload, unless it is here."""
@@ -297,7 +297,3 @@ class ObjectShelf:
                 seen = zlib.crc32(part, seen)
                 yield part
         check_sum(uri, seen, file)
-
-
-def _files(shard: ShardFacts) -> tuple[FileFacts, FileFacts]:
-    return shard.payload, shard.index

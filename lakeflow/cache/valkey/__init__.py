@@ -7,7 +7,7 @@ What is in the server, for a cache `scores`:
 
     lakeflow:{scores}:CURRENT             the id of the push that is read
     lakeflow:{scores}:PUSHES              a hash: what each push holds, by its id, as JSON; see `ledger`
-    lakeflow:{scores}:<push>:<bucket>     some rows, see `packing`; the bucket as 8 hexadecimal digits
+    lakeflow:{scores}:<push>:<bucket>     some rows, see `rows.packing`; the bucket as 8 hexadecimal digits
     lakeflow:{scores}:PUSH                held by whoever pushes, for seconds
     lakeflow:{scores}:<push>:DONE         how many buckets of a push that isn't complete were acknowledged
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from lakeflow.cache.valkey.lists import fixed, joined
+from lakeflow.cache.rows.lists import fixed, joined
 from lakeflow.cache.valkey.names import bucket_names
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from lakeflow.cache.rows.packing import Packed
     from lakeflow.cache.valkey.ledger import Push
     from lakeflow.cache.valkey.names import Names
-    from lakeflow.cache.valkey.packing import Packed
 
 __all__ = ["Frame", "frames"]
 

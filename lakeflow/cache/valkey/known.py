@@ -10,9 +10,8 @@ import pyarrow as pa
 from lakeflow.cache.columns import answer_schema
 from lakeflow.cache.hashing import hash_key
 from lakeflow.cache.keys import key_of
-from lakeflow.cache.shard import find_rows
-from lakeflow.cache.valkey.fields import Fields
-from lakeflow.cache.valkey.unpacking import ManyRows, OneRow, row_in
+from lakeflow.cache.rows.fields import Fields
+from lakeflow.cache.rows.lookup import RowFinder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +32,8 @@ class Found:
     """Of the keys asked for, in their order."""
     buckets: list[bytes | None]
     """Each once, ascending."""
+    where: NDArray[np.int64]
+    """For each key the place of its bucket among these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +43,19 @@ class KnownPush:
     pointer: bytes
     """The push's id."""
     push: Push
-    key: KeyColumn
-    fields: Fields
-    one: OneRow
+    finder: RowFinder
 
     @classmethod
     def of(cls, push: Push) -> KnownPush:
         """Prepare for reading a push."""
         version = push.version
-        fields = Fields(version.schema)
-        return cls(push.id.encode(), push, key_of(version.schema, version.key), fields, OneRow(fields))
+        finder = RowFinder(key_of(version.schema, version.key), Fields(version.schema))
+        return cls(push.id.encode(), push, finder)
+
+    @property
+    def key(self) -> KeyColumn:
+        """What a key is."""
+        return self.finder.key
 
     @property
     def pushed(self) -> PushedVersion:
@@ -65,15 +69,7 @@ class KnownPush:
             CorruptFileError: the bucket isn't one of this version.
             UnsupportedError: a value, such as a date past the year 9999, has no Python form.
         """
-        if value is None:
-            return None
-        key_hash, row = hash_key(key), -1
-        while (found := row_in(value, key_hash, row)) is not None:
-            row, data = found
-            columns = self.one.values(data)
-            if self._key_in(columns) == key:
-                return {name: columns[name] for name in names}
-        return None
+        return None if value is None else self.finder.row(key, hash_key(key), value, names)
 
     def table(self, asked: pa.Array, values: Found, names: list[str]) -> pa.Table:
         """Return the columns `names` of one row per key and, as the last, whether it was found.
@@ -86,25 +82,8 @@ class KnownPush:
         Raises:
             CorruptFileError: a bucket isn't one of this version.
         """
-        rows = ManyRows.of(self.fields, values.buckets)
-        places = find_rows(_Keys(rows, self.key), rows.hashes, asked, values.hashes)
-        columns = rows.columns([name for name in names if name not in self.key.names], places)
+        stored = [name for name in names if name not in self.key.names]
+        found, columns = self.finder.rows(asked, values.hashes, values.buckets, values.where, stored)
         given = {**columns, **self.key.columns(asked)}
-        arrays = [*(given[name] for name in names), pa.array(places >= 0)]
+        arrays = [*(given[name] for name in names), pa.array(found)]
         return pa.Table.from_arrays(arrays, schema=answer_schema(self.pushed.schema, names))
-
-    def _key_in(self, values: dict[str, Any]) -> Key:
-        names = self.key.names
-        return values[names[0]] if len(names) == 1 else tuple(values[name] for name in names)
-
-
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    """The keys of many rows, decoded where they are compared."""
-
-    rows: ManyRows
-    key: KeyColumn
-
-    def take(self, places: pa.Array) -> pa.Array:
-        columns = self.rows.columns(self.key.names, places.to_numpy())
-        return self.key.keys_of(pa.RecordBatch.from_pydict({name: columns[name] for name in self.key.names}))

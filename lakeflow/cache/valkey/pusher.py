@@ -14,8 +14,8 @@ from uuid import uuid4
 from lakeflow.cache.pushed.ending import clearing
 from lakeflow.cache.pushed.report import PushReport
 from lakeflow.cache.pushed.version import PushedVersion
+from lakeflow.cache.rows.fields import Fields
 from lakeflow.cache.valkey.capacity import check_capacity, server_facts
-from lakeflow.cache.valkey.fields import Fields
 from lakeflow.cache.valkey.frames import frames
 from lakeflow.cache.valkey.ledger import REMOVING, WHOLE, WRITING, Push, refuse_format_1
 from lakeflow.cache.valkey.lock import PushLock, locked

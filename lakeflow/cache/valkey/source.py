@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from lakeflow.cache.merged import Merged
 from lakeflow.cache.ranges import ALL_HASHES
-from lakeflow.cache.valkey.packing import Packed, first_hash, packed, row_bytes
+from lakeflow.cache.rows.packing import Packed, first_hash, packed, row_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lakeflow.cache.ranges import Sorted
-    from lakeflow.cache.valkey.fields import Fields
+    from lakeflow.cache.rows.fields import Fields
     from lakeflow.cache.version import OpenVersion
 
 __all__ = ["Source", "buckets_for"]

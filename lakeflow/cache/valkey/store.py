@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lakeflow.cache.hashing import hash_key, hash_keys
+from lakeflow.cache.rows.packing import bucket_of, buckets_of
 from lakeflow.cache.valkey.connection import encoded
 from lakeflow.cache.valkey.known import Found, KnownPush
 from lakeflow.cache.valkey.ledger import Push, refuse_format_1
 from lakeflow.cache.valkey.names import Names, bucket_names
 from lakeflow.cache.valkey.nodes import Nodes
-from lakeflow.cache.valkey.packing import bucket_of, buckets_of
 from lakeflow.cache.valkey.refusals import Refusal
 from lakeflow_io.errors import StoreError
 
@@ -77,8 +77,8 @@ class ValkeyStore:
     def read(self, known: KnownPush, asked: pa.Array) -> tuple[bytes | None, Found]:
         """Return the pointer and the buckets in which many keys are; too few where the pointer has moved."""
         hashes = hash_keys(asked)
-        numbers = np.unique(buckets_of(hashes, known.push.buckets))
-        found = Found(hashes, [])
+        numbers, where = np.unique(buckets_of(hashes, known.push.buckets), return_inverse=True)
+        found = Found(hashes, [], where)
         size = max(known.pushed.summary.bytes, 1)
         at_once = max(1, min(_MGET_BUCKETS, _MGET_BYTES * known.push.buckets // size))
         for start in range(0, len(numbers), at_once):

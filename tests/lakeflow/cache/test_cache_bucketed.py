@@ -17,8 +17,9 @@ import lakeflow as lf
 import lakeflow.cache.build as build_module
 import lakeflow.cache.version as version_module
 from lakeflow.cache import Cache
+from lakeflow.cache.layout import LAYOUTS, Layout
 from lakeflow.cache.pushed.chunks import chunks
-from lakeflow.cache.valkey.fields import Fields
+from lakeflow.cache.rows.fields import Fields
 from lakeflow.cache.valkey.source import Source
 from lakeflow.runs.outputs.sink import RunLabel
 from lakeflow_io.errors import DuplicateKeyError, UnsupportedError
@@ -178,11 +179,11 @@ def test_who_knows_no_buckets_refuses_the_version(tmp_path: Path) -> None:
         Cache("scores", tmp_path).get(1)
 
 
-def both(folder: str, keys: list[Any], buckets: int, parts: int = 1, step: int = 1) -> tuple[Cache, Cache]:
-    """Return a cache by buckets and one without, of the same rows."""
-    by_bucket, plain = Cache("buckets", folder, keep=9), Cache("plain", folder, keep=9)
-    published(by_bucket, keys, buckets, parts, step)
-    plain.load(rows(keys, step), key="id")
+def both(folder: str, keys: list[Any], buckets: int, layout: Layout, parts: int = 1) -> tuple[Cache, Cache]:
+    """Return a cache by buckets, in a layout, and one of columns without buckets, of the same rows."""
+    by_bucket, plain = Cache("buckets", folder, keep=9, layout=layout), Cache("plain", folder, keep=9)
+    published(by_bucket, keys, buckets, parts)
+    plain.load(rows(keys), key="id")
     return by_bucket, plain
 
 
@@ -194,16 +195,16 @@ def many(keys: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
 @pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "not compiled"])
 @pytest.mark.parametrize("kind", [INTEGERS, TEXTS], ids=["integers", "texts"])
 @settings(max_examples=15)
-@given(data=st.data(), buckets=st.integers(1, 9), parts=st.integers(1, 3))
+@given(data=st.data(), buckets=st.integers(1, 9), parts=st.integers(1, 3), layout=st.sampled_from(LAYOUTS))
 def test_look_ups_are_those_without_buckets(
-    kind: Any, data: st.DataObject, buckets: int, parts: int, *, compiled: bool
+    kind: Any, data: st.DataObject, buckets: int, parts: int, layout: Layout, *, compiled: bool
 ) -> None:
-    """One by one, and many at once, keys that are there and keys that aren't."""
+    """One by one, and many at once, keys that are there and keys that aren't; in either layout."""
     keys, others = data.draw(many(kind)), data.draw(st.lists(kind, max_size=20))
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         if not compiled:
             patch.setattr(version_module.Finder, "of", lambda *_: None)
-        by_bucket, plain = both(folder, keys, buckets, parts)
+        by_bucket, plain = both(folder, keys, buckets, layout, parts)
 
         assert buckets_of(by_bucket) in (None, buckets)
         asked = [*keys, *others]
@@ -214,14 +215,16 @@ def test_look_ups_are_those_without_buckets(
 
 @pytest.mark.parametrize("kind", [INTEGERS, TEXTS], ids=["integers", "texts"])
 @settings(max_examples=15)
-@given(data=st.data(), buckets=st.integers(1, 9))
-def test_updates_and_diffs_are_those_without_buckets(kind: Any, data: st.DataObject, buckets: int) -> None:
-    """Rows that come, change and go; between versions with buckets, and with others."""
+@given(data=st.data(), buckets=st.integers(1, 9), layout=st.sampled_from(LAYOUTS))
+def test_updates_and_diffs_are_those_without_buckets(
+    kind: Any, data: st.DataObject, buckets: int, layout: Layout
+) -> None:
+    """Rows that come, change and go; between versions with buckets, and with others; in either layout."""
     keys = data.draw(many(kind))
     changed = data.draw(st.lists(st.one_of(kind, st.sampled_from(keys)), unique=True, max_size=20))
     deleted = data.draw(st.lists(st.one_of(kind, st.sampled_from(keys)), unique=True, max_size=20))
     with tempfile.TemporaryDirectory() as folder:
-        by_bucket, plain = both(folder, keys, buckets)
+        by_bucket, plain = both(folder, keys, buckets, layout)
         first = by_bucket.version.id
 
         before = by_bucket._version().manifest.buckets
@@ -264,7 +267,7 @@ def test_an_update_reuses_the_shards_of_other_buckets(tmp_path: Path) -> None:
 
 def test_pushes_carry_the_same_rows(tmp_path: Path) -> None:
     """Valkey's buckets are ranges of hashes, so groups are merged on the way; DynamoDB takes rows in any order."""
-    by_bucket, plain = both(str(tmp_path), list(range(500)), 7)
+    by_bucket, plain = both(str(tmp_path), list(range(500)), 7, "columns")
     fields = Fields(plain.schema)
 
     sources = [Source(cache._version(), fields, 20) for cache in (by_bucket, plain)]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeflow.cache.hashing import hash_key, hash_keys
+from lakeflow.cache.hashing import _hash_text, hash_key, hash_keys
 
 INTEGER_TYPES = {
     pa.int8(): (-(2**7), 2**7 - 1),
@@ -71,6 +71,15 @@ def test_hashes_are_frozen() -> None:
     """Files on disk depend on these values; the integer is SplitMix64's first output for seed 0."""
     assert hash_key(0) == 0xE220A8397B1DCDAF
     assert hash_key("") == 0xA706DD2F4D197E6F
+
+
+@pytest.mark.parametrize("size", range(40))
+@pytest.mark.usefixtures("compiled")
+def test_one_text_hashes_alike_compiled_or_not(size: int) -> None:
+    """Of any length, also with bytes of zero in it."""
+    text = bytes(n * 37 % 256 for n in range(size))
+
+    assert hash_key(text) == hash_keys(pa.array([b"", text]).slice(1))[0] == _hash_text(text)
 
 
 @pytest.mark.parametrize("keys", [pa.array(range(200_000)), pa.array([f"tt{n:07d}" for n in range(200_000)])])

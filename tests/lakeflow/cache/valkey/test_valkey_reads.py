@@ -20,8 +20,8 @@ import lakeflow.cache.valkey.store as store_module
 import lakeflow.cache.version as version_module
 from lakeflow.cache import Cache
 from lakeflow.cache.hashing import hash_key, hash_keys
+from lakeflow.cache.rows.fields import Fields
 from lakeflow.cache.valkey import ValkeyCache, push
-from lakeflow.cache.valkey.fields import Fields
 from lakeflow.cache.valkey.source import Source, buckets_for
 from lakeflow_io.errors import SchemaError
 

@@ -1,8 +1,10 @@
-"""Rows become buckets, the values of the server's keys: some rows that follow each other by their key's hash.
+"""Rows become buckets, some rows that follow each other by their key's hash.
 
-Why buckets: a key of its own for each row takes the server 90 bytes and most of the time of a push, and could
-only be found again for its removal by a walk through all keys of all others. A bucket is about a kilobyte, which
-a server sends as fast as fifty bytes; which one a key is in, and which ones there are, follows from numbers.
+They are the values of a server's keys, and what the rows file of a shard has.
+
+Why buckets: in a server, a key of its own for each row takes 90 bytes and most of the time of a push, and could
+only be found again for its removal by a walk through all keys of all others; in a file, each row would need an offset,
+and a disk reads a page of 4 KiB or nothing. Which bucket a key is in, and which ones there are, follows from numbers.
 
 A bucket, little-endian:
 
@@ -21,12 +23,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakeflow.cache.valkey.lists import cut, fixed, joined, packed_lists
+from lakeflow.cache.rows.lists import cut, fixed, joined, packed_lists
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lakeflow.cache.valkey.fields import Field, Fields
+    from lakeflow.cache.rows.fields import Field, Fields
 
 __all__ = ["Packed", "bucket_of", "buckets_of", "first_hash", "packed", "row_bytes"]
 

@@ -9,28 +9,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from lakeflow.cache.valkey.lists import gathered, unpacked_lists
+from lakeflow.cache.rows.lists import gathered, unpacked_lists
+from lakeflow.cache.rows.search import COUNT_BYTES, END_BYTES, HASH_BYTES, search, views
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
-    from lakeflow.cache.valkey.fields import Field, Fields
+    from lakeflow.cache.rows.fields import Field, Fields
 
 __all__ = ["ManyRows", "OneRow", "corrupt", "row_in"]
 
-_COUNT_BYTES = 4
-_HASH_BYTES = 8
-_END_BYTES = 4
-_EMPTY = b"\0\0\0\0"
-
 
 def corrupt(error: object) -> CorruptFileError:
-    """Return the error to raise for a value that isn't a bucket."""
-    message = f"A value in the server isn't what lakeflow wrote there: {error}"
-    return CorruptFileError(message, "publish another version of the cache and push it.")
+    """Return the error to raise for bytes that aren't a bucket."""
+    message = f"A bucket of rows isn't what lakeflow wrote: {error}"
+    return CorruptFileError(message, "publish another version of the cache; where it was pushed, push it again.")
 
 
 def row_in(bucket: bytes, key_hash: int, after: int = -1) -> tuple[int, bytes] | None:
@@ -40,37 +36,45 @@ def row_in(bucket: bytes, key_hash: int, after: int = -1) -> tuple[int, bytes] |
         CorruptFileError: these bytes are no bucket.
     """
     try:
-        count = int.from_bytes(bucket[:_COUNT_BYTES], "little")
-        ends = _COUNT_BYTES + count * _HASH_BYTES
-        sought = key_hash.to_bytes(_HASH_BYTES, "little")
-        at = _COUNT_BYTES + (after + 1) * _HASH_BYTES
+        count = int.from_bytes(bucket[:COUNT_BYTES], "little")
+        ends = COUNT_BYTES + count * HASH_BYTES
+        sought = key_hash.to_bytes(HASH_BYTES, "little")
+        at = COUNT_BYTES + (after + 1) * HASH_BYTES
         while True:
             at = bucket.find(sought, at, ends)
             if at < 0:
                 return None
-            row, aside = divmod(at - _COUNT_BYTES, _HASH_BYTES)
+            row, aside = divmod(at - COUNT_BYTES, HASH_BYTES)
             if not aside:
                 break
             at += 1  # the end of one hash and the beginning of the next
-        start = 0 if not row else struct.unpack_from("<I", bucket, ends + (row - 1) * _END_BYTES)[0]
-        end = struct.unpack_from("<I", bucket, ends + row * _END_BYTES)[0]
-        rows = ends + count * _END_BYTES
+        start = 0 if not row else struct.unpack_from("<I", bucket, ends + (row - 1) * END_BYTES)[0]
+        end = struct.unpack_from("<I", bucket, ends + row * END_BYTES)[0]
+        rows = ends + count * END_BYTES
         return row, bucket[rows + start : rows + end]
     except struct.error as error:
         raise corrupt(error) from error
 
 
 class OneRow:
-    """Reads single rows of one schema."""
+    """Reads single rows of one schema.
 
-    def __init__(self, fields: Fields) -> None:
+    Args:
+        fields: Of the schema.
+        names: Which columns are wanted; all where None. Values of others need not have a Python form.
+    """
+
+    def __init__(self, fields: Fields, names: Collection[str] | None = None) -> None:
         inside = [field for field in fields.all if field.width]
+        wanted = fields.schema.names if names is None else names
         self._struct = struct.Struct(f"<{fields.null_bytes}s" + "".join(field.letter for field in inside))
-        self._columns = [(field, field.name, field.outside, field.to_python) for field in inside]
-        self._none = dict.fromkeys(fields.schema.names)
+        self._columns = [
+            (field, field.name if field.name in wanted else None, field.outside, field.to_python) for field in inside
+        ]
+        self._none = dict.fromkeys(name for name in fields.schema.names if name in wanted)
 
     def values(self, row: bytes) -> dict[str, Any]:
-        """Return a row as `Cache.get` does.
+        """Return the columns of a row that are wanted, as `Cache.get` does, in the schema's order.
 
         Raises:
             CorruptFileError: these bytes are no row of this schema.
@@ -87,7 +91,7 @@ class OneRow:
             if outside:
                 start, at = at, at + value
                 value = row[start:at]  # noqa: PLW2901  (its length became its bytes)
-            if not null_bits >> field.place & 1:
+            if name is not None and not null_bits >> field.place & 1:
                 result[name] = value if to_python is None else _converted(field, to_python, value)
         if at != len(row):
             raise corrupt(f"a row of {len(row)} bytes says that it has {at}.")
@@ -106,51 +110,47 @@ def _converted(field: Field, to_python: Any, value: bytes) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class ManyRows:
-    """All rows of some buckets; a row is known by its number."""
+    """Some rows of some buckets; a row is known by its number."""
 
     fields: Fields
     data: NDArray[np.uint8]
     """The buckets behind each other, and some bytes more."""
     hashes: NDArray[np.uint64]
-    """Of the rows; ascending."""
+    """Of the rows."""
     starts: NDArray[np.int64]
     """Where each row begins in `data`."""
     ends: NDArray[np.int64]
     """Where it ends."""
+    firsts: NDArray[np.int64]
+    """For each hash that was looked for, the first row that may have it."""
 
     @classmethod
-    def of(cls, fields: Fields, buckets: Sequence[bytes | None]) -> ManyRows:
-        """Look at buckets.
+    def of(
+        cls,
+        fields: Fields,
+        buckets: Sequence[bytes | memoryview | None],
+        hashes: NDArray[np.uint64],
+        where: NDArray[np.int64],
+    ) -> ManyRows:
+        """Look into buckets for the rows that have one of some hashes.
 
         Args:
             fields: Of their version.
-            buckets: Different ones in ascending order; None for one without rows.
+            buckets: In any order; None, or no bytes, for one without rows.
+            hashes: In any order.
+            where: For each of them the place of its bucket among these; less than 0 where there is none.
 
         Raises:
             CorruptFileError: one isn't a bucket.
         """
-        present = [bucket or _EMPTY for bucket in buckets]
-        slack = bytes(max(fields.records.itemsize, _HASH_BYTES))  # a view of the last byte as the first of a record
+        present = [bucket or b"" for bucket in buckets]
+        slack = bytes(max(fields.records.itemsize, HASH_BYTES))  # a view of the last byte as the first of a record
         data = np.frombuffer(b"".join([*present, slack]), np.uint8)
-        sizes = np.fromiter(map(len, present), np.int64, len(present))
-        firsts = np.cumsum(sizes) - sizes
         try:
-            counts = _views(data, "<u4")[firsts].astype(np.int64)
-            if (counts * (_HASH_BYTES + _END_BYTES) + _COUNT_BYTES > sizes).any():
-                raise corrupt("it is shorter than it says.")
-            before = np.cumsum(counts) - counts
-            inside = np.arange(counts.sum()) - np.repeat(before, counts)
-            bases = np.repeat(firsts + _COUNT_BYTES, counts)
-            heads = np.repeat(counts, counts)
-            hashes = _views(data, "<u8")[bases + inside * _HASH_BYTES]
-            ends = _views(data, "<u4")[bases + heads * _HASH_BYTES + inside * _END_BYTES].astype(np.int64)
-            starts = np.where(inside == 0, 0, np.roll(ends, 1))
-            rows = bases + heads * (_HASH_BYTES + _END_BYTES)
-            if (starts > ends).any() or (rows + ends > np.repeat(firsts + sizes, counts)).any():
-                raise corrupt("its rows end elsewhere than it says.")
+            places = search(data, np.fromiter(map(len, present), np.int64, len(present)), hashes, where)
         except (IndexError, ValueError, MemoryError) as error:
             raise corrupt(error) from error
-        return cls(fields, data, hashes, rows + starts, rows + ends)
+        return cls(fields, data, places.hashes, places.starts, places.ends, places.firsts)
 
     def columns(self, names: Sequence[str], rows: NDArray[np.int64]) -> dict[str, pa.Array]:
         """Return columns of some rows.
@@ -170,7 +170,7 @@ class ManyRows:
         try:
             starts = self.starts[some]
             whole = f"V{self.fields.records.itemsize}"  # numpy copies records of fields field by field
-            records = _views(self.data, whole)[starts].view(self.fields.records)
+            records = views(self.data, whole)[starts].view(self.fields.records)
             ats = starts + self.fields.records.itemsize
             for field in self.fields.all:
                 lengths = records[str(field.place)].astype(np.int64) if field.outside else None
@@ -220,9 +220,3 @@ class ManyRows:
 
 def _bits(flags: NDArray[Any]) -> pa.Buffer:
     return pa.py_buffer(np.packbits(flags, bitorder="little"))
-
-
-def _views(data: NDArray[np.uint8], dtype: Any) -> NDArray[Any]:
-    """Return what stands at every byte, whatever its alignment, as one type."""
-    kind = np.dtype(dtype)
-    return np.ndarray((max(data.size - kind.itemsize + 1, 0),), kind, data, strides=(1,))

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from lakeflow.cache.pushed.codec import RowCodec
-from lakeflow.cache.valkey.lists import item_width, unpacked_lists
+from lakeflow.cache.rows.lists import item_width, unpacked_lists
 
 if TYPE_CHECKING:
     from collections.abc import Callable

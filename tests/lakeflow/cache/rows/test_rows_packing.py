@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakeflow.cache.hashing import hash_key, hash_keys
-from lakeflow.cache.valkey.fields import Fields
-from lakeflow.cache.valkey.names import bucket_names
-from lakeflow.cache.valkey.packing import bucket_of, buckets_of, first_hash, packed
-from lakeflow.cache.valkey.unpacking import ManyRows, OneRow, row_in
+from lakeflow.cache.rows.fields import Fields
+from lakeflow.cache.rows.packing import bucket_of, buckets_of, first_hash, packed
+from lakeflow.cache.rows.unpacking import ManyRows, OneRow, row_in
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn
@@ -65,7 +64,7 @@ def test_a_round_trip_is_exact(table: pa.Table, buckets: int, chance: Any) -> No
         number, data = row_in(values[bucket_of(key_hash, buckets)], key_hash) or (0, b"")
         assert row == one.values(data)
         assert row_in(values[bucket_of(key_hash, buckets)], key_hash, number) is None
-    many = ManyRows.of(fields, [values.get(bucket) for bucket in range(buckets)])
+    many = ManyRows.of(fields, [values.get(bucket) for bucket in range(buckets)], hashes, buckets_of(hashes, buckets))
     asked = [*range(len(rows)), -1]
     chance.shuffle(asked)
     found = pa.table(many.columns(table.schema.names, np.array(asked)))
@@ -82,11 +81,3 @@ def test_buckets_are_ranges_of_hashes(buckets: int, hashes: list[int]) -> None:
     for key_hash, number in zip(hashes, numbers, strict=True):
         assert first_hash(number, buckets) <= key_hash < first_hash(number + 1, buckets)
     assert (first_hash(0, buckets), first_hash(buckets, buckets)) == (0, 1 << 64)
-
-
-@given(st.lists(st.integers(0, 2**32 - 1), min_size=1))
-def test_names_of_buckets_have_one_width(buckets: list[int]) -> None:
-    """Eight hexadecimal digits."""
-    names = [name.tobytes() for name in bucket_names(b"p:", np.array(buckets))]
-
-    assert [b"p:%08x" % bucket for bucket in buckets] == names
