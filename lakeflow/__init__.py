@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lakeflow.cache.cache import Cache
     from lakeflow.cache.opening import CacheReader, open_cache
     from lakeflow.cache.precompute import precompute
-    from lakeflow.cache.version import CacheVersion
+    from lakeflow.cache.reading.version import CacheVersion
     from lakeflow.dataframe import DataFrame
     from lakeflow.lake import Lake, connect
     from lakeflow.parquet import read_parquet, scan_parquet
@@ -72,7 +72,7 @@ _MODULES = {"cache": "lakeflow.cache", "errors": "lakeflow_io.errors", "serve": 
 _HOMES = {
     "Cache": "lakeflow.cache.cache",
     "CacheReader": "lakeflow.cache.opening",
-    "CacheVersion": "lakeflow.cache.version",
+    "CacheVersion": "lakeflow.cache.reading.version",
     "Client": "lakeflow.serve.client",
     "DataFrame": "lakeflow.dataframe",
     "Lake": "lakeflow.lake",

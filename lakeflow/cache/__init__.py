@@ -12,11 +12,11 @@ In a few lines:
 from __future__ import annotations
 
 from lakeflow.cache.cache import Cache
-from lakeflow.cache.checks import Check, drift_from_previous, max_null, min_rows
 from lakeflow.cache.opening import CacheReader, open_cache
-from lakeflow.cache.retention import Collected
+from lakeflow.cache.publishing.checks import Check, drift_from_previous, max_null, min_rows
+from lakeflow.cache.publishing.retention import Collected
+from lakeflow.cache.reading.version import CacheVersion, OpenVersion
 from lakeflow.cache.stats import CacheStats
-from lakeflow.cache.version import CacheVersion, OpenVersion
 
 __all__ = [
     "Cache",

@@ -5,21 +5,21 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from lakeflow.cache.answer import AnswerKind, check_kind, handed_over
-from lakeflow.cache.diff import diff
-from lakeflow.cache.keys import key_names
-from lakeflow.cache.layout import Layout, check_layout
-from lakeflow.cache.load import load
-from lakeflow.cache.manifest import Origin
-from lakeflow.cache.publish import pin, published, rollback
-from lakeflow.cache.reader import FixedReader
-from lakeflow.cache.retention import KEEP_VERSIONS, Collected, Retention, collect
+from lakeflow.cache.building.load import load
+from lakeflow.cache.building.update import update
+from lakeflow.cache.files.layout import Layout, check_layout
+from lakeflow.cache.files.manifest import Origin
+from lakeflow.cache.files.verify import repair, verify
+from lakeflow.cache.keys.column import key_names
+from lakeflow.cache.publishing.publish import pin, published, rollback
+from lakeflow.cache.publishing.retention import KEEP_VERSIONS, Collected, Retention, collect
+from lakeflow.cache.reading.answer import AnswerKind, check_kind, handed_over
+from lakeflow.cache.reading.diff import diff
+from lakeflow.cache.reading.reader import FixedReader
+from lakeflow.cache.reading.version import CacheVersion
 from lakeflow.cache.shelves import shelf_at
 from lakeflow.cache.sink import CacheSink
 from lakeflow.cache.stats import CacheStats
-from lakeflow.cache.update import update
-from lakeflow.cache.verify import repair, verify
-from lakeflow.cache.version import CacheVersion
 from lakeflow_io.errors import InputError, NotFoundError, SchemaError
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from lakeflow.cache.checks import Check
-    from lakeflow.cache.keys import Key, KeyNames, ManyKeys
-    from lakeflow.cache.manifest import Manifest
-    from lakeflow.cache.version import OpenVersion
+    from lakeflow.cache.files.manifest import Manifest
+    from lakeflow.cache.keys.column import Key, KeyNames, ManyKeys
+    from lakeflow.cache.publishing.checks import Check
+    from lakeflow.cache.reading.version import OpenVersion
 
 __all__ = ["Cache"]
 

@@ -12,21 +12,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lakeflow.cache import durable
-from lakeflow.cache.adopt import linked
-from lakeflow.cache.claim import claimed, sweep
-from lakeflow.cache.durable import exclusive, sync_folder
-from lakeflow.cache.failures import writing
-from lakeflow.cache.index import check_size
-from lakeflow.cache.manifest import MANIFEST_NAME, read_manifest
-from lakeflow.cache.pointer import read_consistently, read_pointer, write_pointer
-from lakeflow.cache.reader import never_published, open_current
-from lakeflow.cache.seen import Seen
-from lakeflow.cache.shard import open_shard
+from lakeflow.cache.building.adopt import linked
+from lakeflow.cache.files import durable
+from lakeflow.cache.files.durable import exclusive, sync_folder
+from lakeflow.cache.files.failures import writing
+from lakeflow.cache.files.index import check_size
+from lakeflow.cache.files.manifest import MANIFEST_NAME, read_manifest
+from lakeflow.cache.files.pointer import read_consistently, read_pointer, write_pointer
+from lakeflow.cache.files.shard import open_shard
+from lakeflow.cache.files.turns import TURNS_NAME, mapped_turns
+from lakeflow.cache.files.verify import verify_file
+from lakeflow.cache.publishing.claim import claimed, sweep
+from lakeflow.cache.reading.reader import never_published, open_current
+from lakeflow.cache.reading.seen import Seen
+from lakeflow.cache.reading.version import OpenVersion
 from lakeflow.cache.stats import disk_bytes
-from lakeflow.cache.turns import TURNS_NAME, mapped_turns
-from lakeflow.cache.verify import verify_file
-from lakeflow.cache.version import OpenVersion
 from lakeflow_io.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from lakeflow.cache.manifest import FileFacts, Manifest, ShardFacts
-    from lakeflow.cache.pointer import Pointer, Stamp
-    from lakeflow.cache.turns import Turns
+    from lakeflow.cache.files.manifest import FileFacts, Manifest, ShardFacts
+    from lakeflow.cache.files.pointer import Pointer, Stamp
+    from lakeflow.cache.files.turns import Turns
 
 __all__ = ["LocalReader", "LocalSegments", "LocalShelf"]
 

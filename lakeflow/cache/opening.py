@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from lakeflow.cache.answer import AnswerKind
-    from lakeflow.cache.keys import Key, KeyNames, ManyKeys
-    from lakeflow.cache.version import CacheVersion
+    from lakeflow.cache.keys.column import Key, KeyNames, ManyKeys
+    from lakeflow.cache.reading.answer import AnswerKind
+    from lakeflow.cache.reading.version import CacheVersion
 
 __all__ = ["CacheReader", "open_cache"]
 

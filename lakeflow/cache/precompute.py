@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.cache.bucketed import MOST_BUCKETS
-from lakeflow.cache.keys import KeyNames, key_names
+from lakeflow.cache.building.bucketed import MOST_BUCKETS
+from lakeflow.cache.keys.column import KeyNames, key_names
 from lakeflow.runs.foreach import foreach
 from lakeflow.scan import Scan
 from lakeflow_io.iceberg.shards import Shard
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lakeflow.cache.cache import Cache
-    from lakeflow.cache.checks import Check
+    from lakeflow.cache.publishing.checks import Check
     from lakeflow.runs.run import Run
 
 __all__ = ["precompute"]

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from lakeflow.cache.manifest import FileFacts, Manifest, ShardFacts
-    from lakeflow.cache.pointer import Pointer
-    from lakeflow.cache.shard import Shard
-    from lakeflow.cache.version import OpenVersion
+    from lakeflow.cache.files.manifest import FileFacts, Manifest, ShardFacts
+    from lakeflow.cache.files.pointer import Pointer
+    from lakeflow.cache.files.shard import Shard
+    from lakeflow.cache.reading.version import OpenVersion
 
 __all__ = ["Reader", "Segments", "Shards", "Shelf"]
 

@@ -6,22 +6,22 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.cache.build import build
-from lakeflow.cache.leftovers import remove_leftovers
-from lakeflow.cache.manifest import Manifest, Origin
-from lakeflow.cache.publish import find_run, publish, published
-from lakeflow.cache.retention import Retention
-from lakeflow.cache.segment import CacheWriter, Segment
-from lakeflow.cache.update import publish_changes
+from lakeflow.cache.building.build import build
+from lakeflow.cache.building.update import publish_changes
+from lakeflow.cache.files.manifest import Manifest, Origin
+from lakeflow.cache.files.segment import CacheWriter, Segment
+from lakeflow.cache.publishing.leftovers import remove_leftovers
+from lakeflow.cache.publishing.publish import find_run, publish, published
+from lakeflow.cache.publishing.retention import Retention
 from lakeflow.runs.outputs.sink import Publication, Sink
 from lakeflow_io.errors import LakeflowError, ObjectNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lakeflow.cache.checks import Check
-    from lakeflow.cache.keys import KeyNames
-    from lakeflow.cache.layout import Layout
+    from lakeflow.cache.files.layout import Layout
+    from lakeflow.cache.keys.column import KeyNames
+    from lakeflow.cache.publishing.checks import Check
     from lakeflow.cache.shelf import Shelf
     from lakeflow.runs.outputs.sink import RunLabel
     from lakeflow_io.iceberg.pack import PackedManifest

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lakeflow.cache.layout import Layout
-    from lakeflow.cache.version import CacheVersion
+    from lakeflow.cache.files.layout import Layout
+    from lakeflow.cache.reading.version import CacheVersion
 
 __all__ = ["CacheStats", "disk_bytes"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from lakeflow.cache.keys import Key, KeyColumn
+    from lakeflow.cache.keys.column import Key, KeyColumn
 
 __all__ = ["diff_command"]
 
@@ -37,8 +37,8 @@ def diff_command(context: click.Context, name: str, old: str, new: str | None, *
     or that begins with a quote, is as in JSON. With --json each is an object. They come in no particular order, and
     how many there were is said on standard error at the end.
     """
-    from lakeflow.cache.diff import CHANGE
-    from lakeflow.cache.keys import key_of
+    from lakeflow.cache.keys.column import key_of
+    from lakeflow.cache.reading.diff import CHANGE
 
     cache = named_cache(context, name)
     new = cache.version.id if new is None else new

@@ -14,8 +14,8 @@ from lakeflow.cli.output import print_json, print_rows
 from lakeflow_io.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
-    from lakeflow.cache.keys import KeyColumn
-    from lakeflow.cache.version import CacheVersion
+    from lakeflow.cache.keys.column import KeyColumn
+    from lakeflow.cache.reading.version import CacheVersion
 
 __all__ = ["cache_group"]
 
@@ -62,7 +62,7 @@ def ls_command(context: click.Context, *, as_json: bool) -> None:
 @click.pass_context
 def get_command(context: click.Context, name: str, keys: tuple[str, ...], *, as_json: bool) -> None:
     """Show the row of each KEY in the cache NAME; where several columns are the key, a KEY is a list in JSON."""
-    from lakeflow.cache.keys import key_of
+    from lakeflow.cache.keys.column import key_of
     from lakeflow.cache.opening import open_cache
 
     cache = open_cache(name, context.obj["root"], storage=context.obj["storage"])
@@ -193,7 +193,7 @@ def verify_command(context: click.Context, name: str) -> None:
 @click.pass_context
 def gc_command(context: click.Context, name: str, keep: int | None, grace: float | None, *, as_json: bool) -> None:
     """Remove what builds of the cache NAME left that died; with --keep also old versions."""
-    from lakeflow.cache.retention import Retention, collect
+    from lakeflow.cache.publishing.retention import Retention, collect
     from lakeflow.cache.shelves import shelf_at
 
     shelf = shelf_at(context.obj["root"], name, context.obj["storage"])

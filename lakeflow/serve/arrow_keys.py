@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakeflow.cache.composite_key import CompositeKey
+from lakeflow.cache.keys.composite import CompositeKey
 from lakeflow.serve.answer import RequestError
 from lakeflow.serve.limits import BATCH_KEYS, KEY_BYTES
 from lakeflow_io.errors import InputError, SchemaError
@@ -23,7 +23,7 @@ from lakeflow_io.keyed.binding import is_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lakeflow.cache.keys import KeyColumn
+    from lakeflow.cache.keys.column import KeyColumn
 
 __all__ = ["keys_of_stream"]
 

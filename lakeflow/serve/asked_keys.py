@@ -12,7 +12,7 @@ from lakeflow_io.errors import SchemaError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lakeflow.cache.keys import Key, KeyNames, ManyKeys
+    from lakeflow.cache.keys.column import Key, KeyNames, ManyKeys
 
 __all__ = ["key_array", "keys_by_name"]
 

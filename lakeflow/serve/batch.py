@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakeflow.cache.columns import FOUND
-from lakeflow.cache.composite_key import CompositeKey
+from lakeflow.cache.files.columns import FOUND
+from lakeflow.cache.keys.composite import CompositeKey
 from lakeflow.jsonable import to_json
 from lakeflow.serve import limits
 from lakeflow.serve.answer import Answer, RequestError
@@ -24,8 +24,8 @@ from lakeflow_io.errors import InputError, SchemaError, UnsupportedError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lakeflow.cache.keys import Key, KeyColumn
-    from lakeflow.cache.version import OpenVersion
+    from lakeflow.cache.keys.column import Key, KeyColumn
+    from lakeflow.cache.reading.version import OpenVersion
     from lakeflow.serve.noted import Noted
     from lakeflow.serve.opened import Caches
 

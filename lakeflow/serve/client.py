@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import pyarrow as pa
 
-from lakeflow.cache.columns import FOUND
-from lakeflow.cache.keys import key_names
+from lakeflow.cache.files.columns import FOUND
+from lakeflow.cache.keys.column import key_names
 from lakeflow.serve.asked_keys import key_array, keys_by_name
 from lakeflow.serve.batch import VERSION
 from lakeflow.serve.limits import BATCH_KEYS, BODY_BYTES
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     import urllib3
 
-    from lakeflow.cache.keys import Key, KeyNames, ManyKeys
+    from lakeflow.cache.keys.column import Key, KeyNames, ManyKeys
 
 __all__ = ["Client"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from lakeflow.cache.cache import Cache
-from lakeflow.cache.composite_key import CompositeKey
+from lakeflow.cache.keys.composite import CompositeKey
 from lakeflow.cache.shelves import cache_names, check_name, is_remote
 from lakeflow.serve.answer import RequestError
 from lakeflow.serve.limits import KEY_BYTES, NAME_CHARACTERS
@@ -18,8 +18,8 @@ from lakeflow_io.errors import LakeflowError, NotFoundError, SchemaError, Unsupp
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lakeflow.cache.keys import Key, KeyColumn
-    from lakeflow.cache.version import OpenVersion
+    from lakeflow.cache.keys.column import Key, KeyColumn
+    from lakeflow.cache.reading.version import OpenVersion
 
 __all__ = ["Caches", "key_of_path"]
 

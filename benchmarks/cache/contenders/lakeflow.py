@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import lakeflow as lf
     from benchmarks.cache.parts import Task
-    from lakeflow.cache.layout import Layout
+    from lakeflow.cache.files.layout import Layout
 
 __all__ = [
     "PACKAGES",

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.cache.torn import tagged
-from lakeflow.cache.hashing import hash_keys
+from lakeflow.cache.keys.hashing import hash_keys
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import lakeflow as lf
-import lakeflow.cache.build
-import lakeflow.cache.load
+import lakeflow.cache.building.build
+import lakeflow.cache.building.load
+import lakeflow.cache.building.update
 import lakeflow.cache.sink
-import lakeflow.cache.update
 from benchmarks.cache.kills.rows import (
     CHANGED,
     IDS,
@@ -54,18 +54,21 @@ _REST_SECONDS = 0.002
 _ASKED = 300
 _MERGING = (
     (lakeflow.cache.sink, "build"),
-    (lakeflow.cache.load, "build"),
-    (lakeflow.cache.load, "build_table"),
-    (lakeflow.cache.update, "rebuild"),
+    (lakeflow.cache.building.load, "build"),
+    (lakeflow.cache.building.load, "build_table"),
+    (lakeflow.cache.building.update, "rebuild"),
 )
-_PUBLISHING = tuple((module, "publish") for module in (lakeflow.cache.sink, lakeflow.cache.load, lakeflow.cache.update))
+_PUBLISHING = tuple(
+    (module, "publish")
+    for module in (lakeflow.cache.sink, lakeflow.cache.building.load, lakeflow.cache.building.update)
+)
 
 
 def write(pipe: Connection, root: str, notes: str, number: int) -> None:
     """Publish one version: writing, merging, publishing, done."""
-    lakeflow.cache.build.SHARD_ROWS = SHARD_ROWS
+    lakeflow.cache.building.build.SHARD_ROWS = SHARD_ROWS
     if number // len(KINDS) % 2:
-        lakeflow.cache.load.SEGMENT_BYTES = SEGMENT_BYTES
+        lakeflow.cache.building.load.SEGMENT_BYTES = SEGMENT_BYTES
     for phase, functions in (("merging", _MERGING), ("publishing", _PUBLISHING)):
         for module, name in functions:
             setattr(module, name, _announced(getattr(module, name), pipe, phase))

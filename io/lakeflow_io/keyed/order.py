@@ -24,7 +24,7 @@ def hashed_text(text: bytes) -> int | None:
 
 
 def hashed_texts(array: pa.Array) -> NDArray[np.uint64] | None:
-    """Hash each text as `lakeflow.cache.hashing` says.
+    """Hash each text as `lakeflow.cache.keys.hashing` says.
 
     Args:
         array: (large_)string or (large_)binary without nulls; a slice is fine.

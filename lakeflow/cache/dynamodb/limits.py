@@ -16,9 +16,9 @@ from lakeflow_io.errors import UnsupportedError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lakeflow.cache.keys import Key, KeyColumn
+    from lakeflow.cache.keys.column import Key, KeyColumn
     from lakeflow.cache.pushed.version import PushedVersion
-    from lakeflow.cache.version import OpenVersion
+    from lakeflow.cache.reading.version import OpenVersion
 
 __all__ = ["refuse_what_does_not_fit"]
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.cache import Cache
     from lakeflow.cache.dynamodb.uploads import Upload
-    from lakeflow.cache.version import OpenVersion
+    from lakeflow.cache.reading.version import OpenVersion
 
 __all__ = ["push"]
 

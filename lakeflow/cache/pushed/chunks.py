@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lakeflow.cache.columns import pieces
+from lakeflow.cache.files.columns import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lakeflow.cache.version import OpenVersion
+    from lakeflow.cache.reading.version import OpenVersion
 
 __all__ = ["chunks"]
 

@@ -24,14 +24,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.cache.hashing import join_key
+from lakeflow.cache.keys.hashing import join_key
 from lakeflow.cache.pushed.values import from_json, has_form, python_of, to_json
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakeflow.cache.keys import Key, KeyNames
+    from lakeflow.cache.keys.column import Key, KeyNames
 
 __all__ = ["RowCodec", "key_bytes"]
 

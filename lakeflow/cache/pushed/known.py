@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakeflow.cache.columns import answer_schema
-from lakeflow.cache.keys import key_of
+from lakeflow.cache.files.columns import answer_schema
+from lakeflow.cache.keys.column import key_of
 from lakeflow.cache.pushed.codec import RowCodec
 
 if TYPE_CHECKING:
-    from lakeflow.cache.keys import Key, KeyColumn
+    from lakeflow.cache.keys.column import Key, KeyColumn
     from lakeflow.cache.pushed.version import PushedVersion
 
 __all__ = ["KnownVersion"]

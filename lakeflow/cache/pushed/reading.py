@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pyarrow as pa
 
-from lakeflow.cache.answer import AnswerKind, check_kind, handed_over
-from lakeflow.cache.columns import chosen
+from lakeflow.cache.files.columns import chosen
+from lakeflow.cache.reading.answer import AnswerKind, check_kind, handed_over
 from lakeflow_io.errors import CorruptFileError, NotFoundError, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lakeflow.cache.keys import Key, KeyColumn, ManyKeys
+    from lakeflow.cache.keys.column import Key, KeyColumn, ManyKeys
     from lakeflow.cache.pushed.version import PushedVersion
 
 __all__ = ["PushedReader", "PushedStore"]

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lakeflow.cache.keys import KeyNames, key_names
-from lakeflow.cache.pointer import Pointer
-from lakeflow.cache.version import CacheVersion
+from lakeflow.cache.files.pointer import Pointer
+from lakeflow.cache.keys.column import KeyNames, key_names
+from lakeflow.cache.reading.version import CacheVersion
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
 
 if TYPE_CHECKING:
-    from lakeflow.cache.manifest import Manifest
+    from lakeflow.cache.files.manifest import Manifest
 
 __all__ = ["FORMAT", "PushedVersion"]
 

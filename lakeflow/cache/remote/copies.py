@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakeflow.cache.claim import claimed, sweep
-from lakeflow.cache.durable import exclusive, new_file
-from lakeflow.cache.failures import writing
+from lakeflow.cache.files.durable import exclusive, new_file
+from lakeflow.cache.files.failures import writing
+from lakeflow.cache.publishing.claim import claimed, sweep
 from lakeflow_io.budget import parse_bytes
 from lakeflow_io.errors import ConfigError, StoreError
 from lakeflow_io.storage.immutable import places
@@ -30,7 +30,7 @@ from lakeflow_io.storage.immutable import places
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
-    from lakeflow.cache.manifest import FileFacts
+    from lakeflow.cache.files.manifest import FileFacts
 
 __all__ = ["Copies"]
 

@@ -14,15 +14,15 @@ import time
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
-from lakeflow.cache.pointer import read_consistently
-from lakeflow.cache.reader import never_published, open_current
+from lakeflow.cache.files.pointer import read_consistently
+from lakeflow.cache.reading.reader import never_published, open_current
 from lakeflow.cache.remote.shards import ObjectShards
 from lakeflow_io.errors import LakeflowError, NotFoundError
 
 if TYPE_CHECKING:
-    from lakeflow.cache.pointer import Pointer
+    from lakeflow.cache.files.pointer import Pointer
+    from lakeflow.cache.reading.version import OpenVersion
     from lakeflow.cache.remote.shelf import ObjectShelf
-    from lakeflow.cache.version import OpenVersion
 
 __all__ = ["ObjectReader"]
 

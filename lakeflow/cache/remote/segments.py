@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lakeflow.cache.durable import new_file
+from lakeflow.cache.files.durable import new_file
 from lakeflow.cache.remote.copies import Copies
 from lakeflow.cache.remote.fetch import parts
 from lakeflow.cache.remote.send import send

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lakeflow.cache.failures import reading
+from lakeflow.cache.files.failures import reading
 
 if TYPE_CHECKING:
     from pathlib import Path

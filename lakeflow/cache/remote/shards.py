@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lakeflow.cache.shard import open_shard
+from lakeflow.cache.files.shard import open_shard
 from lakeflow_io.errors import ObjectNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from lakeflow.cache.keys import KeyColumn
-    from lakeflow.cache.manifest import ShardFacts
-    from lakeflow.cache.shard import Shard
+    from lakeflow.cache.files.manifest import ShardFacts
+    from lakeflow.cache.files.shard import Shard
+    from lakeflow.cache.keys.column import KeyColumn
 
 __all__ = ["ObjectShards"]
 

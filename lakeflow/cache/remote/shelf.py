@@ -19,9 +19,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from lakeflow.cache.durable import checksum
-from lakeflow.cache.manifest import MANIFEST_NAME, parse_manifest
-from lakeflow.cache.pointer import Pointer
+from lakeflow.cache.files.durable import checksum
+from lakeflow.cache.files.manifest import MANIFEST_NAME, parse_manifest
+from lakeflow.cache.files.pointer import Pointer
+from lakeflow.cache.files.verify import check_sum
+from lakeflow.cache.reading.version import OpenVersion
 from lakeflow.cache.remote.copies import Copies
 from lakeflow.cache.remote.fetch import parts
 from lakeflow.cache.remote.lease import leased
@@ -30,8 +32,6 @@ from lakeflow.cache.remote.segments import ObjectSegments
 from lakeflow.cache.remote.send import send
 from lakeflow.cache.remote.shards import ObjectShards
 from lakeflow.cache.remote.sweep import sweep
-from lakeflow.cache.verify import check_sum
-from lakeflow.cache.version import OpenVersion
 from lakeflow_io.errors import (
     CommitConflictError,
     CorruptFileError,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from lakeflow.cache.manifest import FileFacts, Manifest, ShardFacts
+    from lakeflow.cache.files.manifest import FileFacts, Manifest, ShardFacts
     from lakeflow_io.storage import Transport
 
 __all__ = ["ObjectShelf"]

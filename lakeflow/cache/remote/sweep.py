@@ -15,7 +15,7 @@ from lakeflow.cache.remote.lease import is_live
 from lakeflow_io.errors import NotFoundError, ObjectNotFoundError
 
 if TYPE_CHECKING:
-    from lakeflow.cache.pointer import Pointer
+    from lakeflow.cache.files.pointer import Pointer
     from lakeflow.cache.remote.shelf import ObjectShelf
 
 __all__ = ["sweep"]

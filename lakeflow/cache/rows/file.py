@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from lakeflow.cache.failures import reading
-from lakeflow.cache.hashing import hash_keys
-from lakeflow.cache.index import mapped_file
-from lakeflow.cache.mapping import expect_any
+from lakeflow.cache.files.failures import reading
+from lakeflow.cache.files.index import mapped_file
+from lakeflow.cache.files.mapping import expect_any
+from lakeflow.cache.keys.hashing import hash_keys
 from lakeflow.cache.rows.fields import Fields
 from lakeflow.cache.rows.lists import cut
 from lakeflow.cache.rows.packing import bucket_of, first_hash, packed, row_bytes
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lakeflow.cache.keys import KeyColumn
-    from lakeflow.cache.manifest import ShardFacts
+    from lakeflow.cache.files.manifest import ShardFacts
+    from lakeflow.cache.keys.column import KeyColumn
 
 __all__ = ["BATCH_BUCKETS", "BUCKETS", "MOST_BUCKETS", "SCHEMA", "rebuilt_rows", "write_rows"]
 

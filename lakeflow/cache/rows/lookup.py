@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from lakeflow.cache.files.shard import find_rows
 from lakeflow.cache.rows.unpacking import ManyRows, OneRow, row_in
-from lakeflow.cache.shard import find_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lakeflow.cache.keys import Key, KeyColumn
+    from lakeflow.cache.keys.column import Key, KeyColumn
     from lakeflow.cache.rows.fields import Fields
 
 __all__ = ["RowFinder"]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from lakeflow.cache.mapping import is_here, wait_for, will_need
+from lakeflow.cache.files.mapping import is_here, wait_for, will_need
 from lakeflow.cache.rows.file import BATCH_BUCKETS, BUCKETS, MOST_BUCKETS, SCHEMA
 from lakeflow.cache.rows.packing import bucket_of, buckets_of
 from lakeflow_io.errors import CorruptFileError

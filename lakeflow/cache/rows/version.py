@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from lakeflow.cache.hashing import hash_key, hash_keys
+from lakeflow.cache.keys.hashing import hash_key, hash_keys
 from lakeflow.cache.rows.fields import Fields
 from lakeflow.cache.rows.lookup import RowFinder
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lakeflow.cache.groups import Groups
-    from lakeflow.cache.keys import Key, KeyColumn
+    from lakeflow.cache.keys.column import Key, KeyColumn
+    from lakeflow.cache.reading.groups import Groups
     from lakeflow.cache.rows.mapped import Buckets, Run
     from lakeflow.cache.shelf import Shards
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lakeflow.cache.columns import answer_schema
-from lakeflow.cache.hashing import hash_key
-from lakeflow.cache.keys import key_of
+from lakeflow.cache.files.columns import answer_schema
+from lakeflow.cache.keys.column import key_of
+from lakeflow.cache.keys.hashing import hash_key
 from lakeflow.cache.rows.fields import Fields
 from lakeflow.cache.rows.lookup import RowFinder
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lakeflow.cache.keys import Key, KeyColumn
+    from lakeflow.cache.keys.column import Key, KeyColumn
     from lakeflow.cache.pushed.version import PushedVersion
     from lakeflow.cache.valkey.ledger import Push
 

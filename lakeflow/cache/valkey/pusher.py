@@ -29,7 +29,7 @@ from lakeflow_io.errors import CommitConflictError, StoreError, StoreFullError
 
 if TYPE_CHECKING:
     from lakeflow.cache.cache import Cache
-    from lakeflow.cache.version import OpenVersion
+    from lakeflow.cache.reading.version import OpenVersion
 
 __all__ = ["push"]
 

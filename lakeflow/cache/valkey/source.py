@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lakeflow.cache.merged import Merged
-from lakeflow.cache.ranges import ALL_HASHES
+from lakeflow.cache.building.merged import Merged
+from lakeflow.cache.building.ranges import ALL_HASHES
 from lakeflow.cache.rows.packing import Packed, first_hash, packed, row_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lakeflow.cache.ranges import Sorted
+    from lakeflow.cache.building.ranges import Sorted
+    from lakeflow.cache.reading.version import OpenVersion
     from lakeflow.cache.rows.fields import Fields
-    from lakeflow.cache.version import OpenVersion
 
 __all__ = ["Source", "buckets_for"]
 

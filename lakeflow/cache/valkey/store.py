@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lakeflow.cache.hashing import hash_key, hash_keys
+from lakeflow.cache.keys.hashing import hash_key, hash_keys
 from lakeflow.cache.rows.packing import bucket_of, buckets_of
 from lakeflow.cache.valkey.connection import encoded
 from lakeflow.cache.valkey.known import Found, KnownPush
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from lakeflow.cache.keys import Key
+    from lakeflow.cache.keys.column import Key
     from lakeflow.cache.valkey.address import Address
 
 __all__ = ["ValkeyStore"]

@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-import lakeflow.cache.build as build_module
+import lakeflow.cache.building.build as build_module
 from lakeflow.cache import Cache
 from lakeflow_io.errors import InputError, NotFoundError, UnsupportedError
 

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lakeflow as lf
-import lakeflow.cache.build as build_module
-import lakeflow.cache.version as version_module
+import lakeflow.cache.building.build as build_module
+import lakeflow.cache.reading.version as version_module
 from lakeflow.cache import Cache
-from lakeflow.cache.layout import LAYOUTS, Layout
+from lakeflow.cache.files.layout import LAYOUTS, Layout
 from lakeflow.cache.pushed.chunks import chunks
 from lakeflow.cache.rows.fields import Fields
 from lakeflow.cache.valkey.source import Source
@@ -28,7 +28,7 @@ from lakeflow_io.keyed.buckets import bucket_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lakeflow.cache.segment import CacheWriter
+    from lakeflow.cache.files.segment import CacheWriter
 
 LABEL = RunLabel(run_id="run-1", plan_digest="d1", source=None, shards=1, rows_in=9, seconds=1.0)
 INTEGERS = st.integers(-(2**63), 2**63 - 1)

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lakeflow as lf
-import lakeflow.cache.build as build_module
+import lakeflow.cache.building.build as build_module
 from lakeflow.cache import Cache, OpenVersion, drift_from_previous, max_null, min_rows
-from lakeflow.cache.checks import _Moments, _standardised
+from lakeflow.cache.publishing.checks import _Moments, _standardised
 from lakeflow.runs.outputs.sink import RunLabel
 from lakeflow_io.errors import CheckFailedError, InputError
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-import lakeflow.cache.build as build_module
+import lakeflow.cache.building.build as build_module
 from lakeflow.cache import Cache
 from lakeflow_io.errors import AccessDeniedError, StoreFullError
 
@@ -43,44 +43,44 @@ LOAD = 'Cache("scores", folder).load(pa.table({"id": [1], "version": [2]}), key=
 UPDATE = 'Cache("scores", folder).update(pa.table({"id": [1], "version": [2]}), delete=[2], run_id="new")'
 COLLECT = 'Cache("scores", folder, keep=1).gc()'
 STREAM = """
-import lakeflow.cache.load
-lakeflow.cache.load.SEGMENT_BYTES = 1
+import lakeflow.cache.building.load
+lakeflow.cache.building.load.SEGMENT_BYTES = 1
 rows = [pa.table({"id": range(n, n + size), "version": [2] * size}) for n in (1, 101)]
 Cache("scores", folder).load(iter(rows), key="id", run_id="new")
 """
 APART, MIXED = f"size = 1{STREAM}", f"size = 100{STREAM}"
 STREAM_STEPS = {
-    "before the first segment": (APART, "lakeflow.cache.segment", "write_shard"),
-    "after the segments": (APART, "lakeflow.cache.load", "build"),
-    "before a segment becomes a shard": (APART, "lakeflow.cache.durable", "os.link"),
-    "in the middle of a merge": (MIXED, "lakeflow.cache.build", "write_shard"),
-    "when the segments go": (MIXED, "lakeflow.cache.load", "shutil.rmtree"),
+    "before the first segment": (APART, "lakeflow.cache.files.segment", "write_shard"),
+    "after the segments": (APART, "lakeflow.cache.building.load", "build"),
+    "before a segment becomes a shard": (APART, "lakeflow.cache.files.durable", "os.link"),
+    "in the middle of a merge": (MIXED, "lakeflow.cache.building.build", "write_shard"),
+    "when the segments go": (MIXED, "lakeflow.cache.building.load", "shutil.rmtree"),
 }
 STEPS = {
-    "before the first segment": ("lakeflow.cache.segment", "write_shard"),
-    "after the segments": ("lakeflow.cache.load", "build"),
-    "in the middle of a merge": ("lakeflow.cache.build", "write_shard"),
-    "when the segments go": ("lakeflow.cache.load", "shutil.rmtree"),
+    "before the first segment": ("lakeflow.cache.files.segment", "write_shard"),
+    "after the segments": ("lakeflow.cache.building.load", "build"),
+    "in the middle of a merge": ("lakeflow.cache.building.build", "write_shard"),
+    "when the segments go": ("lakeflow.cache.building.load", "shutil.rmtree"),
 }
 STEPS = {
-    "before the first shard": ("lakeflow.cache.load", "build_table"),
-    "in the middle of a shard": ("lakeflow.cache.index", "np.save"),
-    "before the manifest": ("lakeflow.cache.publish", "_read_back"),
-    "while the manifest is written": ("lakeflow.cache.manifest", "Manifest.to_json"),
-    "while checks run": ("lakeflow.cache.publish", "run_checks"),
+    "before the first shard": ("lakeflow.cache.building.load", "build_table"),
+    "in the middle of a shard": ("lakeflow.cache.files.index", "np.save"),
+    "before the manifest": ("lakeflow.cache.publishing.publish", "_read_back"),
+    "while the manifest is written": ("lakeflow.cache.files.manifest", "Manifest.to_json"),
+    "while checks run": ("lakeflow.cache.publishing.publish", "run_checks"),
     "before CURRENT is written": ("lakeflow.cache.local", "write_pointer"),
-    "before CURRENT is replaced": ("lakeflow.cache.durable", "os.utime"),
+    "before CURRENT is replaced": ("lakeflow.cache.files.durable", "os.utime"),
 }
 UPDATE_STEPS = {
-    "after the segments": ("lakeflow.cache.update", "rebuild"),
-    "before a link": ("lakeflow.cache.durable", "os.link"),
-    "in the middle of a shard": ("lakeflow.cache.index", "np.save"),
-    "before CURRENT is replaced": ("lakeflow.cache.durable", "os.utime"),
+    "after the segments": ("lakeflow.cache.building.update", "rebuild"),
+    "before a link": ("lakeflow.cache.files.durable", "os.link"),
+    "in the middle of a shard": ("lakeflow.cache.files.index", "np.save"),
+    "before CURRENT is replaced": ("lakeflow.cache.files.durable", "os.utime"),
 }
 COLLECTION_STEPS = {
-    "before CURRENT is replaced": ("lakeflow.cache.durable", "os.utime"),
+    "before CURRENT is replaced": ("lakeflow.cache.files.durable", "os.utime"),
     "at the beginning": ("lakeflow.cache.local", "sweep"),
-    "when a folder goes": ("lakeflow.cache.claim", "shutil.rmtree"),
+    "when a folder goes": ("lakeflow.cache.publishing.claim", "shutil.rmtree"),
     "within a folder": ("shutil", "os.rmdir"),
 }
 SMALL_LIMIT = """
@@ -226,7 +226,7 @@ def test_a_killed_pin_is_none(killed: Callable[..., bool], tmp_path: Path) -> No
     """A pin counts when CURRENT is replaced; the cache isn't locked by one that died."""
     cache = load(tmp_path, 1)
 
-    died = killed(tmp_path, 'Cache("scores", folder).pin()', ("lakeflow.cache.durable", "os.utime"))
+    died = killed(tmp_path, 'Cache("scores", folder).pin()', ("lakeflow.cache.files.durable", "os.utime"))
 
     assert died
     assert not cache.version.pinned

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import lakeflow.cache.build as build_module
-import lakeflow.cache.diff as diff_module
+import lakeflow.cache.building.build as build_module
+import lakeflow.cache.reading.diff as diff_module
 from lakeflow.cache import Cache
-from lakeflow.cache.hashing import hash_keys
+from lakeflow.cache.keys.hashing import hash_keys
 from lakeflow_io.errors import NotFoundError, SchemaError
 
 if TYPE_CHECKING:
@@ -83,9 +83,11 @@ def test_a_diff_is_that_of_two_dicts(hashes: int) -> None:
         with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
             patch.setattr(build_module, "SHARD_ROWS", 7)
             patch.setattr(diff_module, "_BLOCK_ROWS", 5)
-            patch.setattr("lakeflow.cache.unsorted.hash_keys", lambda keys: hash_keys(keys) % np.uint64(hashes))
-            patch.setattr("lakeflow.cache.version.hash_keys", lambda keys: hash_keys(keys) % np.uint64(hashes))
-            patch.setattr("lakeflow.cache.publish._read_back", lambda *_: None)
+            patch.setattr(
+                "lakeflow.cache.building.unsorted.hash_keys", lambda keys: hash_keys(keys) % np.uint64(hashes)
+            )
+            patch.setattr("lakeflow.cache.reading.version.hash_keys", lambda keys: hash_keys(keys) % np.uint64(hashes))
+            patch.setattr("lakeflow.cache.publishing.publish._read_back", lambda *_: None)
             cache = Cache("scores", folder)
             first, second = (cache.load(table_of(rows), key="id").id for rows in (old, new))
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeflow.cache.hashing import _hash_text, hash_key, hash_keys
+from lakeflow.cache.keys.hashing import _hash_text, hash_key, hash_keys
 
 INTEGER_TYPES = {
     pa.int8(): (-(2**7), 2**7 - 1),

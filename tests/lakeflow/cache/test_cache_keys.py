@@ -15,10 +15,10 @@ from command_line import lakeflow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import lakeflow.cache.build as build_module
-import lakeflow.cache.version as version_module
+import lakeflow.cache.building.build as build_module
+import lakeflow.cache.reading.version as version_module
 from lakeflow.cache import Cache
-from lakeflow.cache.hashing import hash_key, hash_keys, join_key, join_keys
+from lakeflow.cache.keys.hashing import hash_key, hash_keys, join_key, join_keys
 from lakeflow_io.errors import DuplicateKeyError, SchemaError
 
 if TYPE_CHECKING:
@@ -97,9 +97,9 @@ def test_a_composite_cache_is_a_dict_of_tuples() -> None:
 
 def test_composite_keys_with_one_hash_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A collision costs comparisons of all parts, never an answer."""
-    monkeypatch.setattr("lakeflow.cache.unsorted.hash_keys", lambda keys: hash_keys(keys) % np.uint64(2))
-    monkeypatch.setattr("lakeflow.cache.version.hash_keys", lambda keys: hash_keys(keys) % np.uint64(2))
-    monkeypatch.setattr("lakeflow.cache.version.hash_key", lambda key: hash_key(key) % 2)
+    monkeypatch.setattr("lakeflow.cache.building.unsorted.hash_keys", lambda keys: hash_keys(keys) % np.uint64(2))
+    monkeypatch.setattr("lakeflow.cache.reading.version.hash_keys", lambda keys: hash_keys(keys) % np.uint64(2))
+    monkeypatch.setattr("lakeflow.cache.reading.version.hash_key", lambda key: hash_key(key) % 2)
     keys = [(user, item) for user in ("a", "b", "c") for item in range(9)]
     cache = Cache("pairs", tmp_path)
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lakeflow as lf
-import lakeflow.cache.build as build_module
-import lakeflow.cache.load as load_module
-import lakeflow.cache.segment as segment_module
-import lakeflow.cache.unsorted as unsorted_module
+import lakeflow.cache.building.build as build_module
+import lakeflow.cache.building.load as load_module
+import lakeflow.cache.building.unsorted as unsorted_module
+import lakeflow.cache.files.segment as segment_module
 from lakeflow.cache import Cache
 from lakeflow_io.errors import DuplicateKeyError
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import lakeflow.cache.build as build_module
-import lakeflow.cache.version as version_module
+import lakeflow.cache.building.build as build_module
+import lakeflow.cache.reading.version as version_module
 from lakeflow.cache import Cache
-from lakeflow.cache.hashing import hash_key, hash_keys
+from lakeflow.cache.keys.hashing import hash_key, hash_keys
 from lakeflow_io.errors import SchemaError, UnsupportedError
 from lakeflow_io.keyed import binding
 
@@ -67,10 +67,12 @@ def few_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     def hash_few(keys: pa.Array) -> Any:
         return hash_keys(keys) % np.uint64(buckets)
 
-    monkeypatch.setattr("lakeflow.cache.unsorted.hash_keys", hash_few)
-    monkeypatch.setattr("lakeflow.cache.version.hash_keys", hash_few)
-    monkeypatch.setattr("lakeflow.cache.version.hash_key", lambda key: hash_key(key) % buckets)
-    monkeypatch.setattr("lakeflow.cache.version.Finder.of", lambda *_: None)  # it has a hash function of its own
+    monkeypatch.setattr("lakeflow.cache.building.unsorted.hash_keys", hash_few)
+    monkeypatch.setattr("lakeflow.cache.reading.version.hash_keys", hash_few)
+    monkeypatch.setattr("lakeflow.cache.reading.version.hash_key", lambda key: hash_key(key) % buckets)
+    monkeypatch.setattr(
+        "lakeflow.cache.reading.version.Finder.of", lambda *_: None
+    )  # it has a hash function of its own
 
 
 def table_of(rows: dict[Any, dict[str, Any]], kind: pa.DataType) -> pa.Table:

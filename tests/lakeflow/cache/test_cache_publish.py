@@ -15,10 +15,10 @@ import pyarrow as pa
 import pytest
 
 import lakeflow as lf
-import lakeflow.cache.build as build_module
+import lakeflow.cache.building.build as build_module
 from lakeflow.cache import Cache, CacheVersion
-from lakeflow.cache.manifest import read_manifest
-from lakeflow.cache.pointer import Pointer, read_consistently, read_pointer
+from lakeflow.cache.files.manifest import read_manifest
+from lakeflow.cache.files.pointer import Pointer, read_consistently, read_pointer
 from lakeflow_io.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ PUBLISHER = f"""
 import sys
 import pyarrow as pa
 from lakeflow.cache import Cache, CacheVersion
-from lakeflow.cache.manifest import read_manifest
-from lakeflow.cache.pointer import Pointer, read_consistently
+from lakeflow.cache.files.manifest import read_manifest
+from lakeflow.cache.files.pointer import Pointer, read_consistently
 cache = Cache("scores", sys.argv[1])
 for number in range(1, {PUBLISHES} + 1):
     columns = {{"id": range({ROWS}), "version": [number] * {ROWS}, "text": [str(number) * 50] * {ROWS}}}
@@ -224,7 +224,7 @@ def test_a_removed_version_is_still_read(cache: Cache, tmp_path: Path, monkeypat
 
 def test_every_pointer_has_its_own_stamp(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a clock that stands still the pointer's modification time still grows, so no publish is missed."""
-    monkeypatch.setattr("lakeflow.cache.pointer.time.time_ns", lambda: 1_700_000_000_000_000_000)
+    monkeypatch.setattr("lakeflow.cache.files.pointer.time.time_ns", lambda: 1_700_000_000_000_000_000)
     path = tmp_path / "scores" / "CURRENT"
     stamps = []
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-import lakeflow.cache.segment as segment_module
+import lakeflow.cache.files.segment as segment_module
 from lakeflow.cache import Cache
 from lakeflow.runs.outputs.sink import RunLabel
 from lakeflow_io.errors import (
@@ -193,7 +193,7 @@ def test_a_failed_write_leaves_nothing(cache: Cache, monkeypatch: pytest.MonkeyP
             raise OSError(5, "Input/output error")
         save(file, hashes)
 
-    monkeypatch.setattr("lakeflow.cache.index.np.save", failing)
+    monkeypatch.setattr("lakeflow.cache.files.index.np.save", failing)
 
     with pytest.raises(StoreError, match="Input/output error"):
         writer.write("run-1-0-a0", pa.table({"id": range(20)}))

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from lakeflow.cache import Cache
-from lakeflow.cache.durable import read_small
-from lakeflow.cache.shape import shape_of
-from lakeflow.cache.turns import mapped_turns
+from lakeflow.cache.files.durable import read_small
+from lakeflow.cache.files.turns import mapped_turns
+from lakeflow.cache.reading.shape import shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from lakeflow.cache import Cache, pointer, seen
-from lakeflow.cache.turns import mapped_turns, turning
+from lakeflow.cache.files.turns import mapped_turns, turning
 from lakeflow_io.errors import StoreFullError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def test_a_full_disk_stops_a_publish_before_the_pointer(cache: Cache, monkeypatc
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lakeflow.cache.turns._write", full)
+    monkeypatch.setattr("lakeflow.cache.files.turns._write", full)
 
     with pytest.raises(StoreFullError, match="turns"):
         publish(cache, 1)

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lakeflow as lf
-import lakeflow.cache.build as build_module
+import lakeflow.cache.building.build as build_module
 from lakeflow.cache import Cache, OpenVersion, min_rows
 from lakeflow_io.errors import (
     CheckFailedError,
@@ -288,7 +288,7 @@ def test_a_base_that_goes_before_its_files_are_linked(
             Cache("scores", tmp_path, keep=1).load(rows_of({1: 1, 2: 2}), key="id")
         link(source, target)
 
-    monkeypatch.setattr("lakeflow.cache.durable.os.link", slow)
+    monkeypatch.setattr("lakeflow.cache.files.durable.os.link", slow)
 
     cache.update(rows_of({3: 3}))
 
@@ -313,7 +313,7 @@ def test_files_are_copied_where_there_are_no_links(cache: Cache, monkeypatch: py
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("lakeflow.cache.durable.os.link", refuse)
+    monkeypatch.setattr("lakeflow.cache.files.durable.os.link", refuse)
     before = files(cache)
 
     cache.update(rows_of({7: 1}))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-import lakeflow.cache.build as build_module
+import lakeflow.cache.building.build as build_module
 from lakeflow.cache import Cache
 from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError, UnsupportedError
 

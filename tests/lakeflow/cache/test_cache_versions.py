@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakeflow.cache import Cache, CacheVersion
-from lakeflow.cache.pointer import Pointer
-from lakeflow.cache.retention import Retention
+from lakeflow.cache.files.pointer import Pointer
+from lakeflow.cache.publishing.retention import Retention
 from lakeflow_io.errors import InputError, NotFoundError
 
 
@@ -37,7 +37,7 @@ def listed(cache: Cache) -> list[str]:
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return a list whose element is the time."""
     clock = [1e9]
-    monkeypatch.setattr("lakeflow.cache.retention.time.time", lambda: clock[0])  # for every module
+    monkeypatch.setattr("lakeflow.cache.publishing.retention.time.time", lambda: clock[0])  # for every module
     return clock
 
 

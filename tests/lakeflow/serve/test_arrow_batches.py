@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakeflow.cache import Cache
-from lakeflow.cache.keys import key_of
+from lakeflow.cache.keys.column import key_of
 from lakeflow.serve import app, limits
 from lakeflow.serve.answer import RequestError
 from lakeflow.serve.arrow_keys import keys_of_stream

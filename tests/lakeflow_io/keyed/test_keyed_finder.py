@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakeflow.cache.hashing import hash_key
+from lakeflow.cache.keys.hashing import hash_key
 from lakeflow_io.keyed.blocks import Layouts
 from lakeflow_io.keyed.finder import Finder, Source
 from lakeflow_io.keyed.gather import place_of

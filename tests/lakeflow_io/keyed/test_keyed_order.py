@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lakeflow.cache.hashing import hash_key
+from lakeflow.cache.keys.hashing import hash_key
 from lakeflow_io.errors import CorruptFileError
 from lakeflow_io.keyed.order import hashed_texts, sort_hashes
 

@@ -188,7 +188,7 @@ def test_a_cache_on_an_object_store_is_pushed(
     rows_of: Any, places: Any, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its shards are fetched for it."""
-    monkeypatch.setattr("lakeflow.cache.build.SHARD_ROWS", 20)
+    monkeypatch.setattr("lakeflow.cache.building.build.SHARD_ROWS", 20)
     cache = Cache("scores", f"memory://plain/{namespace}")
     cache.load(rows_of("a", 60), key="id")
 

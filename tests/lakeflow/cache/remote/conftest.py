@@ -29,4 +29,4 @@ def s3_place(request: pytest.FixtureRequest, namespace: str, tmp_path: Path) -> 
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Has builds cut shards at so many rows."""
-    return lambda rows: monkeypatch.setattr("lakeflow.cache.build.SHARD_ROWS", rows)
+    return lambda rows: monkeypatch.setattr("lakeflow.cache.building.build.SHARD_ROWS", rows)

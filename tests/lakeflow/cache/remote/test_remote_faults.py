@@ -38,7 +38,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[FaultyStore], Non
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cache]:
     """The cache `scores` of the store, on a machine, in shards of five rows at most."""
-    monkeypatch.setattr("lakeflow.cache.build.SHARD_ROWS", 5)
+    monkeypatch.setattr("lakeflow.cache.building.build.SHARD_ROWS", 5)
 
     def made(machine: str = "here", **options: Any) -> Cache:
         storage = {"lakeflow.shard-cache.folder": str(tmp_path / machine)}

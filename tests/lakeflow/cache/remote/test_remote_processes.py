@@ -42,7 +42,7 @@ def table(number: int) -> pa.Table:
 
 def test_no_request_sees_two_versions(s3_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """While versions are published as fast as they can be, each answer is of one, and versions only get newer."""
-    monkeypatch.setattr("lakeflow.cache.build.SHARD_ROWS", 50)
+    monkeypatch.setattr("lakeflow.cache.building.build.SHARD_ROWS", 50)
     publisher = s3_place.cache("publisher", keep=2, grace=60)
     publisher.load(table(0), key="id")
     ended, torn, seen = threading.Event(), [], []

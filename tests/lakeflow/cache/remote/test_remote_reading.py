@@ -152,7 +152,7 @@ def test_what_one_publishes_one_reads(machine: Machine) -> None:
 
 def test_only_what_is_asked_for_is_fetched(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shard comes whole when a key in it is first asked for, and once; `fetch` brings all of them."""
-    monkeypatch.setattr("lakeflow.cache.build.SHARD_ROWS", 100)
+    monkeypatch.setattr("lakeflow.cache.building.build.SHARD_ROWS", 100)
     shards = len(machine.cache().load(table(1, 1000), key="id") and machine.cache()._version().shards)
     reader = machine.cache("reader", refresh=3600)
     machine.asked.clear()
@@ -171,7 +171,7 @@ def test_only_what_is_asked_for_is_fetched(machine: Machine, monkeypatch: pytest
 
 def test_a_new_version_is_fetched_before_it_is_read(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards that were in use of the old version are here when the new one is first read; others wait."""
-    monkeypatch.setattr("lakeflow.cache.build.SHARD_ROWS", 100)
+    monkeypatch.setattr("lakeflow.cache.building.build.SHARD_ROWS", 100)
     machine.cache().load(table(1, 1000), key="id")
     reader, whole = machine.cache("reader", refresh=0), machine.cache("whole", refresh=0)
     reader.get(1)

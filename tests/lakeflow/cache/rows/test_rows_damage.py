@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-import lakeflow.cache.build as build_module
+import lakeflow.cache.building.build as build_module
 import lakeflow.cache.rows.file as file_module
 import lakeflow.cache.rows.mapped as mapped_module
 from lakeflow.cache import Cache, mapping

@@ -14,14 +14,14 @@ from exact_columns import EXACT_COLUMNS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import lakeflow.cache.build as build_module
+import lakeflow.cache.building.build as build_module
+import lakeflow.cache.building.unsorted as unsorted_module
+import lakeflow.cache.reading.version as version_module
 import lakeflow.cache.rows.file as file_module
 import lakeflow.cache.rows.mapped as mapped_module
 import lakeflow.cache.rows.version as rows_module
-import lakeflow.cache.unsorted as unsorted_module
-import lakeflow.cache.version as version_module
 from lakeflow.cache import Cache, mapping
-from lakeflow.cache.hashing import hash_key, hash_keys
+from lakeflow.cache.keys.hashing import hash_key, hash_keys
 from lakeflow_io.errors import NotFoundError, SchemaError, UnsupportedError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakeflow.cache.hashing import hash_key, hash_keys
+from lakeflow.cache.keys.hashing import hash_key, hash_keys
 from lakeflow.cache.rows.fields import Fields
 from lakeflow.cache.rows.packing import bucket_of, buckets_of, first_hash, packed
 from lakeflow.cache.rows.unpacking import ManyRows, OneRow, row_in

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 import lakeflow as lf
-import lakeflow.cache.build as build_module
-import lakeflow.cache.load as load_module
+import lakeflow.cache.building.build as build_module
+import lakeflow.cache.building.load as load_module
 from lakeflow.cache import Cache
 from lakeflow.runs.outputs.sink import RunLabel
 from lakeflow_io.errors import CorruptFileError, InputError, UnsupportedError
@@ -20,7 +20,7 @@ from lakeflow_io.errors import CorruptFileError, InputError, UnsupportedError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lakeflow.cache.manifest import Manifest
+    from lakeflow.cache.files.manifest import Manifest
 
 LABEL = RunLabel(run_id="run-1", plan_digest="d1", source=None, shards=1, rows_in=9, seconds=1.0)
 

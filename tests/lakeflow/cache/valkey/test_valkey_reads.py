@@ -12,14 +12,14 @@ import pyarrow as pa
 import pytest
 from exact_columns import EXACT_COLUMNS
 
-import lakeflow.cache.build as build_module
+import lakeflow.cache.building.build as build_module
+import lakeflow.cache.building.unsorted as unsorted_module
 import lakeflow.cache.pushed.reading as reading_module
-import lakeflow.cache.unsorted as unsorted_module
+import lakeflow.cache.reading.version as version_module
 import lakeflow.cache.valkey.known as known_module
 import lakeflow.cache.valkey.store as store_module
-import lakeflow.cache.version as version_module
 from lakeflow.cache import Cache
-from lakeflow.cache.hashing import hash_key, hash_keys
+from lakeflow.cache.keys.hashing import hash_key, hash_keys
 from lakeflow.cache.rows.fields import Fields
 from lakeflow.cache.valkey import ValkeyCache, push
 from lakeflow.cache.valkey.source import Source, buckets_for
@@ -176,7 +176,7 @@ def test_a_cache_on_an_object_store_is_pushed(
     rows_of: Any, url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its shards are fetched for it."""
-    monkeypatch.setattr("lakeflow.cache.build.SHARD_ROWS", 20)
+    monkeypatch.setattr("lakeflow.cache.building.build.SHARD_ROWS", 20)
     cache = Cache("scores", f"memory://plain/{namespace}")
     cache.load(rows_of("a", 60), key="id")
 

@@ -1,0 +1,1 @@
+"""How a version becomes the one that is read, and how it goes."""
