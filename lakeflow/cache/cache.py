@@ -9,13 +9,14 @@ from lakeflow.cache.building.load import load
 from lakeflow.cache.building.update import update
 from lakeflow.cache.files.layout import Layout, check_layout
 from lakeflow.cache.files.manifest import Origin
+from lakeflow.cache.files.pointer import read_consistently
 from lakeflow.cache.files.verify import repair, verify
 from lakeflow.cache.keys.column import key_names
 from lakeflow.cache.publishing.publish import pin, published, rollback
 from lakeflow.cache.publishing.retention import KEEP_VERSIONS, Collected, Retention, collect
 from lakeflow.cache.reading.answer import AnswerKind, check_kind, handed_over
 from lakeflow.cache.reading.diff import diff
-from lakeflow.cache.reading.reader import FixedReader
+from lakeflow.cache.reading.reader import FixedReader, never_published
 from lakeflow.cache.reading.version import CacheVersion
 from lakeflow.cache.shelves import shelf_at
 from lakeflow.cache.sink import CacheSink
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakeflow.cache.files.manifest import Manifest
+    from lakeflow.cache.files.pointer import Pointer
     from lakeflow.cache.keys.column import Key, KeyNames, ManyKeys
     from lakeflow.cache.publishing.checks import Check
     from lakeflow.cache.reading.version import OpenVersion
@@ -450,4 +452,11 @@ class Cache:
         return CacheVersion.of(manifest, self._shelf.read_pointer())
 
     def _manifest(self) -> Manifest:
-        return self._version().manifest
+        """Of the version that is read, of which no other file is opened: they may be what is damaged."""
+
+        def read(pointer: Pointer | None) -> Manifest:
+            if pointer is None:
+                raise never_published(self._shelf)
+            return self._shelf.manifest(self._fixed or pointer.version)
+
+        return read_consistently(self._shelf.read_pointer, read)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -239,6 +240,17 @@ def _print_table(rows: list[dict[str, Any]], *, as_json: bool, empty: str) -> No
         click.echo(empty, err=True)
 
 
+def _composite(column: KeyColumn, parts: Any) -> Any:
+    """Take values as JSON has them: bytes in base64."""
+    binary = [str(field.type) in ("binary", "large_binary") for field in column.fields]
+    if not isinstance(parts, list) or len(parts) != len(binary):
+        return parts
+    return [
+        base64.b64decode(part, validate=True) if is_bytes and isinstance(part, str) else part
+        for part, is_bytes in zip(parts, binary, strict=True)
+    ]
+
+
 def _as_key(name: str, column: KeyColumn, text: str) -> Any:
     if column.python is int:
         try:
@@ -247,7 +259,7 @@ def _as_key(name: str, column: KeyColumn, text: str) -> Any:
             raise InputError(f"Cache {name!r} has integer keys, and {text!r} is none.", "give a number.") from None
     if column.python is tuple:
         try:
-            return json.loads(text)
+            return _composite(column, json.loads(text))
         except ValueError:
             message = f"Cache {name!r} has keys of {column.name}, and {text!r} is no list in JSON."
             raise InputError(message, """give one as '["u1", 7]'.""") from None

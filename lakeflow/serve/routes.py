@@ -88,7 +88,8 @@ def asked(scope: MutableMapping[str, Any]) -> Asked:
 
 def _below_mount(scope: MutableMapping[str, Any]) -> bytes:
     """Return the path below the mount point, still percent-encoded: an encoded slash is part of a key."""
-    raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+    # Without the raw path, a comma in a value can't be told from one between values.
+    raw: bytes = scope.get("raw_path") or quote(scope["path"], safe="/,").encode()
     mounted_at = quote(scope.get("root_path", "")).encode().rstrip(b"/")
     path = raw.partition(b"?")[0]
     return path.removeprefix(mounted_at) or b"/" if (path + b"/").startswith(mounted_at + b"/") else path

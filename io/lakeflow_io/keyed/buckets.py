@@ -58,6 +58,8 @@ def buckets_of(keys: pa.Array, count: int) -> NDArray[np.int64]:
         native.lf_bucket_words(address(words), len(keys), count, address(found))
         return found
     texts = texts_of(keys)
+    if texts is None and len(keys):
+        raise TypeError(f"keys of type {keys.type} have no buckets.")
     if texts is not None and not native.lf_bucket_texts(ctypes.byref(texts), len(keys), count, address(found)):
         raise corrupt_texts()
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from lakeflow_io.keyed.binding import (
     keyed_library,
     texts_of,
 )
+from lakeflow_io.keyed.order import corrupt_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,8 +77,7 @@ class Finder:
         self._sources = (Sorted * len(firsts))()
         self._held: dict[int, Source] = {}
         """What the sources point into."""
-        self._also_held: list[Source] = []
-        """The same again, where two threads opened one at once."""
+        self._opening = Lock()
         self._starts = starts
         buckets = max(len(starts) - 1, 0)
         index = Index(ctypes.addressof(self._sources), address(self._firsts), len(firsts), address(starts), buckets)
@@ -160,9 +161,11 @@ class Finder:
             raise _damage(self._held[_DAMAGED - place])
         number = _CLOSED - place
         opened = self._open(number)
-        if self._held.setdefault(number, opened) is not opened:
-            self._also_held.append(opened)  # another thread's is the same, at another address
-        source = self._sources[number]
+        with self._opening:  # no two threads write one source, nor one that is read already
+            if self._held.setdefault(number, opened) is opened and not self._sources[number].hashes:
+                self._fill(self._sources[number], opened)
+
+    def _fill(self, source: Any, opened: Source) -> None:
         if opened.layouts is not None:
             source.columns, source.column_count = opened.layouts.at(0), opened.layouts.count
         source.index, source.payload = _pointer(opened.index), _pointer(opened.payload)
@@ -179,5 +182,6 @@ def _pointer(blocks: Blocks | None) -> int | None:
 
 def _damage(source: Source) -> Exception:
     """What is wrong with a source in which a block differs."""
-    found = next(blocks for blocks in (source.index, source.payload) if blocks is not None and blocks.is_damaged)
-    return found.error()
+    both = (source.index, source.payload)
+    found = next((blocks for blocks in both if blocks is not None and blocks.is_damaged), None)
+    return corrupt_texts() if found is None else found.error()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from functools import cached_property
 from itertools import pairwise
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,6 +52,7 @@ class Gatherer:
         self._schema, self._batches = schema, list(batches)
         self._blocks: list[tuple[Blocks, Layouts] | None] = [None] * len(self._batches)
         self._prepared: dict[tuple[str, ...], _Columns] = {}
+        self._adding = Lock()
 
     def add(self, number: int, batch: pa.RecordBatch, blocks: tuple[Blocks, Layouts] | None = None) -> None:
         """Have a batch, before any of its places is asked for.
@@ -61,10 +63,11 @@ class Gatherer:
             blocks: Of the file that they are mapped from, with how its columns lie there: what is gathered is compared
                 with its checksum before.
         """
-        if self._batches[number] is None:
-            self._blocks[number] = blocks
-            self._batches[number] = batch
-            self._prepared = {}  # after the batch: whoever prepares into this one has seen it
+        with self._adding:  # a batch and its blocks are of one mapping
+            if self._batches[number] is None:
+                self._blocks[number] = blocks
+                self._batches[number] = batch
+                self._prepared = {}  # after the batch: whoever prepares into this one has seen it
 
     def gather(self, places: NDArray[np.int64], names: Sequence[str]) -> list[pa.Array]:
         """Return columns with a row for each place.

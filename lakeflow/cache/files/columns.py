@@ -151,6 +151,10 @@ def _fits(kind: pa.DataType, wanted: pa.DataType) -> bool:
 
 def _stored_type(kind: pa.DataType) -> pa.DataType:
     types = pa.types
+    if isinstance(kind, pa.BaseExtensionType):
+        if _stored_type(kind.storage_type) != kind.storage_type and not types.is_dictionary(kind.storage_type):
+            raise UnsupportedError(f"A cache can't hold a column of type {kind}.", "cast it to its storage type.")
+        return kind
     if types.is_dictionary(kind):
         value = kind.value_type
         return pa.large_string() if types.is_string(value) else _stored_type(value)

@@ -22,6 +22,7 @@ from lakeflow.cache.files.failures import reading, writing
 from lakeflow.cache.files.manifest import FileFacts, ShardFacts, shard_of_json, shard_to_json
 from lakeflow.cache.files.shard import map_shard, write_shard
 from lakeflow.cache.keys.column import KeyNames, key_of
+from lakeflow_io.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,8 +61,12 @@ class Segment:
         Raises:
             ObjectNotFoundError: it isn't there.
             CorruptFileError: the fact isn't one of a segment.
+            UnsupportedError: it is one of another version of lakeflow.
         """
         name = _name_of(fact)
+        if "shard" not in fact:
+            message = f"{segments.uri(name)} was written by another version of lakeflow."
+            raise UnsupportedError(message, "run it again under another run id.")
         with reading(segments.uri(name)):
             facts = shard_of_json(fact["shard"], "")
             buckets = None if fact.get("buckets") is None else index(fact["buckets"])

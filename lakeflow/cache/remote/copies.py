@@ -142,15 +142,19 @@ class Copies:
                 path.replace(home / path.name)
         self.make_room()
 
+    def clear_builds(self) -> None:
+        """Remove what builds and tasks left that were killed, where that can be."""
+        with suppress(OSError, StoreError):
+            if (self.folder / "building").is_dir():
+                with exclusive(self.folder / "lock"):
+                    sweep(self.folder / "building", None)
+
     def make_room(self) -> None:
         """Remove what was used least lately, until the rest is within the limit, and what dead builds left.
 
         What can't be removed stays, and nobody's reading fails for it.
         """
-        with suppress(OSError, StoreError):
-            if (self.folder / "building").is_dir():
-                with exclusive(self.folder / "lock"):
-                    sweep(self.folder / "building", None)
+        self.clear_builds()
         found: list[tuple[float, int, Path]] = []
         for parent, _, names in os.walk(self.folder / "kept"):
             for name in names:

@@ -31,7 +31,9 @@ class ObjectSegments:
     @contextmanager
     def writing(self) -> Generator[Path]:
         """A folder for local copies of shards, of which the files are sent when the block ends."""
-        with Copies.of(self.folder, self.storage).building() as folder:
+        copies = Copies.of(self.folder, self.storage)
+        copies.clear_builds()
+        with copies.building() as folder:
             yield folder
             for path in folder.glob("*-*"):  # not what claims the folder
                 send(open_transport(self.storage), path, self.uri(path.name))

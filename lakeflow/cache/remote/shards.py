@@ -7,6 +7,7 @@ as long, and again for the next key. So there is one way to read.
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from lakeflow.cache.files.shard import open_shard
@@ -35,12 +36,17 @@ class ObjectShards:
     def __init__(self, facts: Sequence[ShardFacts], home: Callable[[ShardFacts], Path], key: KeyColumn) -> None:
         self._facts, self._home, self._key = facts, home, key
         self._mapped: list[Shard | None] = [None] * len(facts)
+        self._mapping = [Lock() for _ in facts]
+        """One for each shard: what looks keys up has addresses in a mapping, so all threads need the same one."""
 
     def __getitem__(self, number: int) -> Shard:
-        """Map a shard; two threads that ask at once map it twice, which is harmless."""
+        """Map a shard, once."""
         shard = self._mapped[number]
         if shard is None:
-            shard = self._mapped[number] = self._map(self._facts[number])
+            with self._mapping[number]:
+                shard = self._mapped[number]
+                if shard is None:
+                    shard = self._mapped[number] = self._map(self._facts[number])
         return shard
 
     def __len__(self) -> int:

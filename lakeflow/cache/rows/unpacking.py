@@ -148,7 +148,7 @@ class ManyRows:
         data = np.frombuffer(b"".join([*present, slack]), np.uint8)
         try:
             places = search(data, np.fromiter(map(len, present), np.int64, len(present)), hashes, where)
-        except (IndexError, ValueError, MemoryError) as error:
+        except (IndexError, ValueError) as error:
             raise corrupt(error) from error
         return cls(fields, data, places.hashes, places.starts, places.ends, places.firsts)
 
@@ -181,7 +181,7 @@ class ManyRows:
                     ats = ats + lengths
             if (ats != self.ends[some]).any():
                 raise corrupt("a row is shorter or longer than its values.")
-        except (IndexError, ValueError, MemoryError, pa.ArrowException) as error:
+        except (IndexError, ValueError, pa.ArrowException) as error:
             raise corrupt(error) from error
         return result
 

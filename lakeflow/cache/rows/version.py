@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["RowMajor"]
 
 _MOST_BYTES = 64 << 20  # of buckets at once
+_MOST_ANSWERED = 2**31 - 1
 
 
 class RowMajor:
@@ -77,6 +78,9 @@ class RowMajor:
         for run in under_way:  # all are, before the first is waited for
             run.wait()
         found = [bucket for buckets, runs in parts for bucket in buckets.read(runs)]
+        sizes = np.fromiter((len(bucket or b"") for bucket in found), np.int64, len(found))
+        if len(asked) > 1 and sizes[where[where >= 0]].sum() > _MOST_ANSWERED:  # one row may be asked for many times
+            raise pa.ArrowInvalid(f"the rows of {len(asked)} keys may have more bytes than offsets of 32 bits reach")
         hit, columns = self._finder.rows(asked, hashes, found, where, names)
         return hit, [columns[name] for name in names]
 

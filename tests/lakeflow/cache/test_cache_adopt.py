@@ -21,7 +21,13 @@ from lakeflow.cache.building.ranges import ALL_HASHES
 from lakeflow.cache.files.index import write_index
 from lakeflow.cache.keys.hashing import hash_key
 from lakeflow.runs.outputs.sink import RunLabel
-from lakeflow_io.errors import CheckFailedError, CorruptFileError, DuplicateKeyError, ObjectNotFoundError
+from lakeflow_io.errors import (
+    CheckFailedError,
+    CorruptFileError,
+    DuplicateKeyError,
+    ObjectNotFoundError,
+    UnsupportedError,
+)
 from lakeflow_io.keyed.blocks import block_sums
 
 if TYPE_CHECKING:
@@ -239,6 +245,15 @@ def test_facts_that_are_none_are_an_error(cache: Cache, wrong: dict[str, Any]) -
     )
 
     with pytest.raises(CorruptFileError, match=r"run-1-item-00000-a0-\w+\.arrow"):
+        cache.sink("id").publish(LABEL, [fact])
+
+
+def test_what_an_earlier_lakeflow_wrote_is_to_be_written_again(cache: Cache) -> None:
+    """A run that is resumed finds what its tasks said then; the error says what helps."""
+    [fact] = stage(cache, rows(BY_HASH))
+    del fact["shard"]
+
+    with pytest.raises(UnsupportedError, match="another run id"):
         cache.sink("id").publish(LABEL, [fact])
 
 

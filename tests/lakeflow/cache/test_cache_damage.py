@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from lakeflow.cache import Cache
-from lakeflow_io.errors import CorruptFileError
+from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,3 +133,26 @@ def test_a_damaged_shard_is_not_handed_on(tmp_path: Path) -> None:
             call()
     assert reader.rollback().id == old.id
     assert reader.get(7) == TABLE.slice(7, 1).to_pylist()[0]
+
+
+def test_an_index_can_be_repaired_whatever_is_wrong_with_it(tmp_path: Path) -> None:
+    """Also where a version can't be opened for it: its checksums are damaged, or it is cut short, or gone."""
+    version = Cache("scores", tmp_path).load(TABLE, key="number")
+    path = tmp_path / "scores" / "versions" / version.id / "shard-0000.idx"
+    content = path.read_bytes()
+    flipped = bytearray(content)
+    start = len(content) - 4 * (-(-ROWS * 8 // 4096) + -(-path.with_suffix(".arrow").stat().st_size // 4096))
+    flipped[start] ^= 1  # of the first block of the payload, which is read to open it
+
+    for damaged in (bytes(flipped), content[:-1], None):
+        path.unlink()
+        if damaged is not None:
+            path.write_bytes(damaged)
+        cache = Cache("scores", tmp_path)
+        with pytest.raises((CorruptFileError, ObjectNotFoundError), match=r"shard-0000\.(idx|arrow)"):
+            cache.get(1)
+        with pytest.raises((CorruptFileError, ObjectNotFoundError), match=r"shard-0000\.idx"):
+            cache.verify()
+        assert cache.repair() == [path.name]
+        assert path.read_bytes() == content
+        assert cache.get(1) == LOADED[1]

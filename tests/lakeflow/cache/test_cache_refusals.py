@@ -113,7 +113,9 @@ def test_other_columns_are_refused(tmp_path: Path) -> None:
         cache.load(pa.table({"id": [1], "found": [1]}), key="id")
     with pytest.raises(SchemaError, match="'x' is there more than once"):
         cache.load(pa.table([[1], [1], [1]], names=["id", "x", "x"]), key="id")
-    for column in (union, pa.array([[1]], pa.list_view(pa.int8())), pc.run_end_encode(pa.array([1]))):
+    view = pa.array([[1]], pa.list_view(pa.int8()))
+    extension = pa.ExtensionArray.from_storage(pa.opaque(view.type, "view", "vendor"), view)
+    for column in (union, view, extension, pc.run_end_encode(pa.array([1]))):
         with pytest.raises(UnsupportedError, match="can't hold a column"):
             cache.load(pa.table({"id": [1], "x": column}), key="id")
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from lakeflow.cache import Cache, pointer, seen
+from lakeflow.cache import Cache
+from lakeflow.cache.files import pointer
 from lakeflow.cache.files.turns import mapped_turns, turning
+from lakeflow.cache.reading import seen
 from lakeflow_io.errors import StoreFullError
 
 if TYPE_CHECKING:

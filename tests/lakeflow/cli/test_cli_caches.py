@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 from command_line import lakeflow
 
-from lakeflow.cache import Cache, diff
+from lakeflow.cache import Cache
+from lakeflow.cache.reading import diff
 from lakeflow_io.errors import CorruptFileError
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def test_diff_prints_a_line_for_each_change(tmp_path: Path, capsys: pytest.Captu
 def test_diff_has_a_line_for_any_key(
     tmp_path: Path, key: object, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As `cache get` takes it; in JSON where that would be more than a line, or no text."""
+    """As `cache get` takes it, composite keys always; in JSON where that would be more than a line, or no text."""
     parts = key if isinstance(key, tuple) else (key,)
     rows = pa.table({f"part {place}": [part] for place, part in enumerate(parts)})
     cache = Cache("odd", tmp_path)
@@ -166,6 +167,9 @@ def test_diff_has_a_line_for_any_key(
     code, out, _ = lakeflow(capsys, "cache", "--root", str(tmp_path), "diff", "odd", old)
 
     assert (code, out) == (0, f"added\t{line}\n")
+    if isinstance(key, tuple):
+        code, out, _ = lakeflow(capsys, "cache", "--root", str(tmp_path), "get", "odd", line, "--json")
+        assert (code, len(json.loads(out))) == (0, 2)
 
 
 def test_diff_prints_changes_as_they_are_found(

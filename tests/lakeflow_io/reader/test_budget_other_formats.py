@@ -27,7 +27,7 @@ def large(kind: str, files: Any, rows: int, seed: int) -> pa.Table:
 
 @pytest.mark.parametrize(("kind", "memory"), [("ORC", 2 * MIB), ("AVRO", MIB)])
 def test_the_budget_holds(memory_files: Callable[..., Any], watched: Any, kind: str, memory: int) -> None:
-    """What is fetched and decoded at one time stays below it, in a table ten times as large."""
+    """What is fetched and decoded at one time stays below it, but for a file on its way; ten times as much is read."""
     files = memory_files(SCHEMA)
     while sum(piece.file_size for piece in files.pieces) < 10 * memory:
         large(kind, files, 6000, len(files.pieces))
@@ -40,7 +40,7 @@ def test_the_budget_holds(memory_files: Callable[..., Any], watched: Any, kind: 
         rows += batch.num_rows
 
     assert rows == sum(piece.rows for piece in files.pieces)
-    assert watched.peak <= 1.25 * memory
+    assert watched.peak <= 1.5 * memory
 
 
 def test_a_file_larger_than_the_budget_is_alone(memory_files: Callable[..., Any], watched: Any) -> None:

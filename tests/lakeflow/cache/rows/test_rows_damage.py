@@ -13,7 +13,8 @@ import pytest
 import lakeflow.cache.building.build as build_module
 import lakeflow.cache.rows.file as file_module
 import lakeflow.cache.rows.mapped as mapped_module
-from lakeflow.cache import Cache, mapping
+from lakeflow.cache import Cache
+from lakeflow.cache.files import mapping
 from lakeflow.cache.rows.fields import Fields
 from lakeflow_io.errors import CorruptFileError, ObjectNotFoundError, UnsupportedError
 

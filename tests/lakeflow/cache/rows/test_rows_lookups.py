@@ -20,7 +20,8 @@ import lakeflow.cache.reading.version as version_module
 import lakeflow.cache.rows.file as file_module
 import lakeflow.cache.rows.mapped as mapped_module
 import lakeflow.cache.rows.version as rows_module
-from lakeflow.cache import Cache, mapping
+from lakeflow.cache import Cache
+from lakeflow.cache.files import mapping
 from lakeflow.cache.keys.hashing import hash_key, hash_keys
 from lakeflow_io.errors import NotFoundError, SchemaError, UnsupportedError
 
@@ -245,3 +246,13 @@ def test_answers_are_cut_by_what_has_to_be_read(tmp_path: Path, monkeypatch: pyt
     assert seen["text"].num_chunks > 10
     monkeypatch.setattr(rows_module, "_MOST_BYTES", 20)
     assert expected.equals(rows.get_many(range(50)))
+
+
+def test_answers_are_cut_where_one_row_is_asked_for_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read once, and may be more in the answer than offsets of 32 bits reach."""
+    columns, rows = both(str(tmp_path), pa.table({"id": [1], "text": ["x" * 5000]}), ["id"])
+    monkeypatch.setattr(rows_module, "_MOST_ANSWERED", 20_000)
+    seen = rows.get_many([1] * 37)
+
+    assert columns.get_many([1] * 37).equals(seen)
+    assert seen["text"].num_chunks > 10
