@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.cache.building.build import build
+from lakeflow.cache.building.segment import CacheWriter, Segment
 from lakeflow.cache.building.update import publish_changes
 from lakeflow.cache.files.manifest import Manifest, Origin
-from lakeflow.cache.files.segment import CacheWriter, Segment
 from lakeflow.cache.publishing.leftovers import remove_leftovers
 from lakeflow.cache.publishing.publish import find_run, publish, published
 from lakeflow.cache.publishing.retention import Retention

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lakeflow.cache.building.ranges import ALL_HASHES
 from lakeflow.cache.files.durable import link
+from lakeflow.cache.files.ranges import ALL_HASHES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from lakeflow.cache.building.ranges import Sorted
-    from lakeflow.cache.files.segment import Segment
+    from lakeflow.cache.building.segment import Segment
+    from lakeflow.cache.files.ranges import Sorted
     from lakeflow.cache.keys.column import KeyColumn
 
 __all__ = ["MOST_BUCKETS", "by_bucket", "one_bucket"]

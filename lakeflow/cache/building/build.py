@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 from lakeflow.cache.building.adopt import linked, spans
 from lakeflow.cache.building.bucketed import by_bucket
 from lakeflow.cache.building.merged import Merged
-from lakeflow.cache.building.ranges import ALL_HASHES, ranges
+from lakeflow.cache.building.segment import Segment
 from lakeflow.cache.building.unsorted import Unsorted
 from lakeflow.cache.files.columns import common_schema
 from lakeflow.cache.files.failures import writing
-from lakeflow.cache.files.segment import Segment
+from lakeflow.cache.files.ranges import ALL_HASHES, ranges
 from lakeflow.cache.files.shard import write_row_major, write_shard
 from lakeflow.cache.keys.column import key_of
 from lakeflow.cache.keys.hashing import join_keys
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lakeflow.cache.building.ranges import Rows, Sorted
     from lakeflow.cache.files.layout import Layout
     from lakeflow.cache.files.manifest import ShardFacts
+    from lakeflow.cache.files.ranges import Rows, Sorted
     from lakeflow.cache.keys.column import KeyColumn, KeyNames
 
 __all__ = ["BUILDERS", "Built", "build", "build_table", "fields_for", "sample", "write_shards"]

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from lakeflow.cache.building.build import BUILDERS, build, build_table
+from lakeflow.cache.building.segment import SEGMENT_BYTES, CacheWriter, Segment
 from lakeflow.cache.building.unsorted import MOST_BYTES, Unsorted
 from lakeflow.cache.files.columns import stored
-from lakeflow.cache.files.segment import SEGMENT_BYTES, CacheWriter, Segment
 from lakeflow.cache.local import LocalSegments
 from lakeflow.cache.publishing.publish import find_run, publish
 from lakeflow.dataframe import DataFrame

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from lakeflow.cache.building.ranges import Sorted
 from lakeflow.cache.files.columns import one_batch
+from lakeflow.cache.files.ranges import Sorted
 from lakeflow_io.keyed.gather import Gatherer, place_of
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from lakeflow.cache.building.build import Built, fields_for, sample, write_shards
 from lakeflow.cache.building.merged import Merged
-from lakeflow.cache.building.ranges import ALL_HASHES, Sorted
 from lakeflow.cache.files.columns import fitted, one_batch
+from lakeflow.cache.files.ranges import ALL_HASHES, Sorted
 from lakeflow.cache.keys.hashing import hash_keys
 from lakeflow_io.keyed.buckets import buckets_of
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from lakeflow.cache.building.segment import Segment
     from lakeflow.cache.files.manifest import ShardFacts
-    from lakeflow.cache.files.segment import Segment
     from lakeflow.cache.files.shard import Shard
     from lakeflow.cache.keys.column import KeyColumn
     from lakeflow.cache.reading.version import OpenVersion

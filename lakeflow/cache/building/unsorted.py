@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from lakeflow.cache.building.merged import Merged
-from lakeflow.cache.building.ranges import Sorted, span
 from lakeflow.cache.files.columns import one_batch
+from lakeflow.cache.files.ranges import Sorted, span
 from lakeflow.cache.keys.hashing import hash_keys
 from lakeflow_io.keyed.gather import Gatherer, place_of
 from lakeflow_io.keyed.order import sort_hashes

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from lakeflow.cache.building.segment import Segment
     from lakeflow.cache.files.manifest import Manifest, Origin
-    from lakeflow.cache.files.segment import Segment
     from lakeflow.cache.keys.column import KeyNames, ManyKeys
     from lakeflow.cache.publishing.checks import Check
     from lakeflow.cache.publishing.retention import Retention

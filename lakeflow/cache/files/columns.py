@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -12,8 +13,9 @@ from lakeflow_io.errors import InputError, NotFoundError, SchemaError, Unsupport
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["FOUND", "answer_schema", "chosen", "common_schema", "fitted", "one_batch", "pieces", "stored"]
+__all__ = ["FOUND", "answer_schema", "chosen", "common_schema", "fitted", "one_batch", "pieces", "schema_at", "stored"]
 
+_REMEMBERED_SCHEMAS = 64  # as many kinds of caches as a process is likely to read
 FOUND = "found"
 """The column that `get_many` adds."""
 
@@ -56,6 +58,16 @@ def stored(table: pa.Table, key: KeyNames) -> pa.Table:
         return table.replace_schema_metadata(None).cast(schema)
     except (pa.ArrowException, ValueError) as error:
         raise SchemaError(f"The columns don't fit their own types: {error}") from error
+
+
+@lru_cache(_REMEMBERED_SCHEMAS)
+def schema_at(serialized: bytes) -> pa.Schema:
+    """Decode a schema.
+
+    Raises:
+        pyarrow.ArrowException: it can't be decoded.
+    """
+    return pa.ipc.read_schema(pa.py_buffer(serialized))
 
 
 def chosen(schema: pa.Schema, columns: Sequence[str] | None, version: str) -> list[str]:

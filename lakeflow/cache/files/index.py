@@ -37,6 +37,7 @@ __all__ = [
     "differs",
     "mapped_file",
     "open_index",
+    "read_payload",
     "rebuilt_index",
     "summed",
     "write_index",
@@ -91,13 +92,22 @@ def rebuilt_index(folder: Path, facts: ShardFacts, key: KeyColumn) -> bytes:
     Raises:
         CorruptFileError, ObjectNotFoundError: the payload can't be read.
     """
-    payload = mapped_file(folder, facts.payload)
-    expect_any(payload.address, payload.size)
-    with reading(folder / facts.payload.name):
-        hashes = hash_keys(key.keys_of(pa.ipc.open_file(payload).get_batch(0)))
+    payload, rows = read_payload(folder, facts.payload)
     draft = BytesIO()
-    _write(draft, hashes, block_sums(payload))
+    _write(draft, hash_keys(key.keys_of(rows)), block_sums(payload))
     return draft.getvalue()
+
+
+def read_payload(folder: Path, facts: FileFacts) -> tuple[pa.Buffer, pa.RecordBatch]:
+    """Map a payload to read all of it; return its bytes and its rows, of which nothing is compared.
+
+    Raises:
+        CorruptFileError, ObjectNotFoundError: it can't be read.
+    """
+    payload = mapped_file(folder, facts)
+    expect_any(payload.address, payload.size)
+    with reading(folder / facts.name):
+        return payload, pa.ipc.open_file(payload).get_batch(0)
 
 
 def summed(path: Path) -> tuple[FileFacts, NDArray[np.uint32]]:

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from lakeflow.cache.files.columns import schema_at
 from lakeflow.cache.files.durable import read_small
 from lakeflow.cache.files.failures import reading
 from lakeflow.cache.files.layout import LAYOUTS, Layout
 from lakeflow.cache.keys.column import KeyNames, key_names
 from lakeflow.cache.keys.hashing import HASH_NAME, JOINED_HASH_NAME
-from lakeflow.cache.reading.shape import schema_at
 from lakeflow_io.errors import UnsupportedError
 
 if TYPE_CHECKING:

@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakeflow.cache.building.ranges import Sorted
+from lakeflow.cache.files.columns import schema_at
 from lakeflow.cache.files.durable import new_file
 from lakeflow.cache.files.failures import reading
 from lakeflow.cache.files.index import HASH_BYTES, differs, mapped_file, open_index, summed, write_index
 from lakeflow.cache.files.manifest import ShardFacts
 from lakeflow.cache.files.mapping import expect_any
-from lakeflow.cache.reading.shape import schema_at
-from lakeflow.cache.reading.values import python_values
+from lakeflow.cache.files.ranges import Sorted
+from lakeflow.cache.files.values import python_values
 from lakeflow.cache.rows.file import write_rows
 from lakeflow.cache.rows.mapped import MappedRows
 from lakeflow_io.errors import CorruptFileError, UnsupportedError
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lakeflow.cache.files.manifest import FileFacts
+    from lakeflow.cache.files.values import Values
     from lakeflow.cache.keys.column import Key, KeyColumn
-    from lakeflow.cache.reading.values import Values
     from lakeflow.cache.rows.fields import Fields
 
 __all__ = ["Shard", "find_rows", "map_shard", "open_shard", "write_row_major", "write_shard"]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakeflow.cache.building.merged import Merged
-from lakeflow.cache.building.ranges import Sorted, ranges
+from lakeflow.cache.files.ranges import Sorted, ranges
 from lakeflow.cache.files.shard import find_rows
 from lakeflow_io.errors import SchemaError
 

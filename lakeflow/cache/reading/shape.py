@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from lakeflow.cache.files.columns import answer_schema
+from lakeflow.cache.files.columns import answer_schema, schema_at
 from lakeflow.cache.keys.column import key_of
 
 if TYPE_CHECKING:
     from lakeflow.cache.keys.column import KeyColumn, KeyNames
 
-__all__ = ["Answer", "Shape", "schema_at", "shape_of"]
+__all__ = ["Answer", "Shape", "shape_of"]
 
 _REMEMBERED = 64  # as many kinds of caches as a process is likely to read
 
@@ -49,16 +49,6 @@ class Shape:
     """The answer with all columns."""
     is_flat: bool
     """Whether all values are of one known size."""
-
-
-@lru_cache(_REMEMBERED)
-def schema_at(serialized: bytes) -> pa.Schema:
-    """Decode a schema.
-
-    Raises:
-        pyarrow.ArrowException: it can't be decoded.
-    """
-    return pa.ipc.read_schema(pa.py_buffer(serialized))
 
 
 def shape_of(schema: pa.Schema, key: KeyNames) -> Shape:

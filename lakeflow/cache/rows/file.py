@@ -20,9 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from lakeflow.cache.files.failures import reading
-from lakeflow.cache.files.index import mapped_file
-from lakeflow.cache.files.mapping import expect_any
+from lakeflow.cache.files.index import read_payload
 from lakeflow.cache.keys.hashing import hash_keys
 from lakeflow.cache.rows.fields import Fields
 from lakeflow.cache.rows.lists import cut
@@ -91,13 +89,9 @@ def rebuilt_rows(folder: Path, facts: ShardFacts, key: KeyColumn) -> bytes:
     Raises:
         CorruptFileError, ObjectNotFoundError: the payload can't be read.
     """
-    payload = mapped_file(folder, facts.payload)
-    expect_any(payload.address, payload.size)
-    with reading(folder / facts.payload.name):
-        rows = pa.ipc.open_file(payload).get_batch(0)
-        hashes = hash_keys(key.keys_of(rows))
+    _, rows = read_payload(folder, facts.payload)
     draft = BytesIO()
-    write_rows(draft, rows, hashes, Fields(rows.schema))
+    write_rows(draft, rows, hash_keys(key.keys_of(rows)), Fields(rows.schema))
     return draft.getvalue()
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lakeflow.cache.building.merged import Merged
-from lakeflow.cache.building.ranges import ALL_HASHES
+from lakeflow.cache.files.ranges import ALL_HASHES
 from lakeflow.cache.rows.packing import Packed, first_hash, packed, row_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lakeflow.cache.building.ranges import Sorted
+    from lakeflow.cache.files.ranges import Sorted
     from lakeflow.cache.reading.version import OpenVersion
     from lakeflow.cache.rows.fields import Fields
 

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lakeflow.cache.building.build as build_module
-import lakeflow.cache.files.segment as segment_module
+import lakeflow.cache.building.segment as segment_module
 from lakeflow.cache import Cache, min_rows
 from lakeflow.cache.building.adopt import spans
-from lakeflow.cache.building.ranges import ALL_HASHES
 from lakeflow.cache.files.index import write_index
+from lakeflow.cache.files.ranges import ALL_HASHES
 from lakeflow.cache.keys.hashing import hash_key
 from lakeflow.runs.outputs.sink import RunLabel
 from lakeflow_io.errors import (

@@ -28,7 +28,7 @@ from lakeflow_io.keyed.buckets import bucket_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lakeflow.cache.files.segment import CacheWriter
+    from lakeflow.cache.building.segment import CacheWriter
 
 LABEL = RunLabel(run_id="run-1", plan_digest="d1", source=None, shards=1, rows_in=9, seconds=1.0)
 INTEGERS = st.integers(-(2**63), 2**63 - 1)

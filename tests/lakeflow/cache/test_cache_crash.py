@@ -50,14 +50,14 @@ Cache("scores", folder).load(iter(rows), key="id", run_id="new")
 """
 APART, MIXED = f"size = 1{STREAM}", f"size = 100{STREAM}"
 STREAM_STEPS = {
-    "before the first segment": (APART, "lakeflow.cache.files.segment", "write_shard"),
+    "before the first segment": (APART, "lakeflow.cache.building.segment", "write_shard"),
     "after the segments": (APART, "lakeflow.cache.building.load", "build"),
     "before a segment becomes a shard": (APART, "lakeflow.cache.files.durable", "os.link"),
     "in the middle of a merge": (MIXED, "lakeflow.cache.building.build", "write_shard"),
     "when the segments go": (MIXED, "lakeflow.cache.building.load", "shutil.rmtree"),
 }
 STEPS = {
-    "before the first segment": ("lakeflow.cache.files.segment", "write_shard"),
+    "before the first segment": ("lakeflow.cache.building.segment", "write_shard"),
     "after the segments": ("lakeflow.cache.building.load", "build"),
     "in the middle of a merge": ("lakeflow.cache.building.build", "write_shard"),
     "when the segments go": ("lakeflow.cache.building.load", "shutil.rmtree"),

@@ -71,7 +71,7 @@ def test_a_killed_attempt_leaves_nothing_once_its_run_has_published(cache: lf.Ca
 def test_a_driver_that_died_behind_its_publish_leaves_nothing(cache: lf.Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its segments stay until a collection, which needs nobody to resume the run."""
     with monkeypatch.context() as patch:
-        patch.setattr("lakeflow.cache.files.segment.CacheWriter.discard", killed)
+        patch.setattr("lakeflow.cache.building.segment.CacheWriter.discard", killed)
         with pytest.raises(Killed):
             run(cache)
     left = staged(cache)

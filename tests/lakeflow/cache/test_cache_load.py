@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import lakeflow as lf
 import lakeflow.cache.building.build as build_module
 import lakeflow.cache.building.load as load_module
+import lakeflow.cache.building.segment as segment_module
 import lakeflow.cache.building.unsorted as unsorted_module
-import lakeflow.cache.files.segment as segment_module
 from lakeflow.cache import Cache
 from lakeflow_io.errors import DuplicateKeyError
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-import lakeflow.cache.files.segment as segment_module
+import lakeflow.cache.building.segment as segment_module
 from lakeflow.cache import Cache
 from lakeflow.runs.outputs.sink import RunLabel
 from lakeflow_io.errors import (

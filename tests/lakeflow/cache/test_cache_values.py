@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakeflow.cache.reading.values import python_values
+from lakeflow.cache.files.values import python_values
 
 VALUES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     **{

@@ -15,11 +15,11 @@ from uuid import uuid4
 import pyarrow as pa
 
 from lakeflow.cache.building.bucketed import one_bucket
-from lakeflow.cache.building.ranges import ALL_HASHES, Sorted, ranges
 from lakeflow.cache.building.unsorted import MOST_BYTES, MOST_ROWS, Unsorted
 from lakeflow.cache.files.columns import common_schema, pieces, stored
 from lakeflow.cache.files.failures import reading, writing
 from lakeflow.cache.files.manifest import FileFacts, ShardFacts, shard_of_json, shard_to_json
+from lakeflow.cache.files.ranges import ALL_HASHES, Sorted, ranges
 from lakeflow.cache.files.shard import map_shard, write_shard
 from lakeflow.cache.keys.column import KeyNames, key_of
 from lakeflow_io.errors import UnsupportedError
