@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -289,7 +290,8 @@ def test_an_object_is_missing(use: Callable[[FaultyStore], None], cache: Callabl
     for uri in gone:
         del objects[uri]
 
-    with pytest.raises(ObjectNotFoundError, match=gone[0]):
+    any_of_them = "|".join(map(re.escape, gone))  # they are asked for at once, and any may be missed first
+    with pytest.raises(ObjectNotFoundError, match=any_of_them):
         cache("reader").rollback()
     with pytest.raises(ObjectNotFoundError, match=first.id):
         cache("reader").at(first.id).get(1)
