@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from lakeflow.formats.iceberg import IcebergFormat
+from lakeflow.runs.state.silence import GIVE_UP_AFTER
 from lakeflow.table import Table
 from lakeflow_io.errors import AlreadyExistsError, ConfigError, InputError, LakeflowError, NotFoundError
 from lakeflow_io.iceberg.adopt import adopted_files, name_mapping, take_in
@@ -26,6 +26,7 @@ from lakeflow_io.storage.properties import store_properties
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import timedelta
 
     from pyiceberg.catalog import Catalog
     from pyiceberg.typedef import TableVersion
@@ -250,7 +251,7 @@ class Lake:
 
         return resume(run_id, function, lake=self, **options)
 
-    def collect_runs(self, *, older_than: timedelta = timedelta(days=7), dry_run: bool = False) -> list[CollectedRun]:
+    def collect_runs(self, *, older_than: timedelta = GIVE_UP_AFTER, dry_run: bool = False) -> list[CollectedRun]:
         """Give up runs that nobody finishes, and delete the files that they and losing attempts left.
 
         A run that is given up can't publish any more, whoever resumes it. No file goes that a snapshot has.

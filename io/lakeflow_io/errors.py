@@ -223,7 +223,7 @@ class WorkerLostError(RunError):
 
 
 class RunAbandonedError(RunError):
-    """The run was given up by `collect_runs`: it can't publish any more, and its files may be gone."""
+    """The run was given up, by `Lake.collect_runs` or `Cache.gc`: it can't publish any more; its files may be gone."""
 
 
 class InternalError(LakeflowError):

@@ -21,11 +21,13 @@ from lakeflow.cache.reading.version import CacheVersion
 from lakeflow.cache.shelves import shelf_at
 from lakeflow.cache.sink import CacheSink
 from lakeflow.cache.stats import CacheStats
+from lakeflow.runs.state.silence import GIVE_UP_AFTER
 from lakeflow_io.errors import InputError, NotFoundError, SchemaError
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import timedelta
 
     import duckdb
     import pandas as pd
@@ -332,15 +334,21 @@ class Cache:
         """
         return self._summary(pin(self._shelf, version, pinned=False))
 
-    def gc(self) -> Collected:
-        """Remove versions that `keep`, pins and `grace` don't keep, and what builds left that died.
+    def gc(self, *, older_than: timedelta | None = GIVE_UP_AFTER) -> Collected:
+        """Remove versions that `keep`, pins and `grace` don't keep, and what builds and runs left that died.
 
-        A publish does the same at its end. What is being built is left alone.
+        A publish removes the same at its end, but gives up no run. What is being built is left alone.
+
+        Args:
+            older_than: A run into the cache that hasn't published and was not heard of for so long is given up: what
+                it wrote is removed, and whoever resumes it gets a `RunAbandonedError`. None for never.
 
         Raises:
+            InputError: `older_than` is no time.
             NotFoundError: there is no such cache.
+            StoreError: something can't be removed; calling again goes on.
         """
-        return collect(self._shelf, self._retention)
+        return collect(self._shelf, self._retention, older_than)
 
     def diff(self, old: str, new: str | None = None) -> pa.RecordBatchReader:
         """Tell which keys differ between two versions.

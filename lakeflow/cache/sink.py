@@ -12,8 +12,9 @@ from lakeflow.cache.building.update import publish_changes
 from lakeflow.cache.files.manifest import Manifest, Origin
 from lakeflow.cache.publishing.leftovers import remove_leftovers
 from lakeflow.cache.publishing.publish import find_run, publish, published
+from lakeflow.cache.publishing.records import publication_of
 from lakeflow.cache.publishing.retention import Retention
-from lakeflow.runs.outputs.sink import Publication, Sink
+from lakeflow.runs.outputs.sink import Sink
 from lakeflow_io.errors import LakeflowError, ObjectNotFoundError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from lakeflow.cache.keys.column import KeyNames
     from lakeflow.cache.publishing.checks import Check
     from lakeflow.cache.shelf import Shelf
-    from lakeflow.runs.outputs.sink import RunLabel
+    from lakeflow.runs.outputs.sink import Publication, RunLabel
     from lakeflow_io.iceberg.pack import PackedManifest
 
 __all__ = ["CacheSink"]
@@ -76,7 +77,7 @@ class CacheSink(Sink):
         """Return the version that a run published, if it is still kept."""
         for manifest in published(self.cache)[0]:
             if manifest.origin.run_id == run_id:
-                return _publication(manifest)
+                return publication_of(manifest)
         return None
 
     def publish(
@@ -100,10 +101,10 @@ class CacheSink(Sink):
         del packed
         check()
         origin = Origin(label.run_id, label.plan_digest, label.source, label.function or None, label.code or None)
-        manifest = find_run(self.cache, origin) or self._build(origin, staged)
+        manifest = find_run(self.cache, origin) or self._build(origin, staged, check)
         self.writer().discard(staged)
         self._remove_leftovers()
-        return _publication(manifest)
+        return publication_of(manifest)
 
     def _remove_leftovers(self) -> None:
         try:
@@ -113,7 +114,7 @@ class CacheSink(Sink):
                 "Segments of attempts that died stay in %s; the next gc removes them: %s", self.cache.place, error
             )
 
-    def _build(self, origin: Origin, staged: Sequence[dict[str, Any]]) -> Manifest:
+    def _build(self, origin: Origin, staged: Sequence[dict[str, Any]], check: Callable[[], None]) -> Manifest:
         store = self.cache.segments()
         try:
             with self.cache.scratch() as scratch:
@@ -126,9 +127,6 @@ class CacheSink(Sink):
         except ObjectNotFoundError:
             earlier = find_run(self.cache, origin)  # a twin driver published, and deleted the segments
             if earlier is None:
+                check()  # whether somebody gave the run up, and removed them
                 raise
             return earlier
-
-
-def _publication(manifest: Manifest) -> Publication:
-    return Publication(manifest.version, manifest.origin.plan_digest, manifest.rows)

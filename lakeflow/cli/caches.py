@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lakeflow.cli.cache_diff import diff_command
-from lakeflow.cli.options import json_option, named_cache, root_option
+from lakeflow.cli.options import json_option, named_cache, older_than_option, root_option
 from lakeflow.cli.output import print_json, print_rows
 from lakeflow_io.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from lakeflow.cache.keys.column import KeyColumn
     from lakeflow.cache.reading.version import CacheVersion
 
@@ -190,20 +192,28 @@ def verify_command(context: click.Context, name: str) -> None:
 @click.option(
     "--grace", type=float, help="Seconds that a version stays after it was current; default 0, on a store 3600."
 )
+@older_than_option
 @json_option
 @click.pass_context
-def gc_command(context: click.Context, name: str, keep: int | None, grace: float | None, *, as_json: bool) -> None:
-    """Remove what builds of the cache NAME left that died; with --keep also old versions."""
+def gc_command(
+    context: click.Context, name: str, keep: int | None, grace: float | None, older_than: timedelta, *, as_json: bool
+) -> None:
+    """Remove what builds and runs of the cache NAME left that died; with --keep also old versions.
+
+    A run that is given up can't publish any more.
+    """
     from lakeflow.cache.publishing.retention import Retention, collect
     from lakeflow.cache.shelves import shelf_at
 
     shelf = shelf_at(context.obj["root"], name, context.obj["storage"])
     retention = None if keep is None else Retention(keep, shelf.grace if grace is None else grace)
-    collected = collect(shelf, retention)
+    collected = collect(shelf, retention, older_than)
     if as_json:
-        print_json({"removed": collected.versions, "bytes": collected.bytes})
-    else:
-        click.echo("\n".join([*collected.versions, f"{len(collected.versions)} removed, {collected.bytes:,} bytes."]))
+        print_json({"removed": collected.versions, "given_up": collected.given_up, "bytes": collected.bytes})
+        return
+    for run_id in collected.given_up:
+        click.echo(f"{run_id}: given up")
+    click.echo("\n".join([*collected.versions, f"{len(collected.versions)} removed, {collected.bytes:,} bytes."]))
 
 
 @cache_group.command("push")

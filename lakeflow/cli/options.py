@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,38 @@ if TYPE_CHECKING:
     from lakeflow.lake import Lake
     from lakeflow.table import Table
 
-__all__ = ["home", "json_option", "named_cache", "named_table", "open_lake", "root_option", "snapshot_name"]
+__all__ = [
+    "home",
+    "json_option",
+    "named_cache",
+    "named_table",
+    "older_than_option",
+    "open_lake",
+    "root_option",
+    "snapshot_name",
+]
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _span(context: click.Context, parameter: click.Parameter, text: str) -> timedelta:
+    """`90m`, `36h`, `7d`."""
+    del context, parameter
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
+    if found is None:
+        raise click.BadParameter(f"{text!r} is no time: write 90m, 36h or 7d.")
+    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+older_than_option = click.option(
+    "--older-than",
+    callback=_span,
+    default="7d",
+    show_default=True,
+    metavar="TIME",
+    help="How long a run that hasn't published must have been silent to be given up, such as 36h.",
+)
 root_option = click.option(
     "--root",
     metavar="FOLDER|URL",

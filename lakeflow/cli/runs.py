@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakeflow.cli.options import json_option, open_lake
+from lakeflow.cli.options import json_option, older_than_option, open_lake
 from lakeflow.cli.output import print_json, print_rows
 from lakeflow.quantities import bytes_text, count_text, number_of, seconds_text
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from lakeflow.runs.state.collect import CollectedRun
     from lakeflow.runs.state.listing import RunInfo
 
 __all__ = ["runs_group"]
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SHOWN = 5  # of a run's files
 
 
@@ -69,25 +69,9 @@ def _ago(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 59.5 else seconds_text(seconds)  # noqa: PLR2004  (then it is a minute)
 
 
-def _span(context: click.Context, parameter: click.Parameter, text: str) -> timedelta:
-    """`90m`, `36h`, `7d`."""
-    del context, parameter
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
-    if found is None:
-        raise click.BadParameter(f"{text!r} is no time: write 90m, 36h or 7d.")
-    return timedelta(**{_UNITS[found[2]]: float(found[1])})
-
-
 @runs_group.command("gc")
 @click.option("--dry-run", is_flag=True, help="Tell what would go, and change nothing.")
-@click.option(
-    "--older-than",
-    callback=_span,
-    default="7d",
-    show_default=True,
-    metavar="TIME",
-    help="How long a run must have been silent, such as 36h.",
-)
+@older_than_option
 @json_option
 @click.pass_context
 def gc_command(context: click.Context, older_than: timedelta, *, dry_run: bool, as_json: bool) -> None:

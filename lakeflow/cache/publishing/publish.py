@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lakeflow.cache.files.manifest import Manifest
 from lakeflow.cache.files.pointer import Pointer, read_consistently
 from lakeflow.cache.publishing.checks import run_checks
+from lakeflow.cache.publishing.records import retired
 from lakeflow_io.errors import CommitConflictError, InternalError, LakeflowError, NotFoundError, PlanChangedError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def publish(
             return None
         outcome, now = manifest, time.time()
         new = pointer or Pointer(manifest.version, (manifest.version,))
-        return retention.applied(new.switched(manifest.version, now), now)
+        return retired(cache, retention, new.switched(manifest.version, now), now)
 
     while not cache.change(decide):
         if outcome is not None:

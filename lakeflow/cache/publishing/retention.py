@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lakeflow.cache.publishing.leftovers import remove_leftovers
-from lakeflow_io.errors import InputError
+from lakeflow.cache.publishing.records import retired
+from lakeflow.runs.state.silence import silence_limit
+from lakeflow_io.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from lakeflow.cache.files.pointer import Pointer
     from lakeflow.cache.shelf import Shelf
 
@@ -58,20 +62,35 @@ class Collected:
     versions: tuple[str, ...]
     """Published ones, and what builds left that died."""
     bytes: int
-    """Of files that no other version has a part in, and of segments of runs that have published."""
+    """Of files that no other version has a part in, and of segments that no run needs any more."""
+    given_up: tuple[str, ...] = ()
+    """Runs that hadn't published and never will."""
 
 
-def collect(shelf: Shelf, retention: Retention | None) -> Collected:
-    """Remove what nobody needs; with no retention only what isn't published.
+def collect(shelf: Shelf, retention: Retention | None, older_than: timedelta | None) -> Collected:
+    """Remove what nobody needs.
+
+    Args:
+        shelf: Of the cache.
+        retention: Which versions stay; all where None.
+        older_than: For how long a run that hasn't published must have been silent to be given up; None for never.
 
     Raises:
+        InputError: `older_than` is no time.
         NotFoundError: there is no such cache.
         StoreError: the pointer can't be written; no version is removed then.
     """
-    removed = shelf.sweep()  # first what needs no new pointer, for which a full disk has no room
+    limit = None if older_than is None else silence_limit(older_than)
+    try:
+        removed = shelf.sweep()  # first what needs no new pointer, for which a full disk has no room
+    except NotFoundError:
+        if not any(True for _ in shelf.segments().listed()):
+            raise
+        removed = {}  # no run into it has published yet
     if retention is not None:
-        applied = retention.applied
-        if shelf.change(lambda pointer: pointer and applied(pointer, time.time())):
+        stays = retention
+        if shelf.change(lambda pointer: pointer and retired(shelf, stays, pointer, time.time())):
             for version, freed in shelf.sweep().items():
                 removed[version] = removed.get(version, 0) + freed
-    return Collected(tuple(sorted(removed)), sum(removed.values()) + remove_leftovers(shelf))
+    left = remove_leftovers(shelf, limit)
+    return Collected(tuple(sorted(removed)), sum(removed.values()) + left.bytes, left.given_up)

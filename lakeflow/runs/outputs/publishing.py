@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.runs.outputs.packing import PACK_FROM_BYTES, PackTask, pack_all, ranges
@@ -161,8 +160,7 @@ class Publisher:
         before = self._outputs.sinks[name].find(self.plan.run_id)
         record = self.journal.committed(name) if before is None else None
         if record is not None:
-            facts = {key: value for key, value in record.items() if key not in ("format", "publication")}
-            before = Publication(record["publication"], **facts)
+            before = Publication.from_record(record)
         if before is None:
             return False
         if before.plan_digest != self.plan.digest:
@@ -172,6 +170,5 @@ class Publisher:
         return True
 
     def _note(self, name: str, publication: Publication) -> None:
-        facts = asdict(publication)
-        self.journal.mark_committed(name, {"format": 1, "publication": facts.pop("id"), **facts})
+        self.journal.mark_committed(name, publication.record)
         self.publications[name] = publication

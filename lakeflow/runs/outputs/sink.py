@@ -8,7 +8,7 @@ are many files, workers can do too: they pack descriptions into what the driver 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -61,6 +61,18 @@ class Publication:
     """Rows that the function got; 0 where the output doesn't keep it."""
     seconds: float = 0.0
     """What the run took; 0 where the output doesn't keep it."""
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        facts = asdict(self)
+        return {"format": 1, "publication": facts.pop("id"), **facts}
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Publication:
+        """From JSON."""
+        facts = {key: value for key, value in record.items() if key not in ("format", "publication")}
+        return cls(record["publication"], **facts)
 
 
 class RowWriter(Protocol):

@@ -11,16 +11,15 @@ What stays of the folder is the plan and the seal: without them the same run id 
 from __future__ import annotations
 
 import re
-import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from lakeflow.runs.state.listing import created_seconds, run_journals
+from lakeflow.runs.state.listing import run_journals
 from lakeflow.runs.state.seal import Seal
+from lakeflow.runs.state.silence import GIVE_UP_AFTER, last_heard, silence_limit
 from lakeflow.runs.work import ATTEMPT
-from lakeflow_io.errors import InputError, NotFoundError
+from lakeflow_io.errors import NotFoundError
 from lakeflow_io.iceberg.referenced import referenced_files
 from lakeflow_io.iceberg.run_commit import find_run
 from lakeflow_io.iceberg.vended import table_store
@@ -29,6 +28,7 @@ from lakeflow_io.storage.location import join
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from lakeflow.lake import Lake
     from lakeflow.runs.plan import RunPlan
@@ -59,7 +59,7 @@ class CollectedRun:
     bytes: int = 0
 
 
-def collect_runs(lake: Lake, *, older_than: timedelta = timedelta(days=7), dry_run: bool = False) -> list[CollectedRun]:
+def collect_runs(lake: Lake, *, older_than: timedelta = GIVE_UP_AFTER, dry_run: bool = False) -> list[CollectedRun]:
     """Give up runs that have been silent for long, and delete what they and losing attempts left.
 
     Args:
@@ -74,10 +74,8 @@ def collect_runs(lake: Lake, *, older_than: timedelta = timedelta(days=7), dry_r
         InputError: `older_than` is no time.
         StoreError: the store failed; what is done is done, and calling again goes on.
     """
-    if not isinstance(older_than, timedelta) or older_than < timedelta(0):
-        raise InputError(f"older_than={older_than!r} is no time.", "give a datetime.timedelta, such as days=7.")
+    limit = silence_limit(older_than)
     runs = [run for table, journal in run_journals(lake) if (run := _Run.of(lake, table, journal, dry_run=dry_run))]
-    limit = time.time() - older_than.total_seconds()
     silent = [run for run in runs if run.updated <= limit]
     for run in silent:
         run.decide()
@@ -106,7 +104,7 @@ class _Run:
         self.state: Literal["abandoned", "committed", "waiting"] = "abandoned"
         self._dry_run = dry_run
         status = journal.read("status.json") or {}
-        self.updated = max(created_seconds(plan), float(status.get("updated", 0)))
+        self.updated = last_heard(plan, status)
         self._status = status
 
     @classmethod
@@ -117,6 +115,8 @@ class _Run:
             return None
         tables = {}
         for output in plan.outputs:
+            if "table" not in output:
+                continue  # a cache, which removes what is in it itself
             try:
                 tables[output["table"]] = lake.table(output["table"])
             except NotFoundError:

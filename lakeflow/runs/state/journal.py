@@ -205,6 +205,11 @@ class Journal:
         """Give up a run that is sealed for publication; returns the record that counts."""
         return self._agree("abandoned.json", record)
 
+    def is_abandoned(self) -> bool:
+        """Whether the run was given up, before it was sealed for publication or behind that."""
+        seal = self.sealed()
+        return seal is not None and (seal.state == "abandoned" or self.read("abandoned.json") is not None)
+
     def write_status(self, record: dict[str, Any]) -> None:
         """Say how far the run is."""
         self.transport.put(join(self.folder, "status.json"), json.dumps({"format": 1, **record}).encode())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.names import check_run_id
 from lakeflow.runs.state.journal import RUNS, Journal
+from lakeflow.runs.state.silence import created_seconds
 from lakeflow_io.errors import InputError, NotFoundError
 from lakeflow_io.iceberg.run_commit import find_run as recorded_run
 from lakeflow_io.iceberg.vended import table_store
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lakeflow.runs.plan import RunPlan
     from lakeflow.table import Table
 
-__all__ = ["SILENT_SECONDS", "FoundRun", "RunInfo", "created_seconds", "find_run", "list_runs", "run_journals"]
+__all__ = ["SILENT_SECONDS", "FoundRun", "RunInfo", "find_run", "list_runs", "run_journals"]
 
 _READERS = 16
 # A driver says how far it is every ten seconds; one that has been silent for six times as long is gone, or hangs.
@@ -186,8 +186,3 @@ def _state(status: dict[str, Any], *, committed: bool) -> str:
         return "committed"
     silent = time.time() - float(status.get("updated", 0)) > SILENT_SECONDS
     return "interrupted" if silent else "running"
-
-
-def created_seconds(plan: RunPlan) -> float:
-    """When a plan was made: Unix seconds."""
-    return datetime.fromisoformat(plan.created).timestamp()

@@ -63,6 +63,6 @@ def part_ids(work_id: str, parts: int) -> tuple[str, ...]:
 def abandoned(run_id: str) -> RunAbandonedError:
     """What is said of a run that was given up."""
     return RunAbandonedError(
-        f"Run {run_id!r} was given up by collect_runs, since its driver had been silent for long.",
+        f"Run {run_id!r} was given up, since its driver had been silent for long.",
         "use another run id; what this one wrote may be gone already.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -10,10 +11,15 @@ import pyarrow as pa
 import pytest
 
 import lakeflow as lf
+from lakeflow.cache import Collected, sink
 from lakeflow.runs.outputs.publishing import Publisher
+from lakeflow_io.errors import FunctionError, InputError, NotFoundError, RunAbandonedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+NOW = timedelta(0)
 
 
 class Killed(BaseException):
@@ -30,7 +36,7 @@ def cache(request: pytest.FixtureRequest, tmp_path: Path) -> lf.Cache:
     """Return a cache without a version, which leaves one."""
     root = str(tmp_path) if request.param == "folder" else f"memory://{uuid4().hex}/caches"
     storage = {"lakeflow.shard-cache.folder": str(tmp_path / "copies")}
-    return lf.Cache("scores", root, keep=1, grace=0, storage=storage)
+    return lf.Cache("scores", root, keep=1, grace=0, refresh=0, storage=storage)
 
 
 def part(number: int) -> pa.Table:
@@ -46,6 +52,27 @@ def run(cache: lf.Cache, run_id: str = "monday") -> lf.Run:
 def attempt(cache: lf.Cache, run_id: str, work: str = "item-00001-a0") -> None:
     """Leave what an attempt leaves that was killed before it could put its marker."""
     cache.sink("id").writer().write(f"{run_id}-{work}", part(1))
+
+
+def interrupted(cache: lf.Cache, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave what a driver leaves that is killed when all tasks are done."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Publisher, "publish", killed)
+        with pytest.raises(Killed):
+            run(cache, run_id)
+
+
+def meanwhile(patch: pytest.MonkeyPatch, moment: str, act: Callable[[], object]) -> None:
+    """Act just before something of the driver's side is called."""
+    owner, _, name = moment.rpartition(".")
+    target = getattr(sink, owner) if owner else sink
+    original = getattr(target, name)
+
+    def late(*arguments: Any, **more: Any) -> Any:
+        act()
+        return original(*arguments, **more)
+
+    patch.setattr(target, name, late)
 
 
 def staged(cache: lf.Cache) -> list[str]:
@@ -84,6 +111,29 @@ def test_a_driver_that_died_behind_its_publish_leaves_nothing(cache: lf.Cache, m
     assert run(cache).version_id == cache.version.id
 
 
+@pytest.mark.parametrize("retire", ["load", "gc"])
+def test_a_run_publishes_once_whatever_became_of_its_version(
+    cache: lf.Cache, retire: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its driver died before it could record that it had published; what is newer stays what readers see."""
+    with monkeypatch.context() as patch:
+        patch.setattr("lakeflow.cache.building.segment.CacheWriter.discard", killed)
+        with pytest.raises(Killed):
+            run(cache)
+    first = cache.version
+    if retire == "gc":
+        lf.Cache("scores", cache.root, keep=2, grace=0, storage=cache._shelf.storage).load(part(7), key="id")
+        cache.gc()
+    else:
+        cache.load(part(7), key="id")
+
+    assert [each.id for each in cache.versions()] == [cache.version.id] != [first.id]
+    assert run(cache).version_id == first.id
+    assert cache.get(7) == {"id": 7, "value": 7}
+    cache.gc()
+    assert staged(cache) == []
+
+
 def test_a_record_counts_where_the_version_is_gone(cache: lf.Cache) -> None:
     """A run that another has followed is known by its record."""
     run(cache)
@@ -100,10 +150,7 @@ def test_a_run_that_has_not_published_keeps_its_segments(cache: lf.Cache, monkey
     """Neither a collection nor a load under the run's id takes them from whoever resumes it."""
     cache.load(part(7), key="id", run_id="monday")
     attempt(cache, "tuesday")
-    with monkeypatch.context() as patch:
-        patch.setattr(Publisher, "publish", killed)
-        with pytest.raises(Killed):
-            run(cache, "wednesday")
+    interrupted(cache, "wednesday", monkeypatch)
     attempt(cache, "monday")
 
     cache.gc()
@@ -112,6 +159,87 @@ def test_a_run_that_has_not_published_keeps_its_segments(cache: lf.Cache, monkey
     assert staged(cache) == ["monday-item-00001-a0", "tuesday-item-00001-a0", *items]
     assert run(cache, "wednesday").rows == 3
     assert "wednesday" not in " ".join(staged(cache))
+
+
+def test_a_silent_run_is_given_up(cache: lf.Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a collection; one that was heard of since, or that has no plan here, keeps its segments."""
+    current = cache.load(part(7), key="id")
+    interrupted(cache, "monday", monkeypatch)
+    attempt(cache, "unknown")
+
+    assert cache.gc() == cache.gc(older_than=None) == Collected((), 0)
+    kept = staged(cache)
+    collected = cache.gc(older_than=NOW)
+
+    assert len(kept) == 4
+    assert collected.given_up == ("monday",)
+    assert collected.bytes > 0
+    assert staged(cache) == ["unknown-item-00001-a0"]
+    with pytest.raises(RunAbandonedError):
+        run(cache)
+    assert cache.version == current
+
+
+def test_an_attempt_of_a_run_that_was_given_up_leaves_nothing(cache: lf.Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that writes on: its segment goes with the next collection or publish."""
+    interrupted(cache, "monday", monkeypatch)
+    cache.gc(older_than=NOW)
+    attempt(cache, "monday")
+
+    run(cache, "tuesday")
+
+    assert staged(cache) == []
+    assert cache.gc(older_than=NOW).given_up == ()
+
+
+@pytest.mark.parametrize("moment", ["CacheSink.publish", "Segment.of"])
+def test_a_run_that_is_about_to_publish_is_given_up(
+    cache: lf.Cache, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its driver slept behind its seal, or behind its last look: it finds that out, and publishes nothing."""
+    with monkeypatch.context() as patch:
+        meanwhile(patch, moment, lambda: cache.gc(older_than=NOW))
+        with pytest.raises(RunAbandonedError):
+            run(cache)
+
+    with pytest.raises(RunAbandonedError):
+        run(cache)
+    assert staged(cache) == []
+    with pytest.raises(NotFoundError):
+        _ = cache.version
+
+
+def test_a_run_publishes_though_it_is_given_up(cache: lf.Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its driver slept with the version built: that is whole without the segments."""
+    with monkeypatch.context() as patch:
+        meanwhile(patch, "publish", lambda: cache.gc(older_than=NOW))
+        published = run(cache)
+
+    assert cache.verify().id == published.version_id == run(cache).version_id
+    assert cache.get_many([1, 2, 3])["value"].to_pylist() == [1, 2, 3]
+    assert staged(cache) == []
+
+
+def test_a_run_with_other_outputs_is_left_alone(cache: lf.Cache, tmp_path: Path) -> None:
+    """Whether it has published there a cache can't tell."""
+    other = lf.Cache("other", tmp_path / "other")
+
+    def fails(number: int) -> dict[str, pa.Table]:
+        return dict.fromkeys(into, part(number if number < 3 else 1 // 0))
+
+    into = {"here": cache.sink("id"), "there": other.sink("id")}
+    with pytest.raises(FunctionError):
+        lf.foreach([1, 2, 3], fails, into=into, run_id="monday", engine="serial", progress=False)
+
+    assert cache.gc(older_than=NOW) == other.gc(older_than=NOW) == Collected((), 0)
+    assert len(staged(cache)) == len(staged(other)) == 2
+
+
+@pytest.mark.parametrize("older_than", [timedelta(-1), 7])
+def test_no_time_to_give_runs_up_after(cache: lf.Cache, older_than: Any) -> None:
+    """It is refused, and nothing is removed."""
+    with pytest.raises(InputError):
+        cache.gc(older_than=older_than)
 
 
 def test_other_files_are_left_alone(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from command_line import lakeflow
 
 from lakeflow.cache import Cache
 from lakeflow.cache.reading import diff
-from lakeflow_io.errors import CorruptFileError
+from lakeflow.runs.foreach import foreach
+from lakeflow_io.errors import CorruptFileError, FunctionError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +83,28 @@ def test_gc_removes_versions_only_when_told_how_many_stay(
     assert refused[0] == 2
     assert "keep=0" in refused[2]
     assert lakeflow(capsys, "cache", "--root", str(tmp_path), "gc", "nope")[0] == 2
+
+
+def test_gc_gives_up_silent_runs(tmp_path: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """After a week, or the time that is given."""
+    cache = Cache("scores", tmp_path)
+
+    def fails(number: int) -> pa.Table:
+        return pa.table({"id": [1 // number]})
+
+    with pytest.raises(FunctionError):
+        foreach([1, 0], fails, into=cache.sink("id"), run_id="monday", engine="serial", progress=False)
+    command = ["cache", "--root", str(tmp_path), "gc", "scores"]
+
+    early, given_up = (lakeflow(capsys, *command, *more, "--json") for more in ([], ["--older-than", "0s"]))
+    again = lakeflow(capsys, *command, "--older-than", "0s")
+    refused = lakeflow(capsys, *command, "--older-than", "soon")
+
+    assert [json.loads(out)["given_up"] for _, out, _ in (early, given_up)] == [[], ["monday"]]
+    assert json.loads(given_up[1])["bytes"] > 0
+    assert again[:2] == (0, "0 removed, 0 bytes.\n")
+    assert refused[0] == 2
+    assert cache.version.id == ids[-1]
 
 
 def test_binary_keys_are_the_bytes_that_the_shell_gave(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

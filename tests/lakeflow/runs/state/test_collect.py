@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from lakeflow_io.storage import open_transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -208,3 +210,24 @@ def test_one_id_in_two_tables(pair: Any, embedded: lf.Lake, namespace: str) -> N
     journal.write_status({"state": "interrupted", "updated": 1.0})
     embedded.collect_runs(older_than=NOW)
     assert pair.files == []
+
+
+@pytest.mark.parametrize("function", [smallest_fails, same])
+def test_a_run_into_a_table_and_a_cache(pair: Any, embedded: lf.Lake, tmp_path: Path, function: Any) -> None:
+    """Of what it left in the table, the lake knows; the cache removes what is in it itself."""
+    cache = lf.Cache("numbers", tmp_path / "caches")
+    into = {"table": pair.into, "cache": cache.sink("id")}
+
+    def both(rows: pa.Table) -> dict[str, pa.Table]:
+        return dict.fromkeys(("table", "cache"), function(rows))
+
+    published = function is same
+    with nullcontext() if published else pytest.raises(FunctionError):
+        lf.foreach(pair.source.scan().shards(n=4), both, into=into, run_id="r", engine="serial")
+    files = pair.files
+
+    found = embedded.collect_runs(older_than=NOW)
+
+    assert [(each.state, bool(each.files)) for each in found] == ([] if published else [("abandoned", True)])
+    assert pair.files == (files if published else [])
+    assert len(list(cache.versions())) == published
