@@ -37,7 +37,7 @@ def python_values(column: pa.Array) -> Values:
         column: Of any type; it stays in memory with the result.
     """
     kind, plain = column.type, not column.null_count
-    if plain and kind in _FORMATS:
+    if plain and pa.types.is_primitive(kind) and kind in _FORMATS:  # a user's extension type may have no hash
         width, data = kind.bit_width // 8, column.buffers()[1]
         start = column.offset * width
         within: Any = memoryview(data or b"").cast("B")[start : start + len(column) * width]

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check_sum", "repair", "verify", "verify_file"]
 
+_HINT = "roll back to another version; for an .idx or .rows file call repair()."
+_NEITHER = "roll back to another version, or build it again."
+
 
 def verify(shelf: Shelf, manifest: Manifest) -> None:
     """Read every file.
@@ -48,7 +51,7 @@ def repair(shelf: Shelf, manifest: Manifest) -> list[str]:
                 payload = shelf.payload(manifest.version, shard)
                 rebuilt = rebuilt_index if file is shard.index else rebuilt_rows
                 content = rebuilt(payload, shard, key_of(manifest.schema, manifest.key))
-                check_sum(f"What was computed in place of {file.name}", zlib.crc32(content), file)
+                check_sum(f"What was computed in place of {file.name}", zlib.crc32(content), file, _NEITHER)
                 shelf.replace_file(manifest.version, shard, file, content)
                 shelf.verify_file(manifest.version, shard, file)
                 repaired.append(file.name)
@@ -65,7 +68,7 @@ def verify_file(path: Path, facts: FileFacts) -> None:
     check_sum(path, checksum(path), facts)
 
 
-def check_sum(path: Path | str, seen: int, facts: FileFacts) -> None:
+def check_sum(path: Path | str, seen: int, facts: FileFacts, hint: str = _HINT) -> None:
     """Compare a CRC-32 with the manifest's.
 
     Raises:
@@ -73,4 +76,4 @@ def check_sum(path: Path | str, seen: int, facts: FileFacts) -> None:
     """
     if seen != facts.crc32:
         message = f"{path} has CRC-32 {seen:08x}; the manifest says {facts.crc32:08x}."
-        raise CorruptFileError(message, "roll back to another version; for an .idx or .rows file call repair().")
+        raise CorruptFileError(message, hint)

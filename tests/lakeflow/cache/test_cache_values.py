@@ -47,3 +47,29 @@ def test_a_value_is_what_arrow_says(kind: pa.DataType, data: st.DataObject, *, n
         expected, seen = scalar.as_py(), values[row]
         assert type(expected) is type(seen)
         assert expected == seen or (math.isnan(expected) and math.isnan(seen))
+
+
+class _Money(pa.ExtensionType):  # type: ignore[misc]  # noqa: PLW1641  (that is what it is for)
+    """A type of a user's, with `__eq__` alone: so Python gives it no hash."""
+
+    def __init__(self) -> None:
+        super().__init__(pa.int64(), "money")
+
+    def __arrow_ext_serialize__(self) -> bytes:
+        return b""
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage: pa.DataType, serialized: bytes) -> _Money:
+        del storage, serialized
+        return cls()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Money)
+
+
+def test_values_of_a_type_without_a_hash() -> None:
+    """They are read as Arrow reads them."""
+    values = python_values(pa.ExtensionArray.from_storage(_Money(), pa.array([7, None])))
+
+    assert [values[0], values[1]] == [7, None]
+    assert python_values(pa.ExtensionArray.from_storage(_Money(), pa.array([7])))[0] == 7

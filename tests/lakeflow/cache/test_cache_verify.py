@@ -93,6 +93,19 @@ def test_indexes_are_rebuilt_from_payloads(cache: Cache, tmp_path: Path) -> None
     assert Cache("scores", tmp_path).get_many(range(100))["found"].to_pylist() == [True] * 100
 
 
+def test_an_index_that_is_computed_otherwise(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by another pyarrow it might be: it isn't put in place, and to repair again is no advice."""
+    flip(file_of(cache, FILES[1]), 0.9)
+    damaged = file_of(cache, FILES[1]).read_bytes()
+    monkeypatch.setattr("lakeflow.cache.files.verify.rebuilt_index", lambda *_: b"otherwise")
+
+    with pytest.raises(CorruptFileError, match="build it again") as raised:
+        cache.repair()
+
+    assert "repair()" not in str(raised.value)
+    assert damaged == file_of(cache, FILES[1]).read_bytes()
+
+
 def test_a_damaged_payload_is_not_repaired(cache: Cache) -> None:
     """No index is computed from a payload that isn't what was written."""
     flip(file_of(cache, FILES[2]), 0.5)
