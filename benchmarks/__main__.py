@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmarks import cache
-from benchmarks.cache.kills import run_kills
+from benchmarks.cache.kills import STORES, run_kills
 from benchmarks.chaos import run_chaos
 from benchmarks.commit import run_commit
 from benchmarks.contenders import CONTENDERS
@@ -42,7 +42,7 @@ _OPTIONS = {
     "commit": {"files", "runs", "out"},
     "foreach": {"tasks", "engines", "runs", "out"},
     "cache": {"rows", "runs", "contenders", "parts", "out"},
-    "cache-kills": {"kills", "seed", "out"},
+    "cache-kills": {"kills", "seed", "store", "out"},
     "chaos": {"kills", "seed", "out"},
     "shards": {"files", "out"},
 }
@@ -77,6 +77,7 @@ def main() -> None:
     parser.add_argument("--scans", type=_at_least(1), help="faults: scans with faults (default: 100)")
     parser.add_argument("--kills", type=_at_least(1), help="chaos, cache-kills: how many (default: 50, 200)")
     parser.add_argument("--seed", type=int, help="chaos, cache-kills: of what is drawn (default: 0)")
+    parser.add_argument("--store", choices=STORES, help="cache-kills: where the cache lies (default: folder)")
     parser.add_argument("--budgets", type=_counts, metavar="N,M", help="memory: MiB (default: 64,128,512)")
     parser.add_argument("--memory", type=_size, help="faults: budget of each scan, such as 64MiB")
     options = vars(parser.parse_args())

@@ -14,15 +14,19 @@ import pytest
 
 import lakeflow as lf
 from benchmarks import __main__ as command
-from benchmarks.cache.kills import run_kills
-from benchmarks.cache.kills.check import Found, Seen, done_parts, half_records, leaked, look
+from benchmarks.cache.kills import kills, run_kills
+from benchmarks.cache.kills.check import Found, Seen, half_records, leaked, look
+from benchmarks.cache.kills.place import Place
 from benchmarks.cache.kills.rounds import PHASES, Rounds
 from benchmarks.cache.kills.rows import CHANGED, IDS, NAME, PARTS, run_id, version_rows, wrong
 from benchmarks.cache.kills.work import publish
 from benchmarks.chaos.processes import Processes
+from lakeflow_io.storage import open_transport
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from lakeflow.demo.seaweed import Seaweed
 
 KILLS = int(os.environ.get("LAKEFLOW_CACHE_KILLS", "5"))
 # So many meet all phases.
@@ -43,6 +47,30 @@ def test_a_killed_cache_stays_whole(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out.json").read_text()) == result
 
 
+def test_a_killed_cache_on_a_store_stays_whole(tmp_path: Path, namespace: str, seaweed: Seaweed) -> None:
+    """The same, where claims run out and the pointer is replaced by conditional puts."""
+    place = Place(f"s3://plain/{namespace}", seaweed.store_properties, str(tmp_path / "machines"))
+
+    result = kills.play(place, tmp_path / "notes", max(KILLS // 2, 2), seed=21)
+
+    assert result["clean"], result
+    assert sum(result["killed"].values()) == result["kills"] > 0
+
+
+@pytest.mark.parametrize("name", ["versions/20990101T000000-00000000/shard-0000.arrow", "building/x", "staging/y"])
+def test_what_is_left_on_a_store_is_found(name: str, tmp_path: Path, namespace: str) -> None:
+    """Objects that the current version doesn't need, and builds on the machine of a writer."""
+    place = Place(f"memory://plain/{namespace}", {}, str(tmp_path / "machines"))
+    publish(place.cache(keep=1, grace=0), 1, str(tmp_path / "notes"))
+    before = leaked(place)
+    open_transport({}).put(f"{place.root}/{NAME}/{name}", b"")
+    build = tmp_path / "machines" / "here" / "building" / "z"
+    build.mkdir()
+
+    assert (before, leaked(place)) == ([], [name, str(build)])
+    assert place.done_parts(run_id(1)) == set(range(PARTS))
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A folder with a cache that has version 1, published by a run."""
@@ -54,13 +82,17 @@ def test_a_whole_version_is_seen_as_one(root: Path) -> None:
     """What was published, by a run and by an update of it, is right, and leaves nothing about."""
     cache = lf.Cache(NAME, root, keep=1)
     found, first = Found(), cache.version.id
-    seen = [look(root, found)]
+    seen = [look(Place(str(root)), found)]
     publish(cache, 2, str(root / "notes"))
-    seen.append(look(root, found))
+    seen.append(look(Place(str(root)), found))
 
     assert seen == [Seen(1, first, run_id(1)), Seen(2, cache.version.id, run_id(2))]
     assert found.clean
-    assert (done_parts(root, 1), leaked(root), half_records(root)) == (set(range(PARTS)), [], 0)
+    assert (Place(str(root)).done_parts(run_id(1)), leaked(Place(str(root))), half_records(Place(str(root)))) == (
+        set(range(PARTS)),
+        [],
+        0,
+    )
     assert wrong(IDS, version_rows(IDS, 2).append_column("found", [np.ones(len(IDS), bool)])) == (0, 2)
 
 
@@ -102,7 +134,7 @@ def test_a_broken_version_is_found(broken: str, root: Path) -> None:
     else:
         cache.update(version_rows(IDS[5:6], 9), run_id=run_id(1) + "-other")
 
-    assert look(root, found) is None
+    assert look(Place(str(root)), found) is None
     assert len(found.broken) == 1
     assert not found.clean
 
@@ -124,19 +156,21 @@ def test_what_is_left_is_found(name: str, root: Path) -> None:
     stray.parent.mkdir(exist_ok=True)
     stray.touch()
 
-    assert str(stray.relative_to(root / NAME)) in leaked(root)
+    assert str(stray.relative_to(root / NAME)) in leaked(Place(str(root)))
 
 
 def test_a_record_that_a_kill_met_is_counted(root: Path) -> None:
     """It is told, and is no leak of the cache's."""
     (root / NAME / "_lakeflow" / "runs" / run_id(1) / "plan.json#1").touch()
 
-    assert (half_records(root), leaked(root)) == (1, [])
+    assert (half_records(Place(str(root))), leaked(Place(str(root)))) == (1, [])
 
 
 def test_a_task_that_is_done_again_is_found(tmp_path: Path) -> None:
     """Tasks that a kill didn't meet, and more at one time than there are slots."""
-    rounds = Rounds(tmp_path, Processes("benchmarks.cache.kills.work"), Random(0))
+    rounds = Rounds(
+        Place(str(tmp_path / "caches")), tmp_path / "notes", Processes("benchmarks.cache.kills.work"), Random(0)
+    )
     rounds.begin(1)
     done = tmp_path / "caches" / NAME / "_lakeflow" / "runs" / run_id(1) / "done"
     done.mkdir(parents=True)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from benchmarks.chaos.processes import Processes
 
-__all__ = ["Actor"]
+__all__ = ["STUCK_SECONDS", "Actor"]
 
-_STUCK_SECONDS = 60
+STUCK_SECONDS = 60
 
 
 class Actor:
@@ -45,7 +45,7 @@ class Actor:
     def reaches(self, phase: str) -> bool:
         """Wait until a phase begins, from now on; False where it ends, or a minute does, before."""
         self._drain()
-        seen, limit = len(self.marks), time.monotonic() + _STUCK_SECONDS
+        seen, limit = len(self.marks), time.monotonic() + STUCK_SECONDS
         while phase not in [each for each, _ in self.marks[seen:]]:
             wait([self._pipe, self._process.sentinel], limit - time.monotonic())
             if not self._drain() or time.monotonic() > limit:
@@ -65,7 +65,7 @@ class Actor:
 
     def ends(self) -> bool:
         """Wait for its end; False where it has to be killed after a minute."""
-        stuck = not ended([self._process], _STUCK_SECONDS)
+        stuck = not ended([self._process], STUCK_SECONDS)
         kill(self._process)
         self._drain()
         return not stuck

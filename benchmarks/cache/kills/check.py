@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import lakeflow as lf
-from benchmarks.cache.kills.rows import IDS, NAME, run_id, wrong
+from benchmarks.cache.kills.rows import IDS, run_id, wrong
 from lakeflow.cache.local import LocalShelf
 from lakeflow.runs.state.journal import RUNS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Found", "Seen", "done_parts", "half_records", "leaked", "look"]
+    from benchmarks.cache.kills.place import Place
+
+__all__ = ["Found", "Seen", "half_records", "leaked", "look"]
 
 _RECORD = re.compile(r"\.json(#\d+)?$")
 
@@ -55,7 +57,7 @@ class Seen:
     run: str | None
 
 
-def look(root: Path, found: Found) -> Seen | None:
+def look(place: Place, found: Found) -> Seen | None:
     """Open the cache anew, read every file and every row of the current version; None where they aren't whole.
 
     Where another version became current meanwhile and this one was removed, look again.
@@ -63,12 +65,12 @@ def look(root: Path, found: Found) -> Seen | None:
     while True:
         version = None
         try:
-            version = lf.Cache(NAME, root).version
-            view = lf.Cache(NAME, root).at(version.id)
+            version = place.cache().version
+            view = place.cache().at(version.id)
             view.verify()
             mixed, number = wrong(IDS, view.get_many(IDS))
         except lf.LakeflowError as error:
-            if version is not None and lf.Cache(NAME, root).version.id != version.id:
+            if version is not None and place.cache().version.id != version.id:
                 continue
             found.broken.append(f"{type(error).__name__}: {error}")
             return None
@@ -78,19 +80,25 @@ def look(root: Path, found: Found) -> Seen | None:
         return Seen(number, version.id, version.run_id)
 
 
-def done_parts(root: Path, number: int) -> set[int]:
-    """The tasks of a run that have a marker, and so needn't run again."""
-    folder = root / NAME / RUNS / run_id(number) / "done"
-    return {int(path.stem.rpartition("-")[2]) for path in folder.glob("*.json")}
-
-
-def leaked(root: Path) -> list[str]:
-    """Files and folders of the cache that nothing needs when nobody writes.
+def leaked(place: Place) -> list[str]:
+    """Files, folders and objects of the cache that nothing needs when nobody writes.
 
     Needed are `CURRENT`, `lock` and `turns`; the current version's files and manifest; the records of runs, which are
-    their history, and no rows; and `staging`, empty. What `half_records` counts isn't counted here.
+    their history, and no rows; and `staging`, empty. What `half_records` counts isn't counted here. Of a store also
+    what a writer's machine holds of builds.
     """
-    shelf = LocalShelf(root / NAME)
+    shelf = place.shelf
+    if isinstance(shelf, LocalShelf):
+        return _leaked_files(shelf)
+    pointer = shelf.read_pointer()
+    needed = {f"{shelf.uri}/CURRENT", *(shelf.objects(shelf.manifest(pointer.version)) if pointer else ())}
+    spare = {each.uri for each in shelf.transport.list(shelf.uri)} - needed
+    names = [uri.removeprefix(f"{shelf.uri}/") for uri in sorted(spare)]
+    builds = [str(path) for path in shelf.copies.folder.glob("building/*")]
+    return [*(name for name in names if not (name.startswith(f"{RUNS}/") and _RECORD.search(name))), *builds]
+
+
+def _leaked_files(shelf: LocalShelf) -> list[str]:
     pointer = shelf.read_pointer()
     needed = {shelf.pointer, shelf.lock, shelf.turns, shelf.folder / "staging"}
     if pointer is not None:
@@ -102,12 +110,13 @@ def leaked(root: Path) -> list[str]:
     return [name for name, path in zip(names, spare, strict=True) if not _is_record(name, path)]
 
 
-def half_records(root: Path) -> int:
-    """Records of runs that a kill met while they were put: some hundred bytes each, beside the record.
+def half_records(place: Place) -> int:
+    """Records of runs that a kill met while they were put: some hundred bytes each, beside the record; none on a store.
 
     obstore writes a file under a name of its own before it gives it its name, and no listing of it shows that.
     """
-    return sum("#" in path.name for path in (root / NAME / RUNS).rglob("*"))
+    shelf = place.shelf
+    return sum("#" in path.name for path in (shelf.folder / RUNS).rglob("*")) if isinstance(shelf, LocalShelf) else 0
 
 
 def _is_record(name: str, path: Path) -> bool:

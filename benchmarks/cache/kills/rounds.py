@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from statistics import median
 from typing import TYPE_CHECKING
 
-import lakeflow as lf
-from benchmarks.cache.kills.actor import Actor
-from benchmarks.cache.kills.check import Found, done_parts, half_records, leaked, look
-from benchmarks.cache.kills.rows import KINDS, NAME, PARTS, kind_of, run_id
+from benchmarks.cache.kills.actor import STUCK_SECONDS, Actor
+from benchmarks.cache.kills.check import Found, half_records, leaked, look
+from benchmarks.cache.kills.place import LEASE_SECONDS
+from benchmarks.cache.kills.rows import KINDS, PARTS, kind_of, run_id
 from benchmarks.cache.kills.work import SLOTS, collect, read, write
 
 if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
+    from benchmarks.cache.kills.place import Place
     from benchmarks.chaos.processes import Processes
 
 __all__ = ["PHASES", "Rounds"]
@@ -28,19 +30,21 @@ _KEEP = 1  # of the collector, which so removes what a publish keeps
 _SETTLED_EVERY = 10  # rounds; in between, what kills leave piles up
 _OVER = 1.1  # of a phase's length, so that its very end is met, too
 _TRIES = 20
+_POLL_SECONDS = 0.02
 
 
 class Rounds:
     """One cache, who works at it, and what was seen.
 
     Args:
-        folder: Where the cache and the notes of those who work at it lie.
+        place: The cache.
+        notes: A file for what those who work at it note.
         processes: Starts them.
         draw: What is killed, and when.
     """
 
-    def __init__(self, folder: Path, processes: Processes, draw: Random) -> None:
-        self._root, self._notes = folder / "caches", folder / "notes"
+    def __init__(self, place: Place, notes: Path, processes: Processes, draw: Random) -> None:
+        self._place, self._notes = place, notes
         self._notes.touch()
         self._processes, self._draw = processes, draw
         self.killed: Counter[str] = Counter()
@@ -58,6 +62,8 @@ class Rounds:
         """Seconds that a phase takes, by the kind of the version."""
         self._newest = -1
         self._read_notes = 0
+        self._read_last = -1
+        """The version of the reader's last answer."""
 
     def warm_up(self) -> None:
         """A version of each kind without a kill, which tells how long each phase takes."""
@@ -94,9 +100,23 @@ class Rounds:
 
     def settle(self) -> None:
         """Collect, while nobody writes: nothing is left but what the current version needs."""
-        lf.Cache(NAME, self._root, keep=1).gc()
-        self.counts["half_records"] = half_records(self._root)
-        self.found.leaked = sorted({*self.found.leaked, *leaked(self._root)})
+        if self._place.is_store:
+            self._await_reader()
+            time.sleep(LEASE_SECONDS)  # then claims of the dead have run out
+        writers = self._place.seen_from("writer")
+        writers.cache(keep=1, grace=0).gc()
+        self.counts["half_records"] = half_records(writers)
+        self.found.leaked = sorted({*self.found.leaked, *leaked(writers)})
+
+    def _await_reader(self) -> None:
+        """Wait until the reader has all that it reads of the newest version: nothing keeps older ones for it then."""
+        limit = time.monotonic() + STUCK_SECONDS
+        while self._read_last < self._newest:
+            if time.monotonic() > limit:
+                self.found.stuck += 1
+                return
+            time.sleep(_POLL_SECONDS)
+            self._read_on()
 
     def begin(self, number: int) -> None:
         """Count what follows for this version."""
@@ -111,7 +131,7 @@ class Rounds:
         self._read_on()
         called = {part for part in self._calls if self._calls[part] > before[part]}
         again = called & self._done
-        self._done = done_parts(self._root, self._number)
+        self._done = self._place.done_parts(run_id(self._number))
         met = called - self._done
         self.counts["tasks_killed"] += len(met)
         if again or len(met) > SLOTS:
@@ -149,7 +169,7 @@ class Rounds:
 
     def _look(self) -> None:
         self.counts["looks"] += 1
-        seen = look(self._root, self.found)
+        seen = look(self._place, self.found)
         if seen is None:
             return
         self.found.went_back += seen.number < self._newest
@@ -171,16 +191,19 @@ class Rounds:
                 self.counts["rows_read"] += facts["rows"]
                 self.found.mixed_rows += facts["mixed"]
                 self.found.went_back += facts["back"]
+                self._read_last = facts["last"]
             else:
                 self.found.unexpected.append(facts["error"])
 
     def _writing(self) -> Actor:
-        return Actor(self._processes, write, str(self._root), str(self._notes), self._number)
+        return Actor(self._processes, write, self._place.seen_from("writer"), str(self._notes), self._number)
 
     def _collecting(self) -> Actor:
-        return Actor(self._processes, collect, str(self._root), str(self._notes), _KEEP)
+        return Actor(self._processes, collect, self._place.seen_from("collector"), str(self._notes), _KEEP)
 
     def _reading(self) -> Actor:
-        reader = Actor(self._processes, read, str(self._root), str(self._notes), self._draw.getrandbits(32))
+        reader = Actor(
+            self._processes, read, self._place.seen_from("reader"), str(self._notes), self._draw.getrandbits(32)
+        )
         self.found.stuck += not reader.reaches("reading")
         return reader

@@ -21,11 +21,11 @@ import lakeflow.cache.building.build
 import lakeflow.cache.building.load
 import lakeflow.cache.building.update
 import lakeflow.cache.sink
+from benchmarks.cache.kills.place import GRACE_SECONDS
 from benchmarks.cache.kills.rows import (
     CHANGED,
     IDS,
     KINDS,
-    NAME,
     PARTS,
     SEGMENT_BYTES,
     SHARD_ROWS,
@@ -35,10 +35,13 @@ from benchmarks.cache.kills.rows import (
     version_rows,
     wrong,
 )
+from lakeflow.cache.publishing.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from multiprocessing.connection import Connection
+
+    from benchmarks.cache.kills.place import Place
 
 __all__ = ["SLOTS", "collect", "publish", "read", "write"]
 
@@ -46,6 +49,7 @@ __all__ = ["SLOTS", "collect", "publish", "read", "write"]
 for _late in ("dataframe", "runs.foreach", "runs.outputs.table_sink", "table"):
     import_module(f"lakeflow.{_late}")
 import_module("lakeflow_engines.executors.threads")
+import_module("obstore")
 
 SLOTS = 2
 """Tasks that run at one time: so many may be in flight when their process is killed."""
@@ -64,7 +68,7 @@ _PUBLISHING = tuple(
 )
 
 
-def write(pipe: Connection, root: str, notes: str, number: int) -> None:
+def write(pipe: Connection, place: Place, notes: str, number: int) -> None:
     """Publish one version: writing, merging, publishing, done."""
     lakeflow.cache.building.build.SHARD_ROWS = SHARD_ROWS
     if number // len(KINDS) % 2:
@@ -74,30 +78,32 @@ def write(pipe: Connection, root: str, notes: str, number: int) -> None:
             setattr(module, name, _announced(getattr(module, name), pipe, phase))
     with _errors_noted(notes):
         _mark(pipe, "writing")
-        publish(lf.Cache(NAME, root), number, notes)
+        publish(place.cache(), number, notes)
         _mark(pipe, "done")
 
 
-def collect(pipe: Connection, root: str, notes: str, keep: int) -> None:
+def collect(pipe: Connection, place: Place, notes: str, keep: int) -> None:
     """Collect whenever there is a version to remove: collecting, resting, collecting, ..."""
-    cache, parent = lf.Cache(NAME, root, keep=keep), os.getppid()
+    cache, shelf, parent = place.cache(keep=keep), place.shelf, os.getppid()
+    retention = Retention(keep, GRACE_SECONDS if place.is_store else 0)
     with _errors_noted(notes):
         while os.getppid() == parent:
-            if len(cache.versions()) > keep:
+            pointer = shelf.read_pointer()
+            if pointer is not None and retention.applied(pointer, time.time()) != pointer:
                 _mark(pipe, "collecting")
                 cache.gc()
                 _mark(pipe, "resting")
             time.sleep(_REST_SECONDS)
 
 
-def read(pipe: Connection, root: str, notes: str, seed: int) -> None:
+def read(pipe: Connection, place: Place, notes: str, seed: int) -> None:
     """Ask for random rows without a rest: reading."""
-    cache, parent, random, last = lf.Cache(NAME, root), os.getppid(), np.random.default_rng(seed), 0
+    cache, parent, random, last = place.cache(), os.getppid(), np.random.default_rng(seed), 0
     with _errors_noted(notes):
         while os.getppid() == parent:
             ids = np.concatenate([[0], random.choice(IDS, _ASKED)])
             mixed, number = wrong(ids, cache.get_many(ids))
-            _note(notes, {"rows": len(ids), "mixed": mixed, "back": number < last})
+            _note(notes, {"rows": len(ids), "mixed": mixed, "back": number < last, "last": number})
             if not last:
                 _mark(pipe, "reading")
             last = max(last, number)

@@ -204,7 +204,8 @@ class ObjectShelf:
                     raise CorruptFileError(message, "roll back to another version, or build it again.")
 
     def sweep(self) -> dict[str, int]:
-        """Delete objects."""
+        """Delete objects, and what builds left on this machine that died."""
+        self.copies.clear_builds()
         return sweep(self)
 
     def objects(self, manifest: Manifest) -> Iterator[str]:

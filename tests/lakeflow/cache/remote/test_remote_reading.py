@@ -260,15 +260,17 @@ def test_copies_stay_within_their_limit(machine: Machine) -> None:
     assert reader.get(1)["number"] == 3
 
 
-def test_what_a_killed_builder_left_goes(machine: Machine) -> None:
-    """The folder in which a dead publisher built goes with the next publish or fetch; a living one's stays."""
+@pytest.mark.parametrize("verb", ["gc", "get"])
+def test_what_a_killed_builder_left_goes(machine: Machine, verb: str) -> None:
+    """The folder of a dead publisher goes with the next publish, fetch or collection; a living one's stays."""
     machine.cache().load(table(1), key="id")
     building = machine.folder / "reader" / "building"
     (building / "dead").mkdir(parents=True)
     (building / "dead" / "shard-0000.arrow").write_bytes(b"half")
 
     with machine.cache("reader")._shelf.scratch() as living:
-        machine.cache("reader").get(1)
+        cache = machine.cache("reader")
+        assert cache.gc() if verb == "gc" else cache.get(1)
         left = list(building.iterdir())
 
     assert left == [living]
