@@ -18,6 +18,7 @@ from lakeflow.cache.reading.answer import AnswerKind, check_kind, handed_over
 from lakeflow.cache.reading.diff import diff
 from lakeflow.cache.reading.reader import FixedReader, never_published
 from lakeflow.cache.reading.version import CacheVersion
+from lakeflow.cache.runs import run_into, runs_into
 from lakeflow.cache.shelves import shelf_at
 from lakeflow.cache.sink import CacheSink
 from lakeflow.cache.stats import CacheStats
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from lakeflow.cache.keys.column import Key, KeyNames, ManyKeys
     from lakeflow.cache.publishing.checks import Check
     from lakeflow.cache.reading.version import OpenVersion
+    from lakeflow.runs.state.listing import FoundRun, RunInfo
 
 __all__ = ["Cache"]
 
@@ -333,6 +335,25 @@ class Cache:
             NotFoundError: there is no such version.
         """
         return self._summary(pin(self._shelf, version, pinned=False))
+
+    def runs(self) -> list[RunInfo]:
+        """The runs that wrote, or write, into this cache: state, owner, age and progress; newest first.
+
+        Takes a listing, and about two requests a run. `lakeflow.resume(run_id, into=cache)` goes on with one.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        return runs_into(self._shelf)
+
+    def found_run(self, run_id: str) -> FoundRun:
+        """Find a run into this cache, for `resume` and `reproduce`.
+
+        Raises:
+            InputError: no run can have this id.
+            NotFoundError: there is no such run.
+        """
+        return run_into(self._shelf, run_id)
 
     def gc(self, *, older_than: timedelta | None = GIVE_UP_AFTER) -> Collected:
         """Remove versions that `keep`, pins and `grace` don't keep, and what builds and runs left that died.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.cache.building.build import build
 from lakeflow.cache.building.segment import CacheWriter, Segment
 from lakeflow.cache.building.update import publish_changes
 from lakeflow.cache.files.manifest import Manifest, Origin
+from lakeflow.cache.publishing.checks import shown
 from lakeflow.cache.publishing.leftovers import remove_leftovers
 from lakeflow.cache.publishing.publish import find_run, publish, published
 from lakeflow.cache.publishing.records import publication_of
@@ -62,6 +63,22 @@ class CacheSink(Sink):
         key = self.key if isinstance(self.key, str) else list(self.key)
         facts = {"cache": self.cache.name, "root": self.cache.root, "key": key}
         return {**facts, "update": True} if self.update else facts
+
+    def settings(self) -> dict[str, Any]:
+        """What stays, how the version lies, by which checks it must pass; checks by their names alone."""
+        return {
+            "keep": self.retention.keep,
+            "grace": self.retention.grace,
+            "layout": self.layout,
+            "buckets": self.buckets,
+            "checks": [shown(check) for check in self.checks],
+        }
+
+    def set_as(self, settings: dict[str, Any]) -> CacheSink:
+        """Return the output as it was when a run began; with the checks of this one."""
+        known = {name: settings[name] for name in ("layout", "buckets") if name in settings}
+        kept = {name: settings[name] for name in ("keep", "grace") if name in settings}
+        return replace(self, retention=replace(self.retention, **kept), **known)
 
     def writer(self) -> CacheWriter:
         """Return the worker's side; workers must see a cache's local folder under the same path."""

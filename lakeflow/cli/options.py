@@ -6,25 +6,31 @@ import os
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lakeflow_io.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lakeflow.cache.cache import Cache
     from lakeflow.lake import Lake
+    from lakeflow.runs.state.listing import FoundRun
     from lakeflow.table import Table
 
 __all__ = [
+    "cache_of_runs",
     "home",
     "json_option",
+    "lake_and_run",
     "named_cache",
     "named_table",
     "older_than_option",
     "open_lake",
     "root_option",
+    "run_options",
     "snapshot_name",
 ]
 
@@ -55,6 +61,46 @@ root_option = click.option(
     help="Where caches lie: a folder, or s3://, gs:// or az://; default $LAKEFLOW_HOME/caches, else ./caches. "
     "`cache get` takes the URL of a server or of a DynamoDB table, too.",
 )
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--cache` and `--root`: where a run lies whose first output is no table."""
+    named = click.option("--cache", metavar="NAME", help="The cache into which it writes, where that is no table.")
+    rooted = click.option(
+        "--root", metavar="FOLDER|URL", help="Of the cache; default $LAKEFLOW_HOME/caches, or ./caches."
+    )
+    return named(rooted(command))
+
+
+def cache_of_runs(context: click.Context, name: str | None, root: str | None) -> Cache | None:
+    """The cache of `run_options`; None where there is none, for a table's runs.
+
+    Raises:
+        ConfigError: caches can't lie there.
+        InputError: the name isn't a plain name.
+    """
+    from lakeflow.cache.cache import Cache
+
+    if name is None:
+        if root is not None:
+            raise click.UsageError("--root goes with --cache.")
+        return None
+    return Cache(name, root, storage=context.obj["properties"])
+
+
+def lake_and_run(context: click.Context, run_id: str, cache: Cache | None) -> tuple[Lake | None, FoundRun]:
+    """A run, and the lake of what it reads; None where it reads no table.
+
+    Raises:
+        NotFoundError: there is no such run, or no lakehouse to look for it in.
+    """
+    from lakeflow.runs.state.listing import find_run
+
+    if cache is None:
+        lake = open_lake(context)
+        return lake, find_run(lake, run_id)
+    found = cache.found_run(run_id)
+    return open_lake(context) if found.plan.inputs else None, found
 
 
 def home() -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lakeflow.cli.function import find_function, look_here
-from lakeflow.cli.options import json_option, open_lake
+from lakeflow.cli.options import cache_of_runs, json_option, lake_and_run, run_options
 from lakeflow.cli.output import print_json, print_rows
 from lakeflow.quantities import number_of
 from lakeflow_io.errors import LakeflowError
@@ -24,14 +24,17 @@ __all__ = ["report_command", "reproduce_command"]
 @click.command("report")
 @click.argument("run_id", metavar="RUN")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Where; default RUN.html.")
+@run_options
 @json_option
 @click.pass_context
-def report_command(context: click.Context, run_id: str, output: str | None, *, as_json: bool) -> None:
+def report_command(
+    context: click.Context, run_id: str, output: str | None, cache: str | None, root: str | None, *, as_json: bool
+) -> None:
     """Write one HTML page that shows what happened in a run."""
     from lakeflow.runs.report import write_report
-    from lakeflow.runs.state.listing import find_run
 
-    path = write_report(find_run(open_lake(context), run_id).journal, output)
+    _, found = lake_and_run(context, run_id, cache_of_runs(context, cache, root))
+    path = write_report(found.journal, output)
     if as_json:
         print_json({"run_id": run_id, "file": str(path)})
     else:
@@ -43,10 +46,19 @@ def report_command(context: click.Context, run_id: str, output: str | None, *, a
 @click.argument("shard", metavar="SHARD")
 @click.option("--function", metavar="MODULE:FUNCTION", help="Another function than the run's.")
 @click.option("-n", "rows", default=10, show_default=True, type=click.IntRange(min=0), help="Rows to show at most.")
+@run_options
 @json_option
 @click.pass_context
 def reproduce_command(
-    context: click.Context, run_id: str, shard: str, function: str | None, rows: int, *, as_json: bool
+    context: click.Context,
+    run_id: str,
+    shard: str,
+    function: str | None,
+    rows: int,
+    cache: str | None,
+    root: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Call a run's function with one SHARD (shard-00007) in this process; nothing is written.
 
@@ -56,9 +68,9 @@ def reproduce_command(
     from lakeflow.runs.reproduce import reproduce
 
     look_here()
-    lake = open_lake(context)
+    lake, found = lake_and_run(context, run_id, cache_of_runs(context, cache, root))
     try:
-        value = reproduce(lake, run_id, shard, find_function(function) if function else None)
+        value = reproduce(lake, found, shard, find_function(function) if function else None)
     except LakeflowError:
         raise
     except Exception as error:  # noqa: BLE001  (the function's own: its traceback is what was asked for)

@@ -10,7 +10,15 @@ from uuid import uuid4
 import click
 
 from lakeflow.cli.function import find_function, look_here
-from lakeflow.cli.options import json_option, named_table, open_lake, snapshot_name
+from lakeflow.cli.options import (
+    cache_of_runs,
+    json_option,
+    lake_and_run,
+    named_table,
+    open_lake,
+    run_options,
+    snapshot_name,
+)
 from lakeflow.cli.output import print_json
 from lakeflow.quantities import count_text, number_of, seconds_text
 from lakeflow_io.errors import InputError, RunInterruptedError
@@ -140,6 +148,10 @@ def run_command(
 @click.argument("run_id", metavar="RUN")
 @click.option("--allow-code-change", is_flag=True, help="Go on although the function has changed since.")
 @click.option("--function", metavar="MODULE:FUNCTION", help="The function, where its module is another one now.")
+@click.option(
+    "--no-checks", is_flag=True, help="Publish a cache's version without the checks of the call that began it."
+)
+@run_options
 @_engine_options
 @click.pass_context
 def resume_command(
@@ -147,26 +159,34 @@ def resume_command(
     /,
     run_id: str,
     function: str | None,
+    cache: str | None,
+    root: str | None,
     *,
     allow_code_change: bool,
+    no_checks: bool,
     as_json: bool,
     **given: Any,
 ) -> None:
     """Go on with a run where it stopped; one that has committed stays as it is."""
+    from lakeflow.runs.plan import shell_options
     from lakeflow.runs.resume import resume
 
     _begin(run_id)
     look_here()
-    lake = open_lake(context)
+    into = cache_of_runs(context, cache, root)
+    lake, found = lake_and_run(context, run_id, into)
     run = _until_interrupted(
         run_id,
         lambda: resume(
             run_id,
             lake=lake,
+            into=into,
+            checks=[] if no_checks else None,
             function=find_function(function, remote="://" in given["engine"]) if function else None,
             allow_code_change=allow_code_change,
             **_policy(given),
         ),
+        shell_options(found.plan.outputs),
     )
     _tell(run, as_json=as_json)
 
@@ -177,12 +197,13 @@ def _begin(run_id: str) -> None:
     click.echo(f"run {run_id}", err=True)
 
 
-def _until_interrupted(run_id: str, run: Callable[[], Run]) -> Run:
+def _until_interrupted(run_id: str, run: Callable[[], Run], options: str = "") -> Run:
     try:
         return run()
     except KeyboardInterrupt as error:
         raise RunInterruptedError(
-            f"Run {run_id} was stopped at once.", f"what is done stays done; go on with: lakeflow resume {run_id}"
+            f"Run {run_id} was stopped at once.",
+            f"what is done stays done; go on with: lakeflow resume {run_id}{options}",
         ) from error
 
 
@@ -244,7 +265,8 @@ def _tell(run: Run, *, as_json: bool) -> None:
     from lakeflow.runs.work import whole_id
 
     several = len(outputs) > 1
-    where = ", ".join(f"snapshot {each}" + (f" of {name}" if several else "") for name, each in outputs.items())
+    kinds = {name: "snapshot" if each.isdigit() else "version" for name, each in outputs.items()}
+    where = ", ".join(f"{kinds[name]} {each}" + (f" of {name}" if several else "") for name, each in outputs.items())
     shards = number_of(run.shards, "shard")
     aside = len({whole_id(work_id) for work_id in run.quarantined})
     before = run.shards - run.ran - aside

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakeflow.cli.options import json_option, older_than_option, open_lake
+from lakeflow.cli.options import cache_of_runs, json_option, older_than_option, open_lake, run_options
 from lakeflow.cli.output import print_json, print_rows
 from lakeflow.quantities import bytes_text, count_text, number_of, seconds_text
 
@@ -25,19 +25,36 @@ _SHOWN = 5  # of a run's files
 
 @click.group("runs", invoke_without_command=True)
 @click.option("--into", "tables", multiple=True, metavar="TABLE", help="Only runs that write into it; may be repeated.")
+@run_options
 @json_option
 @click.pass_context
-def runs_group(context: click.Context, tables: tuple[str, ...], *, as_json: bool) -> None:
+def runs_group(
+    context: click.Context, tables: tuple[str, ...], cache: str | None, root: str | None, *, as_json: bool
+) -> None:
     """List runs, newest first: state, progress, owner, age."""
     if context.invoked_subcommand is not None:
-        if tables or as_json:
+        if tables or cache or root or as_json:
             raise click.UsageError(f"options go behind the command: lakeflow runs {context.invoked_subcommand} ...")
         return
-    found = open_lake(context).runs(tables or None)
+    if tables and cache:
+        raise click.UsageError("--into is for tables, --cache for a cache.")
+    into = cache_of_runs(context, cache, root)
+    found = open_lake(context).runs(tables or None) if into is None else into.runs()
     if as_json:
         print_json([_facts(info) for info in found])
         return
-    columns = ["run", "table", "state", "shards", "failed", "set aside", "rows", "owner", "age", "last heard"]
+    columns = [
+        "run",
+        "table" if into is None else "cache",
+        "state",
+        "shards",
+        "failed",
+        "set aside",
+        "rows",
+        "owner",
+        "age",
+        "last heard",
+    ]
     print_rows(columns, [_cells(info) for info in found])
     if not found:
         click.echo("No runs yet. `lakeflow run --help` says how to begin one.", err=True)

@@ -8,6 +8,7 @@ import json
 import platform
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal
 
 import cloudpickle
@@ -21,7 +22,15 @@ if TYPE_CHECKING:
 
     from lakeflow.runs.work import Work
 
-__all__ = ["RunPlan", "check_same", "check_same_outputs", "described_works", "owner", "pickle_function"]
+__all__ = [
+    "RunPlan",
+    "check_same",
+    "check_same_outputs",
+    "described_works",
+    "owner",
+    "pickle_function",
+    "shell_options",
+]
 
 _FORMAT = 2
 _SHOWN = 200  # characters of a value in a message
@@ -72,6 +81,8 @@ class RunPlan:
     """What each sink says of itself, and its `name`, in the order in which they are published."""
     planned_on: dict[str, int | None] = field(default_factory=dict)
     """The snapshot that each output had: what it replaces is checked against that."""
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
+    """How outputs publish, as it was when the run began."""
     named: bool = False
     """Whether the function returns its rows by the outputs' names."""
     recipe: dict[str, Any] | None = None
@@ -120,6 +131,16 @@ class RunPlan:
             raise CorruptFileError(
                 f"{uri} is no plan of a run: {error}.", "use another run id, or the lakeflow version that wrote it."
             ) from error
+
+
+def shell_options(described: Sequence[dict[str, Any]]) -> str:
+    """What a shell needs beside a run's id to find the run: nothing where a table is its first output.
+
+    Args:
+        described: What the plan says of its outputs.
+    """
+    first = described[0] if described else {}
+    return f" --cache {quote(first['cache'])} --root {quote(first['root'])}" if "cache" in first else ""
 
 
 def check_same(old: RunPlan, new: RunPlan, *, allow_code_change: bool = False) -> None:

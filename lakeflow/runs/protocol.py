@@ -164,6 +164,7 @@ def _plan(
         shared={table.name: table.digest for table in shared},
         outputs=outputs.describe(),
         planned_on=outputs.heads(),
+        settings=outputs.settings(),
         named=outputs.named,
         recipe=recipe,
         **described_works(works),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lakeflow.lake import Lake
     from lakeflow.runs.work import Work
 
-__all__ = ["recipe_of", "works_again", "works_of"]
+__all__ = ["connected", "recipe_of", "works_again", "works_of"]
 
 # Of items, as JSON: a plan is read whole by everyone who lists runs.
 _MOST_ITEM_BYTES = 64 * 1024
@@ -94,11 +94,20 @@ def _items_recipe(items: Sequence[Any]) -> dict[str, Any] | None:
     return {"items": list(items)}
 
 
-def works_again(lake: Lake, recipe: dict[str, Any] | None, run_id: str) -> Sequence[Work]:
+def connected(lake: Lake | None) -> Lake:
+    """A lake, or the default one: what reads no table makes none."""
+    if lake is not None:
+        return lake
+    from lakeflow.lake import connect
+
+    return connect()
+
+
+def works_again(lake: Lake | None, recipe: dict[str, Any] | None, run_id: str) -> Sequence[Work]:
     """The works of a run, from its plan.
 
     Args:
-        lake: Where its tables are.
+        lake: Where its tables are; default `connect()`.
         recipe: The plan's.
         run_id: For messages.
 
@@ -113,7 +122,7 @@ def works_again(lake: Lake, recipe: dict[str, Any] | None, run_id: str) -> Seque
         )
     if "items" in recipe:
         return works_of(recipe["items"])[0]
-    table = lake.table(recipe["table"])
+    table = connected(lake).table(recipe["table"])
     current = table.snapshot
     same = current is not None and current.id == recipe["snapshot_id"]
     # By its id, a state is read with the schema that it had; what is current with the table's.

@@ -11,7 +11,6 @@ from lakeflow.runs.attempts.feed import Feed
 from lakeflow.runs.attempts.measured import Stopwatch
 from lakeflow.runs.recipe import works_again
 from lakeflow.runs.resume import named_function, shared_tables
-from lakeflow.runs.state.listing import find_run
 from lakeflow_engines.frames import from_arrow
 from lakeflow_io.errors import InputError, NotFoundError
 
@@ -19,19 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lakeflow.lake import Lake
+    from lakeflow.runs.state.listing import FoundRun
     from lakeflow.runs.work import Work
 
 __all__ = ["reproduce"]
 
 
 def reproduce(
-    lake: Lake, run_id: str, work_id: str, function: Callable[..., Any] | None = None
+    lake: Lake | None, found: FoundRun, work_id: str, function: Callable[..., Any] | None = None
 ) -> dict[str, list[Any]]:
     """Call a run's function with one of its shards, as the run did.
 
     Args:
-        lake: Where the run's tables are.
-        run_id: The run's.
+        lake: Where the tables are that it reads; default `connect()`.
+        found: The run.
         work_id: `shard-00007`, `shard-00007.2of4` for a part of one, `item-00007`.
         function: Its function; default the one that its plan names.
 
@@ -39,12 +39,12 @@ def reproduce(
         What the function returns, or each thing that it yields, by output; under "" where the run has one output.
 
     Raises:
-        NotFoundError: there is no such run or shard, or a table or snapshot of it is gone.
+        NotFoundError: there is no such shard, or a table or snapshot of it is gone.
         InputError: the shards or shared tables can't be had from the plan.
         FunctionError: the function can't be imported.
         Exception: whatever the function raises, as it raises it.
     """
-    found = find_run(lake, run_id)
+    run_id = found.plan.run_id
     work = _work(works_again(lake, found.plan.recipe, run_id), run_id, work_id)
     tables = shared_tables(found.journal, found.plan)
     call = Call(function or named_function(found.plan), run_id, found.plan.params, tables)

@@ -16,7 +16,7 @@ from lakeflow.runs.outputs.table_sink import TableSink
 from lakeflow.runs.plan import check_same_outputs
 from lakeflow.runs.policy import Policy
 from lakeflow.runs.protocol import Ended, Workers, run_once, settled
-from lakeflow.runs.recipe import works_again
+from lakeflow.runs.recipe import connected, works_again
 from lakeflow.runs.state.listing import find_run
 from lakeflow_engines.executors import check_engine
 from lakeflow_io.errors import FunctionError, InputError, LakeflowError, ObjectNotFoundError
@@ -25,6 +25,8 @@ from lakeflow_io.storage.location import join
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from lakeflow.cache.cache import Cache
+    from lakeflow.cache.publishing.checks import Check
     from lakeflow.lake import Lake
     from lakeflow.runs.outputs.sink import Sink
     from lakeflow.runs.plan import RunPlan
@@ -40,7 +42,8 @@ def resume(
     function: Callable[..., Any] | None = None,
     *,
     lake: Lake | None = None,
-    into: str | None = None,
+    into: str | Cache | None = None,
+    checks: Sequence[Check] | None = None,
     allow_code_change: bool = False,
     engine: Any = "threads",
     slots: int | None = None,
@@ -62,7 +65,10 @@ def resume(
         run_id: The run's.
         function: Its function; default the one that its plan names, where that can be imported.
         lake: Where its tables are; default `connect()`.
-        into: The table that is its first output, which saves looking through all tables.
+        into: The cache that is its first output; or the name of the table that is, which saves looking through all
+            tables.
+        checks: Of versions of caches, as in `precompute`; a run that was begun with some needs them again, since a
+            plan can't hold them. `[]` publishes without.
         allow_code_change: Go on with a function that isn't the one that it was begun with: shards that are done
             keep the rows of the old one.
         engine: As in `foreach`, and so are all that follow.
@@ -78,9 +84,9 @@ def resume(
 
     Raises:
         NotFoundError: there is no such run, or a table or snapshot of it is gone.
-        InputError: its shards, function or shared tables can't be had from its plan; says how to go on.
+        InputError: its shards, function, shared tables or checks can't be had from its plan; says how to go on.
         PlanChangedError: the function or a table is another one now.
-        RunAbandonedError: the run was given up by `Lake.collect_runs`.
+        RunAbandonedError: the run was given up.
         LakeflowError: as `foreach` raises.
 
     Example:
@@ -91,17 +97,13 @@ def resume(
     workers = Workers(
         engine, slots, Policy(retries, on_error, max_failures, deadline, hard_deadline, speculate), progress
     )
-    if lake is None:
-        from lakeflow.lake import connect
-
-        lake = connect()
-    found = find_run(lake, run_id, into)
+    found = find_run(connected(lake), run_id, into) if into is None or isinstance(into, str) else into.found_run(run_id)
     plan, journal = found.plan, found.journal
-    outputs = _outputs(lake, plan)
+    outputs = _outputs(lake, plan, into, checks)
     check_same_outputs(plan, outputs.describe())
     publisher = Publisher(plan, journal, outputs, workers.executor, started)
     try:
-        if _finished(publisher):
+        if _finished(publisher, checks):
             ended = settled(publisher)
             return run_of(run_id, _left_out(lake, plan, ended), ended, started)
         works = works_again(lake, plan.recipe, run_id)
@@ -113,10 +115,11 @@ def resume(
         workers.close()
 
 
-def _finished(publisher: Publisher) -> bool:
+def _finished(publisher: Publisher, checks: Sequence[Check] | None) -> bool:
     """Publish what is sealed, which takes neither the function nor the shards; tell whether all is published."""
     if publisher.all_published():
         return True
+    _need_checks(publisher.plan, checks)
     seal = publisher.journal.sealed()
     if seal is None:
         return False
@@ -126,7 +129,17 @@ def _finished(publisher: Publisher) -> bool:
     return True
 
 
-def _left_out(lake: Lake, plan: RunPlan, ended: Ended) -> Sequence[Work]:
+def _need_checks(plan: RunPlan, checks: Sequence[Check] | None) -> None:
+    """Refuse to publish without the checks that a run was begun with, unless that is what was asked for."""
+    missing = [check for settings in plan.settings.values() for check in settings.get("checks", ())]
+    if missing and checks is None:
+        raise InputError(
+            f"Run {plan.run_id!r} was begun with checks, which its plan can't hold: {', '.join(missing)}.",
+            "give them again, as checks=[...]; [], or --no-checks in a shell, publishes without.",
+        )
+
+
+def _left_out(lake: Lake | None, plan: RunPlan, ended: Ended) -> Sequence[Work]:
     """The works of a run that had ended, where some were left out and they can still be made."""
     if not ended.quarantined:
         return ()
@@ -136,16 +149,26 @@ def _left_out(lake: Lake, plan: RunPlan, ended: Ended) -> Sequence[Work]:
         return ()
 
 
-def _outputs(lake: Lake, plan: RunPlan) -> Outputs:
+def _outputs(lake: Lake | None, plan: RunPlan, into: str | Cache | None, checks: Sequence[Check] | None) -> Outputs:
     sinks: dict[str, Sink] = {}
     for output in plan.outputs:
-        if "table" not in output:
-            raise InputError(
-                f"Output {output['name']!r} of run {plan.run_id!r} is no table.",
-                "call precompute as before, with the same run id.",
-            )
-        sinks[output["name"]] = TableSink(lake.table(output["table"]), output["mode"], output["where"])
+        name = output["name"]
+        if "table" in output:
+            sinks[name] = TableSink(connected(lake).table(output["table"]), output["mode"], output["where"])
+        else:
+            given = None if into is None or isinstance(into, str) or sinks else into  # it is the first output
+            cache = _cache(lake, output) if given is None else given
+            sink = cache.sink(output["key"], checks or (), update=output.get("update", False))
+            sinks[name] = sink.set_as(plan.settings.get(name, {}))
     return Outputs(sinks, plan.named)
+
+
+def _cache(lake: Lake | None, output: dict[str, Any]) -> Cache:
+    """The cache of a name and root."""
+    from lakeflow.cache.cache import Cache
+
+    storage = dict(connected(lake).catalog.properties) if "://" in output["root"] else None
+    return Cache(output["cache"], output["root"], storage=storage)
 
 
 def shared_tables(journal: Journal, plan: RunPlan) -> dict[str, pa.Table]:

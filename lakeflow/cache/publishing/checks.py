@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.reading.version import OpenVersion
 
-__all__ = ["Check", "drift_from_previous", "max_null", "min_rows", "run_checks"]
+__all__ = ["Check", "drift_from_previous", "max_null", "min_rows", "run_checks", "shown"]
 
 Check: TypeAlias = "Callable[[OpenVersion, OpenVersion | None], str | None]"
 
@@ -110,7 +110,7 @@ def run_checks(checks: Sequence[Check], new: OpenVersion, previous: OpenVersion 
     failures: list[str] = []
     cause: Exception | None = None
     for check in checks:
-        name = repr(check) if isinstance(check, _Named) else getattr(check, "__name__", repr(check))
+        name = shown(check)
         try:
             said: object = check(new, previous)
         except Exception as error:  # noqa: BLE001  (a check of the caller's may raise anything to say no)
@@ -127,6 +127,11 @@ def run_checks(checks: Sequence[Check], new: OpenVersion, previous: OpenVersion 
         )
         stays = f"version {previous.id} stays current; " if previous else ""
         raise CheckFailedError(message, f"{stays}mend the data, or change the limit.") from cause
+
+
+def shown(check: Check) -> str:
+    """Return what a check is called."""
+    return repr(check) if isinstance(check, _Named) else str(getattr(check, "__name__", repr(check)))
 
 
 @dataclass(frozen=True, slots=True)

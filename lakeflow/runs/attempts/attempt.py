@@ -61,6 +61,8 @@ class Job:
     """Whether the store has conditional writes."""
     deadline: float | None = None
     """Seconds that an attempt may take before it is asked to end."""
+    shell_options: str = ""
+    """What a shell needs beside the run's id to find it, with a space before it."""
     memory: int | None = None
     """Bytes that reading ahead and writing may hold each; None for the usual budget."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lakeflow.names import check_run_id
 from lakeflow.runs.attempts.attempt import Job
 from lakeflow.runs.attempts.fingerprint import fingerprint
-from lakeflow.runs.plan import check_params, function_name, pickle_function
+from lakeflow.runs.plan import check_params, function_name, pickle_function, shell_options
 from lakeflow.table import Table
 from lakeflow_engines.frames import parameter_kinds, to_arrow
 from lakeflow_engines.shared import encode_shared
@@ -101,6 +101,7 @@ class Call:
             store=outputs.first.store_properties if outputs else {},
             conditional=conditional,
             deadline=deadline,
+            shell_options=shell_options(outputs.describe()) if outputs else "",
         )
 
 

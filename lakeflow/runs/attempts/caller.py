@@ -76,4 +76,5 @@ def _told(attempt: Attempt, error: BaseException) -> LakeflowError:
 def _reproduce(attempt: Attempt) -> str:
     if not attempt.job.writers:
         return f"run it alone: lakeflow.foreach([shards[{attempt.work.index}]], function, engine='serial')."
-    return f"`lakeflow reproduce {attempt.job.run_id} {attempt.work.id}` runs it alone, here."
+    job = attempt.job
+    return f"`lakeflow reproduce {job.run_id} {attempt.work.id}{job.shell_options}` runs it alone, here."

@@ -66,6 +66,10 @@ class Outputs:
         """What the plan says of them."""
         return [{"name": name, **sink.describe()} for name, sink in self.sinks.items()]
 
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """How each publishes."""
+        return {name: settings for name, sink in self.sinks.items() if (settings := sink.settings())}
+
     def heads(self) -> dict[str, int | None]:
         """The newest snapshot of each, as it was last seen."""
         return {name: sink.head() for name, sink in self.sinks.items()}

@@ -141,6 +141,10 @@ class Sink(Protocol):
         """JSON facts that are part of the plan: another output is another plan."""
         ...
 
+    def settings(self) -> dict[str, Any]:
+        """JSON facts of how it publishes: no part of the plan, but who resumes the run from its id goes by them."""
+        ...
+
     def head(self) -> int | None:
         """The newest snapshot, as it was last seen; None where there is none, and where it makes no difference."""
         ...

@@ -73,6 +73,10 @@ class TableSink:
             "where": self._where,
         }
 
+    def settings(self) -> dict[str, Any]:
+        """None: the plan says it all."""
+        return {}
+
     def head(self) -> int | None:
         """The current snapshot, as it was last seen."""
         current = self._table.current_snapshot()

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.quantities import number_of
+from lakeflow.runs.plan import shell_options
 from lakeflow.runs.report.chart import data_table
 from lakeflow.runs.report.markup import make
 
@@ -47,8 +48,7 @@ def failures(record: RunRecord) -> list[Element]:
     for failure in sorted(record.failures, key=lambda each: float(each.get("started") or 0)):
         groups.setdefault(_alike(failure), []).append(failure)
     ordered = sorted(groups.values(), key=len, reverse=True)
-    run_id = str(record.plan.get("run_id", ""))
-    shown = [_group(run_id, group) for group in ordered[:_MOST_GROUPS]]
+    shown = [_group(record, group) for group in ordered[:_MOST_GROUPS]]
     more = sum(map(len, ordered[_MOST_GROUPS:]))
     if more:
         kinds = len(ordered) - _MOST_GROUPS
@@ -91,7 +91,7 @@ def _short(message: object) -> str:
     return text if len(text) <= 160 else text[:157] + "..."  # noqa: PLR2004  (a line)
 
 
-def _group(run_id: str, group: Sequence[Mapping[str, Any]]) -> Element:
+def _group(record: RunRecord, group: Sequence[Mapping[str, Any]]) -> Element:
     last = group[-1]
     works = list(dict.fromkeys(str(failure["shard"]) for failure in group))
     count = f"{number_of(len(group), 'try', 'tries')} of {number_of(len(works), 'shard')}"
@@ -106,7 +106,8 @@ def _group(run_id: str, group: Sequence[Mapping[str, Any]]) -> Element:
     facts = [("Message", str(last.get("message", ""))), ("Hint", str(last.get("hint") or "")), ("Shards", names)]
     facts.append(("Then", afterwards))
     listed = [make("div", make("dt", name), make("dd", text)) for name, text in facts if text]
-    again = f"lakeflow reproduce {shlex.quote(run_id)} {shlex.quote(works[-1])}"
+    run_id, options = str(record.plan.get("run_id", "")), shell_options(record.plan.get("outputs", ()))
+    again = f"lakeflow reproduce {shlex.quote(run_id)} {shlex.quote(works[-1])}{options}"
     command = make("div", make("dt", "See it again"), make("dd", make("code", again)))
     return make(
         "article",

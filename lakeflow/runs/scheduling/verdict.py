@@ -97,7 +97,8 @@ def _interrupted(queue: Queue, job: Job | None) -> RunInterruptedError:
     if job is None or not job.writers:
         hint = "run it again from the beginning: values that aren't written are kept nowhere."
     else:
-        hint = f"`lakeflow resume {job.run_id}`, or the same call with this run_id=, goes on; finished works stay done."
+        command = f"lakeflow resume {job.run_id}{job.shell_options}"
+        hint = f"`{command}`, or the same call with this run_id=, goes on; finished works stay done."
     return RunInterruptedError(
         f"{name} was interrupted: {queue.finished} works were finished, and what ran has ended.", hint
     )

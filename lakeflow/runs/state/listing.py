@@ -17,13 +17,23 @@ from lakeflow_io.storage import open_transport
 from lakeflow_io.storage.location import join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from lakeflow.lake import Lake
     from lakeflow.runs.plan import RunPlan
     from lakeflow.table import Table
 
-__all__ = ["SILENT_SECONDS", "FoundRun", "RunInfo", "find_run", "list_runs", "run_journals"]
+__all__ = [
+    "SILENT_SECONDS",
+    "FoundRun",
+    "RunInfo",
+    "find_run",
+    "list_runs",
+    "newest_first",
+    "run_at",
+    "run_info",
+    "run_journals",
+]
 
 _READERS = 16
 # A driver says how far it is every ten seconds; one that has been silent for six times as long is gone, or hangs.
@@ -36,7 +46,7 @@ class RunInfo:
 
     run_id: str
     table: str
-    """Its first output, in whose folder its state lies."""
+    """Its first output, in whose folder its state lies: a table, or a cache."""
     state: str
     """`running`, `interrupted`, `failed`, `committed`, `partial`, `abandoned`, or `planned` where it said no more."""
     owner: dict[str, Any]
@@ -72,8 +82,6 @@ class FoundRun:
 
     plan: RunPlan
     journal: Journal
-    table: Table
-    """Its first output."""
 
 
 def list_runs(lake: Lake, tables: Sequence[str] | str | None = None) -> list[RunInfo]:
@@ -87,9 +95,13 @@ def list_runs(lake: Lake, tables: Sequence[str] | str | None = None) -> list[Run
         NotFoundError: a table isn't there.
         StoreError: the store failed.
     """
-    found = list(run_journals(lake, tables))
+    return newest_first(_info, list(run_journals(lake, tables)))
+
+
+def newest_first(look: Callable[..., RunInfo | None], found: Sequence[tuple[Any, ...]]) -> list[RunInfo]:
+    """Call `look` with each, many at a time, and sort what there is."""
     with ThreadPoolExecutor(_READERS, "lakeflow-runs") as pool:
-        infos = list(pool.map(lambda each: _info(*each), found))
+        infos = list(pool.map(lambda each: look(*each), found))
     return sorted((info for info in infos if info is not None), key=lambda info: -info.created)
 
 
@@ -120,34 +132,48 @@ def find_run(lake: Lake, run_id: str, into: str | None = None) -> FoundRun:
 
     def look(name: str) -> FoundRun | None:
         table = lake.table(name)
-        journal = Journal.of(open_transport(table_store(table.iceberg)), table.location, run_id)
-        plan = journal.plan()
-        return None if plan is None else FoundRun(plan, journal, table)
+        return run_at(Journal.of(open_transport(table_store(table.iceberg)), table.location, run_id))
 
     with ThreadPoolExecutor(_READERS, "lakeflow-runs") as pool:
-        found = [each for each in pool.map(look, names) if each is not None]
+        found = {name: each for name, each in zip(names, pool.map(look, names), strict=True) if each is not None}
     if len(found) > 1:
-        raise InputError(
-            f"There is a run {run_id!r} in each of " + ", ".join(each.table.name for each in found) + ".",
-            "say which table it wrote into.",
-        )
+        message = f"There is a run {run_id!r} in each of {', '.join(found)}."
+        raise InputError(message, "say which table it wrote into.")
     if found:
-        return found[0]
+        return next(iter(found.values()))
     known = [journal.run_id for _, journal in run_journals(lake, names)]
-    raise NotFoundError.among("run", run_id, into or repr(lake), known)
+    where = into or f"the tables of {lake!r}; one into a cache is found where the cache is named, too"
+    raise NotFoundError.among("run", run_id, where, known)
+
+
+def run_at(journal: Journal) -> FoundRun | None:
+    """A run by its folder; None where there is none."""
+    plan = journal.plan()
+    return None if plan is None else FoundRun(plan, journal)
 
 
 def _info(table: Table, journal: Journal) -> RunInfo | None:
-    status = journal.read("status.json")
     committed = recorded_run(table.iceberg, journal.run_id)
+    return run_info(table.name, journal, committed.rows if committed else None)
+
+
+def run_info(name: str, journal: Journal, rows: int | None) -> RunInfo | None:
+    """A run in short; None where there is none.
+
+    Args:
+        name: Of its first output.
+        journal: Its folder.
+        rows: That it published; None where it hasn't.
+    """
+    status = journal.read("status.json")
     if status is None:
         plan = journal.plan()
-        return None if plan is None else _planned(table, plan, committed.rows if committed else None)
+        return None if plan is None else _planned(name, plan, rows)
     works = status.get("works", {})
     return RunInfo(
         run_id=journal.run_id,
-        table=table.name,
-        state=_state(status, committed=committed is not None),
+        table=name,
+        state=_state(status, committed=rows is not None),
         owner=dict(status.get("owner", {})),
         created=float(status.get("started", 0)),
         updated=float(status.get("updated", 0)),
@@ -159,13 +185,13 @@ def _info(table: Table, journal: Journal) -> RunInfo | None:
     )
 
 
-def _planned(table: Table, plan: RunPlan, rows: int | None) -> RunInfo:
+def _planned(name: str, plan: RunPlan, rows: int | None) -> RunInfo:
     """Of a run that has said nothing since it was planned."""
     created = created_seconds(plan)
     done = plan.shards if rows is not None else 0
     return RunInfo(
         run_id=plan.run_id,
-        table=table.name,
+        table=name,
         state="planned" if rows is None else "committed",
         owner=plan.owner,
         created=created,
