@@ -138,15 +138,15 @@ class _Service:
         if self._bearer is not None:
             self._bearer.check(where.route, header(scope, b"authorization"))
         where.allow(scope["method"])
-        caches, name = self._caches, where.name
+        caches, name, query = self._caches, where.name, scope.get("query_string", b"")
         match where.route:
             case Route.ROW:
                 known = header(scope, b"if-none-match")
-                return await self._looked_up(partial(get_row, caches, name, where.key, known, noted))
+                return await self._looked_up(partial(get_row, caches, name, where.key, query, known, noted))
             case Route.BATCH:
                 sent, wanted = sent_form(header(scope, b"content-type")), wanted_form(header(scope, b"accept"))
                 body = await read_body(scope, receive)
-                answer = partial(get_many_rows, caches, name, body, sent=sent, wanted=wanted, noted=noted)
+                answer = partial(get_many_rows, caches, name, query, body, sent=sent, wanted=wanted, noted=noted)
                 return await self._looked_up(answer)
             case Route.CACHE:
                 known = header(scope, b"if-none-match")

@@ -17,6 +17,7 @@ from lakeflow.jsonable import to_json
 from lakeflow.serve import limits
 from lakeflow.serve.answer import Answer, RequestError
 from lakeflow.serve.arrow_keys import keys_of_stream
+from lakeflow.serve.asked_columns import asked_columns
 from lakeflow.serve.limits import BATCH_KEYS, JSON_KEY_CHARACTERS, KEY_BYTES
 from lakeflow.serve.media import Form
 from lakeflow_io.errors import InputError, SchemaError, UnsupportedError
@@ -39,36 +40,40 @@ _SHORT_CHARACTERS = KEY_BYTES // 4  # no text of so many is too long: UTF-8 has 
 _JSON_ROWS = 128  # that are in memory as Python values at once
 
 
-def get_many_rows(caches: Caches, name: str, body: bytes, *, sent: Form, wanted: Form, noted: Noted) -> Answer:
+def get_many_rows(
+    caches: Caches, name: str, query: bytes, body: bytes, *, sent: Form, wanted: Form, noted: Noted
+) -> Answer:
     """Return a row or none for each key, in the order asked, all of one version.
 
     Args:
         caches: Where to look.
         name: The cache's name, unchecked.
+        query: As in the URL; see `asked_columns`.
         body: `{"keys": [...]}`, a binary key as base64 text; or an Arrow IPC stream: of one column, or
             of a key's columns, by their names.
         sent: Which of the two.
         wanted: `{"version": id, "rows": [...]}`, with null for a key without a row; or an Arrow IPC stream
-            with the columns of the cache and `found`, and the version in its schema's metadata.
+            with these columns of the cache and `found`, and the version in its schema's metadata.
         noted: Is told the cache, and how many keys were asked for and found.
 
     Raises:
-        RequestError: more keys than 10,000, or an answer past 64 MiB.
+        RequestError: more keys than 10,000, an answer past 64 MiB, or a query that is too long.
         LakeflowError: `of_exception` has a status for each.
     """
     _, opened = caches.open(name)
     noted.cache = name
+    columns = asked_columns(query, opened)
     keys: Sequence[Key] = keys_of_stream(body, opened.key) if sent is Form.ARROW else _keys_of_json(body, opened.key)
     noted.keys = len(keys)
-    tables = _counted(_tables(opened, keys), noted)
+    tables = _counted(_tables(opened, keys, columns), noted)
     return _as_arrow(opened, tables) if wanted is Form.ARROW else _as_json(opened, tables)
 
 
-def _tables(opened: OpenVersion, keys: Sequence[Key]) -> Iterator[pa.Table]:
+def _tables(opened: OpenVersion, keys: Sequence[Key], columns: list[str] | None) -> Iterator[pa.Table]:
     """Look keys up in blocks, at least one: together is five times as fast as one by one."""
     size = BATCH_KEYS if opened.is_flat else _BLOCK_KEYS
     for start in range(0, max(len(keys), 1), size):
-        yield opened.get_many(keys[start : start + size])
+        yield opened.get_many(keys[start : start + size], columns)
 
 
 def _counted(tables: Iterator[pa.Table], noted: Noted) -> Iterator[pa.Table]:
@@ -123,6 +128,8 @@ def _keys_of_json(body: bytes, column: KeyColumn) -> list[Key]:
     keys = content.get("keys") if isinstance(content, dict) else None
     if not isinstance(keys, list):
         raise InputError("The body has no list of keys.", 'send {"keys": [...]}.')
+    if len(content) > 1:  # what is misspelled, or meant for the URL, would be taken for done
+        raise InputError("The body has more than keys.", 'send {"keys": [...]}; columns go into the URL, ?columns=a,b.')
     if len(keys) > BATCH_KEYS:
         raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {BATCH_KEYS} keys in one request.")
     if column.python is str and set(map(type, keys)) == {str} and max(map(len, keys)) <= _SHORT_CHARACTERS:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lakeflow.jsonable import to_json
 from lakeflow.serve.answer import Answer
+from lakeflow.serve.asked_columns import asked_columns
 from lakeflow.serve.opened import key_of_path
 from lakeflow_io.errors import NotFoundError
 
@@ -20,24 +21,26 @@ if TYPE_CHECKING:
 __all__ = ["age_seconds", "describe", "get_row"]
 
 
-def get_row(caches: Caches, name: str, key: bytes, known_tags: str | None, noted: Noted) -> Answer:
+def get_row(caches: Caches, name: str, key: bytes, query: bytes, known_tags: str | None, noted: Noted) -> Answer:
     """Return the row of one key; its ETag is the id of the version, which never changes.
 
     Args:
         caches: Where to look.
         name: The cache's name, unchecked.
         key: As in the path, percent-encoded.
+        query: As in the URL; see `asked_columns`.
         known_tags: `If-None-Match`.
         noted: Is told the cache, and whether the key was found.
 
     Raises:
+        RequestError: the key or the query is too long.
         LakeflowError: `of_exception` has a status for each.
     """
     _, opened = caches.open(name)
     noted.cache = name
-    asked = key_of_path(key, opened.key)
+    asked, columns = key_of_path(key, opened.key), asked_columns(query, opened)
     noted.keys = 1
-    row = opened.get(asked)
+    row = opened.get(asked, columns)
     if row is None:
         raise NotFoundError(f"There is no row with this key in cache {name!r} (version {opened.manifest.version}).")
     noted.found = 1

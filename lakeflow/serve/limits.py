@@ -12,6 +12,7 @@ __all__ = [
     "KEY_BYTES",
     "NAME_CHARACTERS",
     "PATH_BYTES",
+    "QUERY_BYTES",
 ]
 
 KEY_BYTES = 4096
@@ -22,6 +23,8 @@ NAME_CHARACTERS = 255
 """Of a cache's name: the longest file name that Linux file systems take."""
 PATH_BYTES = 16_384
 """Of a path, as it is sent: name and key with each byte percent-encoded, and room for where it is mounted."""
+QUERY_BYTES = 16_384
+"""Of what is behind the `?`, as it is sent."""
 HEADER_BYTES = 32_768
 """Of all header lines together."""
 BATCH_KEYS = 10_000

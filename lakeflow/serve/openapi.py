@@ -25,7 +25,7 @@ _TEXTS = {
     405: "Another method is meant",
     408: "The body didn't come in time",
     413: "More than the limits allow; the answer says of what",
-    414: "The path or the key is too long",
+    414: "The path, the key or the query is too long",
     415: "A body in another form, or a compressed one",
     431: "More header lines than fit",
     500: "The server failed; its log says how",
@@ -51,7 +51,7 @@ _ERROR = {
         }
     },
 }
-_ROW = {"type": "object", "description": "The columns of the cache; the key is one of them."}
+_ROW = {"type": "object", "description": "The columns of the cache, with the key, or those that were asked for."}
 _TIME = {"type": "string", "format": "date-time"}
 _CACHE = {
     "type": "object",
@@ -105,6 +105,7 @@ _VALUE = {"type": ["integer", "string"], "maxLength": JSON_KEY_CHARACTERS}
 _KEYS = {
     "type": "object",
     "required": ["keys"],
+    "additionalProperties": False,
     "properties": {
         "keys": {
             "type": "array",
@@ -140,6 +141,14 @@ _KEY: dict[str, Any] = {
     "style": "simple",
     "schema": {"oneOf": [_PATH_VALUE, {"type": "array", "items": _PATH_VALUE, "minItems": 2}]},
 }
+_COLUMNS: dict[str, Any] = {
+    "name": "columns",
+    "in": "query",
+    "description": "Columns of the rows, in this order; all without it. Each percent-encoded, with commas between.",
+    "style": "form",
+    "explode": False,
+    "schema": {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
+}
 _KNOWN: dict[str, Any] = {
     "name": "If-None-Match",
     "in": "header",
@@ -155,7 +164,7 @@ def document(prefix: str, *, protected: bool) -> dict[str, Any]:
         prefix: The path at which the application is mounted; empty where it is alone.
         protected: Whether requests need a token.
     """
-    row, cache = [_NAME, _KEY, _KNOWN], [_NAME, _KNOWN]
+    row, cache = [_NAME, _KEY, _COLUMNS, _KNOWN], [_NAME, _KNOWN]
     operations = {
         Route.ROW: _reads("getRow", "One row", _json("Row"), (304, *_OF_CACHE), row),
         Route.BATCH: _batch(),
@@ -185,7 +194,9 @@ def document(prefix: str, *, protected: bool) -> dict[str, Any]:
 
 
 def _batch() -> dict[str, Any]:
-    operation = _reads("getRows", "Many rows", {**_json("Rows"), _ARROW: _STREAM}, (*_OF_CACHE, 408, 413, 415), [_NAME])
+    operation = _reads(
+        "getRows", "Many rows", {**_json("Rows"), _ARROW: _STREAM}, (*_OF_CACHE, 408, 413, 415), [_NAME, _COLUMNS]
+    )
     described = "As an Arrow IPC stream: one column, whatever its name; of several columns the key's, by their names."
     body = {"required": True, "description": described, "content": {**_json("Keys"), _ARROW: _STREAM}}
     return {**operation, "requestBody": body}

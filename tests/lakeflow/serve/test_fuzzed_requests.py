@@ -78,6 +78,10 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=6,
 )
+queries = raw | st.builds(
+    lambda names: b"columns=" + b",".join(names),
+    st.lists(st.sampled_from([b"id", b"text", b"n"]) | encoded, max_size=3),
+)
 keys = st.lists(st.integers(-3, 3), max_size=4) | st.lists(texts, max_size=4) | st.lists(values, max_size=3)
 bodies = st.one_of(
     st.builds(lambda keys: json.dumps({"keys": keys}).encode(), keys),
@@ -129,17 +133,23 @@ def check(status: int, headers: dict[bytes, bytes], body: bytes, root: Path) -> 
 
 
 @settings(max_examples=100)
-@given(st.sampled_from(OPERATIONS), names, raw, headers, bodies)
+@given(st.sampled_from(OPERATIONS), names, raw, queries, headers, bodies)
 def test_requests_that_the_document_describes(
-    application: Application, root: Path, operation: Any, name: bytes, key: bytes, headers: Any, body: bytes
+    application: Application,
+    root: Path,
+    operation: Any,
+    name: bytes,
+    key: bytes,
+    query: bytes,
+    headers: Any,
+    body: bytes,
 ) -> None:
-    """Whatever stands in place of keys, headers and bodies."""
+    """Whatever stands in place of keys, columns, headers and bodies."""
     method, template = operation
     path = template.encode().replace(b"{name}", name).replace(b"{key}", key)
 
-    answer = answered(application, {"method": method, "raw_path": path, "headers": headers}, body)
-
-    check(*answer, root)
+    scope = {"method": method, "raw_path": path, "query_string": query, "headers": headers}
+    check(*answered(application, scope, body), root)
 
 
 @given(

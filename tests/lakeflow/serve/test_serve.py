@@ -19,6 +19,8 @@ from urllib.parse import quote
 import httpx
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lakeflow.cache import Cache
 from lakeflow.cli import main
@@ -194,9 +196,49 @@ def test_many_keys_in_the_order_asked(client: httpx.Client, root: Path) -> None:
     assert response.json() == {"version": version, "rows": [seven, None, seven, zero]}
 
 
+def test_columns_are_picked(client: httpx.Client) -> None:
+    """In the order asked, with or without the key's, of one row and of many; no others are read."""
+    arrow = "application/vnd.apache.arrow.stream"
+    row = client.get("/v1/caches/odd/1?columns=large,id")
+    rows = client.post("/v1/caches/numbers:batchGet?columns=half", json={"keys": [7, -1]})
+    stream = client.post(
+        "/v1/caches/pairs:batchGet?x=1&columns=n,part", json={"keys": [["a", "/w=="]]}, headers={"accept": arrow}
+    )
+
+    assert list(row.json().items()) == [("large", 2**64 - 1), ("id", 1)]
+    assert rows.json()["rows"] == [{"half": 3.5}, None]
+    assert pa.ipc.open_stream(stream.content).read_all().to_pylist() == [{"n": 1, "part": b"\xff", "found": True}]
+
+
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=5),
+        min_size=1,
+        unique=True,
+    )
+)
+def test_names_of_columns_are_any(tmp_path_factory: pytest.TempPathFactory, ask: Any, names: list[str]) -> None:
+    """Percent-encoded, a comma too; a space may be a plus, as forms have it."""
+    names = [name for name in names if name not in ("id", "found")] or ["n"]
+    root = tmp_path_factory.mktemp("columns")
+    Cache("c", root).load(pa.table({"id": [1], **{name: [at] for at, name in enumerate(names)}}), key="id")
+    picked = names[::-2]
+    plain = "columns=" + ",".join(quote(name, safe="") for name in picked)
+
+    answers = ask(app(root), *(("GET", f"/v1/caches/c/1?{query}") for query in (plain, plain.replace("%20", "+"))))
+
+    assert [list(answer.json()) for answer in answers] == [picked] * 2
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
+        ("GET", "/v1/caches/numbers/1?columns=nope", 400),
+        ("GET", "/v1/caches/numbers/1?columns=", 400),
+        ("GET", "/v1/caches/numbers/1?columns=id,id", 400),
+        ("GET", "/v1/caches/numbers/1?columns=id&columns=half", 400),
+        ("GET", "/v1/caches/numbers/1?columns=%FF", 400),
+        ("GET", f"/v1/caches/numbers/1?{'c' * 16_385}", 414),
         ("GET", "/v1", 404),
         ("GET", "/v1/caches/", 404),
         ("GET", "/v1/caches/none/1", 404),
@@ -245,10 +287,11 @@ def test_refusals_are_json(client: httpx.Client, root: Path, method: str, path: 
         (b"[" * 100_000, 400),
         (b'{"keys": [' + b"1" * 5000 + b"]}", 400),
         (json.dumps({"keys": ["\ud800"]}).encode(), 400),
+        (b'{"keys": [1], "columns": ["half"]}', 400),
         (json.dumps({"keys": [1] * 10_001}).encode(), 413),
         (b" " * ((1 << 20) + 1), 413),
     ],
-    ids=range(14),
+    ids=range(15),
 )
 def test_bodies_that_are_refused(client: httpx.Client, body: bytes, status: int) -> None:
     """What isn't a list of keys, and what is past a limit."""
