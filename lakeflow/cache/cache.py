@@ -305,6 +305,9 @@ class Cache:
     def rollback(self, version: str | None = None) -> CacheVersion:
         """Make an earlier version current again, for every reader.
 
+        Where `CURRENT`, which says what is published, is lost or damaged, it is written again: then `version` has to
+        be named, and all that are whole count as published. Pins are lost.
+
         Args:
             version: Which; the one published before the current one where None.
 

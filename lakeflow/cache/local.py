@@ -22,12 +22,12 @@ from lakeflow.cache.files.pointer import read_consistently, read_pointer, write_
 from lakeflow.cache.files.shard import open_shard
 from lakeflow.cache.files.turns import TURNS_NAME, mapped_turns
 from lakeflow.cache.files.verify import verify_file
-from lakeflow.cache.publishing.claim import claimed, sweep
+from lakeflow.cache.publishing.claim import claimed, finished, sweep
 from lakeflow.cache.reading.reader import never_published, open_current
 from lakeflow.cache.reading.seen import Seen
 from lakeflow.cache.reading.version import OpenVersion
 from lakeflow.cache.stats import disk_bytes
-from lakeflow_io.errors import NotFoundError
+from lakeflow_io.errors import CorruptFileError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -110,6 +110,19 @@ class LocalShelf:
             if new is None or new == old:
                 return False
             write_pointer(self.pointer, new)
+            return True
+
+    def finished(self) -> list[str]:
+        """Folders with a manifest."""
+        return finished(self.versions)
+
+    def restore(self, pointer: Pointer) -> bool:
+        """Write `CURRENT`, while nobody else can."""
+        with exclusive(self.lock):
+            with suppress(CorruptFileError):
+                if read_pointer(self.pointer) is not None:
+                    return False
+            write_pointer(self.pointer, pointer)
             return True
 
     def manifest(self, version: str) -> Manifest:

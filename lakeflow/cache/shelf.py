@@ -128,6 +128,14 @@ class Shelf(Protocol):
         """
         ...
 
+    def finished(self) -> list[str]:
+        """The versions that are whole as far as names tell, published or not, and nobody builds; sorted."""
+        ...
+
+    def restore(self, pointer: Pointer) -> bool:
+        """Put a pointer where there is none, or one that can't be decoded; tell whether that was so."""
+        ...
+
     def manifest(self, version: str) -> Manifest:
         """What a version says of itself.
 

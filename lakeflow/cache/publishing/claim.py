@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from lakeflow.cache.files.durable import exclusive, sync_folder
 from lakeflow.cache.files.failures import writing
+from lakeflow.cache.files.manifest import MANIFEST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.files.pointer import Pointer
 
-__all__ = ["claimed", "new_id", "sweep"]
+__all__ = ["claimed", "finished", "new_id", "sweep"]
 
 _CLAIM_NAME = "building"
 
@@ -75,6 +76,8 @@ def sweep(versions: Path, pointer: Pointer | None) -> dict[str, int]:
     for folder in list(versions.iterdir()):
         if not _abandoned(folder):
             continue
+        if pointer is None and (folder / MANIFEST_NAME).exists():
+            continue  # whole: the pointer to it may have been lost, and a rollback brings it back
         if folder.name in published:
             (folder / _CLAIM_NAME).unlink(missing_ok=True)  # its publisher died before it could
         else:
@@ -83,6 +86,12 @@ def sweep(versions: Path, pointer: Pointer | None) -> dict[str, int]:
             if not folder.exists():
                 removed[folder.name] = freed
     return removed
+
+
+def finished(versions: Path) -> list[str]:
+    """Return the versions that have a manifest and that no living process builds, sorted."""
+    folders = sorted(versions.iterdir()) if versions.is_dir() else []
+    return [folder.name for folder in folders if (folder / MANIFEST_NAME).exists() and _abandoned(folder)]
 
 
 def _own_bytes(folder: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,14 @@ from lakeflow.cache.files.manifest import Manifest
 from lakeflow.cache.files.pointer import Pointer, read_consistently
 from lakeflow.cache.publishing.checks import run_checks
 from lakeflow.cache.publishing.records import retired
-from lakeflow_io.errors import CommitConflictError, InternalError, LakeflowError, NotFoundError, PlanChangedError
+from lakeflow_io.errors import (
+    CommitConflictError,
+    CorruptFileError,
+    InternalError,
+    LakeflowError,
+    NotFoundError,
+    PlanChangedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +115,7 @@ def _checked(cache: Shelf, checks: Sequence[Check], opened: OpenVersion) -> str 
 
 
 def rollback(cache: Shelf, version: str | None) -> Manifest:
-    """Make an earlier version current again.
+    """Make an earlier version current again, also where the pointer is lost or damaged.
 
     Args:
         cache: Where.
@@ -132,9 +140,38 @@ def rollback(cache: Shelf, version: str | None) -> Manifest:
         chosen.append(manifest)
         return pointer.switched(manifest.version, time.time())
 
-    _needed(cache, cache.read_pointer())  # before the lock, whose folder a mistyped name doesn't have
+    try:
+        _needed(cache, cache.read_pointer())  # before the lock, whose folder a mistyped name doesn't have
+    except (CorruptFileError, NotFoundError):
+        if version is None or not (there := cache.finished()):
+            raise
+        return _restored(cache, version, there)
     cache.change(decide)
     return chosen[-1]
+
+
+def _restored(cache: Shelf, version: str, there: list[str]) -> Manifest:
+    """Point to one of the versions that are there, and list all that are whole; pins are lost.
+
+    Raises:
+        NotFoundError: it isn't there.
+        CorruptFileError, ObjectNotFoundError: its files aren't whole.
+        CommitConflictError: somebody else was faster.
+    """
+    if version not in there:
+        raise NotFoundError.among("version", version, cache.place, there)
+    manifest = cache.manifest(version)
+    cache.whole(manifest)
+    whole: list[Manifest] = []
+    for each in there:
+        with suppress(LakeflowError):
+            other = cache.manifest(each)
+            cache.whole(other)
+            whole.append(other)
+    whole.sort(key=lambda each: each.created)
+    if not cache.restore(Pointer(version, tuple(each.version for each in whole))):
+        raise CommitConflictError(f"{cache.place} has a current version again.", "look which, then roll back.")
+    return manifest
 
 
 def pin(cache: Shelf, version: str | None, *, pinned: bool) -> Manifest:

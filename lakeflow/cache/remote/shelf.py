@@ -31,7 +31,7 @@ from lakeflow.cache.remote.reader import ObjectReader
 from lakeflow.cache.remote.segments import ObjectSegments
 from lakeflow.cache.remote.send import send
 from lakeflow.cache.remote.shards import ObjectShards
-from lakeflow.cache.remote.sweep import sweep
+from lakeflow.cache.remote.sweep import finished, sweep
 from lakeflow_io.errors import (
     CommitConflictError,
     CorruptFileError,
@@ -140,6 +140,25 @@ class ObjectShelf:
                     return True
             raise
         return done or self._says(content)  # it was sent twice, where the first answer was lost
+
+    def finished(self) -> list[str]:
+        """Folders with a manifest."""
+        return finished(self)
+
+    def restore(self, pointer: Pointer) -> bool:
+        """Put `CURRENT` if it is as it was found."""
+        content = pointer.to_json(write=uuid4().hex)
+        try:
+            found = self.transport.get_if_changed(self._pointer)
+        except ObjectNotFoundError:
+            return self.transport.put_if_absent(self._pointer, content)
+        if found is None:
+            return False
+        try:
+            Pointer.parse(found[0], self._pointer, found[1])
+        except CorruptFileError:
+            return self.transport.put_if_unchanged(self._pointer, content, found[1])
+        return False
 
     def manifest(self, version: str) -> Manifest:
         """Fetch a version's manifest."""

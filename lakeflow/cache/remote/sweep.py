@@ -11,6 +11,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from lakeflow.cache.files.manifest import MANIFEST_NAME
 from lakeflow.cache.remote.lease import is_live
 from lakeflow_io.errors import NotFoundError, ObjectNotFoundError
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from lakeflow.cache.files.pointer import Pointer
     from lakeflow.cache.remote.shelf import ObjectShelf
 
-__all__ = ["sweep"]
+__all__ = ["finished", "sweep"]
 
 _AT_ONCE = 16
 
@@ -45,6 +46,13 @@ def sweep(shelf: ObjectShelf) -> dict[str, int]:
     for version, _, size in doomed:
         removed[version] = removed.get(version, 0) + size
     return removed
+
+
+def finished(shelf: ObjectShelf) -> list[str]:
+    """See `Shelf.finished`."""
+    ending = f"/{MANIFEST_NAME}"
+    uris = [each.uri for each in shelf.transport.list(shelf.versions) if each.uri.endswith(ending)]
+    return sorted({uri.removesuffix(ending).rpartition("/")[2] for uri in uris} - _live(shelf))
 
 
 def _doomed(shelf: ObjectShelf, pointer: Pointer) -> list[tuple[str, str, int]]:
