@@ -11,7 +11,7 @@ from lakeflow.cache.keys.column import KeyNames, key_of
 from lakeflow_io.errors import InputError, NotFoundError, SchemaError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 __all__ = ["FOUND", "answer_schema", "chosen", "common_schema", "fitted", "one_batch", "pieces", "schema_at", "stored"]
 
@@ -34,6 +34,7 @@ def stored(table: pa.Table, key: KeyNames) -> pa.Table:
 
     String and binary views become large strings and binaries, a dictionary becomes its values:
     rows of those types share buffers, which can't be cut into segments and shards by size.
+    Arrow has no cast from a dictionary of views, as Polars' categories are: it takes two.
 
     Raises:
         SchemaError: no usable key column, a null key, or a column name that is taken.
@@ -55,7 +56,9 @@ def stored(table: pa.Table, key: KeyNames) -> pa.Table:
             message = f"{nulls} of {table.num_rows} rows have no key: column {name!r} is null there."
             raise SchemaError(message, "drop those rows, or fill the column.")
     try:
-        return table.replace_schema_metadata(None).cast(schema)
+        bare = table.replace_schema_metadata(None)
+        castable = pa.schema([field.with_type(_castable(field.type)) for field in bare.schema])
+        return (bare if castable == bare.schema else bare.cast(castable)).cast(schema)
     except (pa.ArrowException, ValueError) as error:
         raise SchemaError(f"The columns don't fit their own types: {error}") from error
 
@@ -172,17 +175,25 @@ def _stored_type(kind: pa.DataType) -> pa.DataType:
         return pa.large_string() if types.is_string(value) else _stored_type(value)
     if any(test(kind) for test in _UNSUPPORTED):
         raise UnsupportedError(f"A cache can't hold a column of type {kind}.", "cast it to a plain type.")
+    return _WITHOUT_VIEWS.get(kind, kind) if not types.is_nested(kind) else _rebuilt(kind, _stored_type)
+
+
+def _castable(kind: pa.DataType) -> pa.DataType:
+    """Return the type that Arrow can cast to the stored one: dictionaries of views are those of what views become."""
+    if pa.types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, _WITHOUT_VIEWS.get(kind.value_type, kind.value_type), kind.ordered)
+    plain = isinstance(kind, pa.BaseExtensionType) or not pa.types.is_nested(kind)
+    return kind if plain else _rebuilt(kind, _castable)
+
+
+def _rebuilt(kind: pa.DataType, of: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """Return a struct, map or list with other types in it."""
+    types = pa.types
     if types.is_struct(kind):
-        return pa.struct([field.with_type(_stored_type(field.type)) for field in kind])
+        return pa.struct([field.with_type(of(field.type)) for field in kind])
     if types.is_map(kind):
-        return pa.map_(_stored_type(kind.key_type), _stored_type(kind.item_type), kind.keys_sorted)
-    if types.is_nested(kind):
-        return _stored_list(kind)
-    return _WITHOUT_VIEWS.get(kind, kind)
-
-
-def _stored_list(kind: pa.DataType) -> pa.DataType:
-    item = kind.value_field.with_type(_stored_type(kind.value_type))
-    if pa.types.is_fixed_size_list(kind):
+        return pa.map_(of(kind.key_type), of(kind.item_type), kind.keys_sorted)
+    item = kind.value_field.with_type(of(kind.value_type))
+    if types.is_fixed_size_list(kind):
         return pa.list_(item, kind.list_size)
-    return pa.large_list(item) if pa.types.is_large_list(kind) else pa.list_(item)
+    return pa.large_list(item) if types.is_large_list(kind) else pa.list_(item)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -180,3 +182,21 @@ def test_a_key_that_is_there_twice_is_named_wherever_it_lies(tmp_path: Path, mon
 
     assert cache.versions() == []
     assert list((tmp_path / "scores" / "versions").iterdir()) == []
+
+
+def test_categories_of_frames_are_values_and_keys(tmp_path: Path) -> None:
+    """Those of Polars, which are dictionaries of views, at any depth, and those of pandas come back as texts."""
+    kinds = {"id": pl.Categorical, "e": pl.Enum(["x", "y"]), "s": pl.Struct({"c": pl.Categorical})}
+    frame = pl.DataFrame(
+        {"id": ["a", "b"], "e": ["y", None], "s": [{"c": "p"}, None], "l": [["q", None], None]},
+        schema={**kinds, "l": pl.List(pl.Categorical)},
+    )
+    cache = Cache("frames", tmp_path)
+
+    cache.load(frame, key="id")
+    cache.update(frame.tail(1).with_columns(e=pl.lit("x", pl.Enum(["x", "y"]))))
+
+    assert cache.get("a") == {"id": "a", "e": "y", "s": {"c": "p"}, "l": ["q", None]}
+    assert cache.get("b") == {"id": "b", "e": "x", "s": None, "l": None}
+    cache.load(pd.DataFrame({"id": [1, 2], "c": pd.Categorical(["m", None])}), key="id")
+    assert cache.get_many([1, 2])["c"].to_pylist() == ["m", None]
