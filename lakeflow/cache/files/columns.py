@@ -78,17 +78,18 @@ def chosen(schema: pa.Schema, columns: Sequence[str] | None, version: str) -> li
 
     Raises:
         NotFoundError: there is no such column.
-        InputError: one is asked for twice, or text stands for a list.
+        InputError: they are no list of names, or one is asked for twice.
     """
     known: list[str] = schema.names
     if columns is None:
         return known
-    if isinstance(columns, str) or len(set(columns)) < len(columns):
+    names = _different(columns)
+    unknown = [name for name in names or () if name not in known]
+    if names is None or not all(isinstance(name, str) for name in unknown):
         raise InputError(f"columns={columns!r} is no list of different columns.", 'give one, such as ["score"].')
-    for name in columns:
-        if name not in known:
-            raise NotFoundError.among("column", name, f"version {version}", known)
-    return list(columns)
+    if unknown:
+        raise NotFoundError.among("column", unknown[0], f"version {version}", known)
+    return names
 
 
 def answer_schema(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
@@ -150,6 +151,17 @@ def one_batch(table: pa.Table) -> pa.RecordBatch:
     """Join the chunks of a table that is small enough for it."""
     columns = [c.chunk(0) if c.num_chunks == 1 else c.combine_chunks() for c in table.columns]
     return pa.RecordBatch.from_arrays(columns, schema=table.schema)
+
+
+def _different(columns: Iterable[str]) -> list[str] | None:
+    """Return them as a list; None where that isn't possible, or one stands twice."""
+    if isinstance(columns, (str, bytes)):
+        return None
+    try:
+        names = list(columns)
+        return names if len(set(names)) == len(names) else None
+    except TypeError:  # no iterable, or what is in it can't be a name
+        return None
 
 
 def _fits(kind: pa.DataType, wanted: pa.DataType) -> bool:

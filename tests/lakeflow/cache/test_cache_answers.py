@@ -92,13 +92,14 @@ def test_a_value_that_python_cannot_hold_is_left_out(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_asked_is_refused(cache: Cache) -> None:
-    """Columns that aren't there, twice the same one, a text in place of a list, and other kinds."""
-    wrong: list[tuple[Any, type[Exception]]] = [(["nope"], NotFoundError), (["a", "a"], InputError), ("a", InputError)]
-
-    for columns, error in wrong:
-        with pytest.raises(error, match=r"nope|columns="):
+    """Columns that aren't there, twice the same one, what is no list of names, and other kinds."""
+    with pytest.raises(NotFoundError, match="nope"):
+        cache.get(99, columns=["nope"])
+    no_lists: list[Any] = [["a", "a"], "a", b"a", 1, [1], [None], [["a"]], pa.array(["a"])]
+    for columns in no_lists:
+        with pytest.raises(InputError, match="columns="):
             cache.get_many([1], columns=columns)
-        with pytest.raises(error, match=r"nope|columns="):
+        with pytest.raises(InputError, match="columns="):
             cache.get(99, columns=columns)
     kind: Any = "csv"
     with pytest.raises(InputError, match="to='csv'"):
