@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 
+from lakeflow.cache.keys.asked import array_of, listed
 from lakeflow_io.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -28,16 +28,13 @@ def key_array(keys: ManyKeys) -> pa.Array | list[Any]:
     Raises:
         SchemaError: they are no keys, or not all of one type.
     """
-    if isinstance(keys, (str, bytes)):
-        raise SchemaError(f"{keys!r} is one key, not many.", "use get(), or put it in a list.")
+    array = array_of(keys)
+    if array is not None:
+        return _large(array)
+    each = listed(keys)
     try:
-        if hasattr(keys, "__arrow_c_stream__"):
-            return _large(pa.chunked_array(keys).combine_chunks())
-        if hasattr(keys, "__arrow_c_array__") or isinstance(keys, np.ndarray):
-            return _large(pa.array(keys))
-        listed = list(keys)
-        return _large(_inferred(listed)) if listed and not isinstance(listed[0], (tuple, list)) else listed
-    except (pa.ArrowException, OverflowError, TypeError) as error:
+        return _large(_inferred(each)) if each and not isinstance(each[0], (tuple, list)) else each
+    except (pa.ArrowException, OverflowError, TypeError, UnicodeEncodeError) as error:
         message = f"The keys are no integers, strs or bytes, or not all of one type: {error}"
         raise SchemaError(message) from error
 
@@ -71,7 +68,7 @@ def _columns_of_list(keys: list[Any], names: Sequence[str]) -> list[pa.Array]:
     for name, values in zip(names, zip(*keys, strict=True) if keys else [()] * len(names), strict=True):
         try:
             arrays.append(_large(_inferred(list(values))))
-        except (pa.ArrowException, OverflowError, TypeError) as error:
+        except (pa.ArrowException, OverflowError, TypeError, UnicodeEncodeError) as error:
             message = f"The values of column {name!r} are no integers, strs or bytes, or not all of one type: {error}"
             raise SchemaError(message) from error
     return arrays

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from lakeflow.cache.keys.asked import listed
 from lakeflow_io.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -69,9 +70,7 @@ class CompositeKey:
         """
         if hasattr(keys, "__arrow_c_stream__") or hasattr(keys, "__arrow_c_array__"):
             return self._of_columns(self._table(keys))
-        if isinstance(keys, (str, bytes)):
-            raise SchemaError(f"{keys!r} is no list of keys.", f"give tuples of {self.name}.")
-        checked = [self.check(key) for key in list(keys)]
+        checked = [self.check(key) for key in listed(keys)]
         columns = list(zip(*checked, strict=True)) or [()] * len(self.parts)
         arrays = [pa.array(column, part.type) for part, column in zip(self.parts, columns, strict=True)]
         return pa.StructArray.from_arrays(arrays, fields=self.fields)
@@ -100,9 +99,12 @@ class CompositeKey:
             raise SchemaError(message, "give tuples, or a table of these columns.") from error
 
     def _of_columns(self, table: pa.Table) -> pa.Array:
-        missing = [name for name in self.names if name not in table.column_names]
+        there = table.column_names
+        missing = [name for name in self.names if there.count(name) != 1]
         if missing:
-            message = f"The keys asked for have no column {missing[0]!r}; they have {', '.join(table.column_names)}."
+            message = (
+                f"The keys asked for have no column {missing[0]!r}, or more than one; they have {', '.join(there)}."
+            )
             raise SchemaError(message, f"give a table of {self.name}.")
         arrays = [part.array(table[part.name]) for part in self.parts]
         return pa.StructArray.from_arrays(arrays, fields=self.fields)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 
+from lakeflow.cache.keys.asked import array_of, listed
 from lakeflow_io.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ class PlainKey:
         if type(value) is str is self.python and value.isascii():
             return value  # most keys: none of what follows can refuse them
         if self.python is int and not isinstance(key, (bool, int)) and hasattr(key, "__index__"):
-            value = operator.index(value)  # numpy's integers; its booleans and floats have no index
+            with contextlib.suppress(TypeError):  # of an array, or of Arrow's null
+                value = operator.index(value)  # numpy's integers; its booleans and floats have no index
         if not isinstance(value, self.python) or isinstance(value, bool):
             message = f"Key {key!r} is {type(key).__name__}; the cache expects {self.python.__name__}."
             raise SchemaError(message, f"its key column {self.name!r} is {self.type}.")
@@ -91,28 +93,23 @@ class PlainKey:
         """Return many keys as one Arrow array of the column's type.
 
         Args:
-            keys: Python or numpy values, or anything with an Arrow or numpy array in it.
+            keys: Python or numpy values, or anything with an Arrow or numpy array in it; dictionaries are their values.
 
         Raises:
             SchemaError: a null, a value of another type, or one out of range.
         """
-        if isinstance(keys, (str, bytes)):
-            raise SchemaError(f"{keys!r} is one key, not many.", "use get(), or put it in a list.")
         if isinstance(keys, pa.Array) and keys.type == self.type and not keys.null_count:
             return keys
-        if hasattr(keys, "__arrow_c_stream__"):
-            return self._cast(pa.chunked_array(keys).combine_chunks())
-        if hasattr(keys, "__arrow_c_array__"):
-            return self._cast(pa.array(keys))
-        if isinstance(keys, np.ndarray) and keys.dtype.kind in "iu" and keys.ndim == 1:
-            return self._cast(pa.array(keys))
-        listed = list(keys)
-        if self.python is str and set(map(type, listed)) <= {str}:
+        array = array_of(keys)
+        if array is not None:
+            return self._cast(array)
+        each = listed(keys)
+        if self.python is str and set(map(type, each)) <= {str}:
             try:
-                return pa.array(listed, type=self.type)
+                return pa.array(each, type=self.type)
             except UnicodeEncodeError:
                 pass  # `check` names the key
-        return pa.array([self.check(key) for key in listed], type=self.type)
+        return pa.array([self.check(key) for key in each], type=self.type)
 
     def keys_of(self, rows: pa.RecordBatch | pa.Table) -> pa.Array:
         """Return the column."""
@@ -133,7 +130,8 @@ class PlainKey:
             raise SchemaError("A null can't be a key.", "drop the nulls first, for example with drop_null().")
         if _python_type(array.type) is not self.python and len(array):
             message = f"The keys asked for are {array.type}; column {self.name!r} is {self.type}."
-            raise SchemaError(message, f"cast them to {self.type}.")
+            of_frame = pa.types.is_struct(array.type)
+            raise SchemaError(message, "give one column." if of_frame else f"cast them to {self.type}.")
         try:
             return array.cast(self.type)
         except pa.ArrowException as error:

@@ -155,7 +155,9 @@ def test_a_tuple_of_other_values_is_refused(cache: Cache, key: Any) -> None:
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ("ann", "no list of keys"),
+        ("ann", "is one key"),
+        (7, "no list of keys"),
+        (pa.table([["a"], ["b"], [1]], names=["user", "user", "item"]), "more than one"),
         (pa.table({"user": ["a"]}), "no column 'item'"),
         (pa.table({"user": ["a"], "item": ["1"]}), "'item' is int32"),
         (pa.table({"user": ["a"], "item": pa.array([None], pa.int32())}), "null"),

@@ -9,6 +9,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -219,7 +221,9 @@ def test_keys_come_from_arrays_too(cache: Cache) -> None:
         pa.array([2, 1], pa.uint8()),
         pa.chunked_array([[9, 2], [1]]).slice(1),
         np.array([2, 1]),
+        np.array([2, 1], ">i8"),
         [np.int16(2), np.int64(1)],
+        pa.chunked_array([pa.array([2]).dictionary_encode(), pa.array([1]).dictionary_encode()]),
     ]
 
     answers = [cache.get_many(keys)["x"].to_pylist() for keys in asked]
@@ -227,6 +231,22 @@ def test_keys_come_from_arrays_too(cache: Cache) -> None:
     assert [[20, 10]] * len(asked) == answers
     scalar: Any = np.int64(2)
     assert cache.get(scalar) == {"id": 2, "x": 20}
+
+
+def test_categories_are_keys(cache: Cache) -> None:
+    """Of pandas, of Polars, whose dictionaries hold views, and of Arrow: they are looked up as their texts."""
+    cache.load(pa.table({"id": ["a", "b"], "x": [1, 2]}), key="id")
+    texts = ["b", "a", "b", "c"]
+    asked = [
+        pd.Series(pd.Categorical(texts)),
+        pl.Series(texts, dtype=pl.Categorical),
+        pl.Series(texts, dtype=pl.Enum(["a", "b", "c"])),
+        pa.array(texts).dictionary_encode(),
+    ]
+
+    answers = [cache.get_many(keys)["x"].to_pylist() for keys in asked]
+
+    assert [[2, 1, 2, None]] * len(asked) == answers
 
 
 def test_shards_are_plain_arrow_and_numpy(cache: Cache, tmp_path: Path) -> None:
@@ -256,7 +276,10 @@ def test_a_cache_can_be_pickled(cache: Cache) -> None:
 @pytest.mark.parametrize(
     ("stored", "wrong"),
     [
-        (pa.array([1]), ["1", b"1", 1.0, True, None, np.float64(1), np.bool_(1), 2**63]),
+        (
+            pa.array([1]),
+            ["1", b"1", 1.0, True, None, np.float64(1), np.bool_(1), 2**63, pa.scalar(None, pa.int64()), np.array([1])],
+        ),
         (pa.array(["1"]), [1, b"1", None, "\ud800"]),
         (pa.array([b"1"]), [1, "1", None]),
         (pa.array([1], pa.uint8()), [-1, 256]),
@@ -274,7 +297,11 @@ def test_a_key_of_another_type_is_refused(cache: Cache, stored: pa.Array, wrong:
 
 
 @pytest.mark.parametrize(
-    "keys", ["abc", pa.array(["a"]), pa.array([1.0]), pa.array([1, None]), np.array([1.5]), pa.array([2**40])]
+    "keys",
+    [
+        *("abc", 5, None, np.array(1), np.array([[1]]), np.array([1.5])),
+        *(pa.array(["a"]), pa.array([1.0]), pa.array([1, None]), pa.array([2**40]), pa.table({"id": [1]})),
+    ],
 )
 def test_an_array_of_another_type_is_refused(cache: Cache, keys: Any) -> None:
     """An array that doesn't fit the key column is refused as its elements would be."""

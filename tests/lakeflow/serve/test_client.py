@@ -163,6 +163,7 @@ def test_one_row_as_the_cache_has_it(client: lf.Client, root: Path, name: str, k
         ("numbers", pa.chunked_array([[1], [2]])),
         ("odd", ["a/b é", "none"]),
         ("odd", pa.array(["a/b é"], pa.string_view())),
+        ("odd", pl.Series(["none", "a/b é"], dtype=pl.Categorical)),
         ("odd", [f"{n:0100}" for n in range(12_000)]),
         ("binary", [b"k", b""]),
         ("pairs", [("u1", b"k"), ("none", b""), ("u1", b"k")]),
@@ -196,6 +197,10 @@ def test_many_rows_as_the_cache_has_them(client: lf.Client, root: Path, name: st
         ("numbers", [1.5], lf.errors.SchemaError),
         ("numbers", [2**70], lf.errors.SchemaError),
         ("numbers", [object()], lf.errors.SchemaError),
+        ("numbers", 5, lf.errors.SchemaError),
+        ("numbers", np.array([[1]]), lf.errors.SchemaError),
+        ("odd", ["\ud800"], lf.errors.SchemaError),
+        ("pairs", [("\ud800", b"k")], lf.errors.SchemaError),
         ("odd", ["k" * 5000], lf.errors.InputError),
         ("numbers", [(1, 2)], lf.errors.SchemaError),
         ("numbers", pa.table({"id": [1]}), lf.errors.SchemaError),
@@ -237,6 +242,15 @@ def test_without_the_right_token(client: lf.Client, token: str | None) -> None:
         other.get("numbers", 1)
 
     assert str(token) not in str(raised.value) + repr(other) + repr(client)
+
+
+@pytest.mark.parametrize("token", ["", "c2VjcmV0IGFuZCBsb25n\n", "c2VjcmV0 IGFuZCBsb25n", "geheimnißvoll"])
+def test_what_no_token_can_be(token: str) -> None:
+    """Such as a line of a file with its end: refused at once, and not shown."""
+    with pytest.raises(lf.errors.ConfigError, match="token") as raised:
+        lf.Client("http://127.0.0.1:8080", token=token)
+
+    assert not token.strip() or token.strip() not in str(raised.value)
 
 
 def test_a_client_travels(client: lf.Client) -> None:
