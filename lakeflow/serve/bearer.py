@@ -13,7 +13,7 @@ from lakeflow.serve.answer import RequestError
 from lakeflow.serve.routes import Route
 from lakeflow_io.errors import ConfigError
 
-__all__ = ["TOKEN_VARIABLE", "WITHOUT_TOKEN", "Bearer", "find_token"]
+__all__ = ["TOKEN_VARIABLE", "WITHOUT_TOKEN", "Bearer", "authorization", "find_token"]
 
 TOKEN_VARIABLE = "LAKEFLOW_SERVE_TOKEN"  # noqa: S105  (a name)
 """The environment variable with the token."""
@@ -55,6 +55,18 @@ class Bearer:
         if route not in WITHOUT_TOKEN and not (same and scheme.lower() == "bearer"):
             message = "This needs the server's token: 'authorization: Bearer TOKEN'."
             raise RequestError(HTTPStatus.UNAUTHORIZED, message, {"www-authenticate": "Bearer"})
+
+
+def authorization(token: str) -> str:
+    """Return the header's value that carries a token.
+
+    Raises:
+        ConfigError: it has characters that no token has; it isn't shown.
+    """
+    if not _TOKEN.fullmatch(token):
+        message = f"This token has {len(token)} characters, and others than letters, digits and '._~+/-=' among them."
+        raise ConfigError(message, "of a file's text, the end of the line is no part: use strip().")
+    return f"Bearer {token}"
 
 
 def find_token(file: str | os.PathLike[str] | None = None) -> str | None:

@@ -17,6 +17,7 @@ from lakeflow.cache.files.columns import FOUND
 from lakeflow.cache.keys.column import key_names
 from lakeflow.serve.asked_keys import key_array, keys_by_name
 from lakeflow.serve.batch import VERSION
+from lakeflow.serve.bearer import authorization
 from lakeflow.serve.limits import BATCH_KEYS, BODY_BYTES
 from lakeflow.serve.media import Form
 from lakeflow_io.errors import (
@@ -76,7 +77,7 @@ class Client:
         retries: How often a request is repeated after a connection that fails, a 503 or a 429.
 
     Raises:
-        ConfigError: the address isn't one of HTTP, or has more in it than a path.
+        ConfigError: the address isn't one of HTTP, or has more in it than a path; or the token can't be one.
 
     Example:
         >>> client = Client("http://127.0.0.1:8080", token="c2VjcmV0IGFuZCBsb25n")
@@ -86,7 +87,7 @@ class Client:
 
     def __init__(self, url: str, *, token: str | None = None, timeout: float = 30.0, retries: int = 5) -> None:
         self._url = _checked(url)
-        self._token = token
+        self._authorization = None if token is None else authorization(token)
         self._timeout = timeout
         self._retries = retries
         self._pool: tuple[int, urllib3.PoolManager] | None = None
@@ -227,8 +228,8 @@ class Client:
         import urllib3
 
         headers = {} if body is None else {"content-type": Form.ARROW.value, "accept": Form.ARROW.value}
-        if self._token is not None:
-            headers["authorization"] = f"Bearer {self._token}"
+        if self._authorization is not None:
+            headers["authorization"] = self._authorization
         try:
             return self._connections().request(method, url, body=body, headers=headers, redirect=False)
         except urllib3.exceptions.HTTPError as error:
