@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lakeflow.runs.attempts import deadline as deadlines
 from lakeflow.runs.attempts.deadline import Deadline, Expired, run_within
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def spin(seconds: float) -> None:
@@ -18,10 +22,30 @@ def spin(seconds: float) -> None:
         pass
 
 
-def test_a_task_that_never_ends_gets_an_exception() -> None:
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Time runs only from where a task calls this, each time: it may get no processor on its way there."""
+    places: list[str] = []
+
+    class FromHere(threading.Event):
+        """What a deadline waits by."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            """From the call on."""
+            while not places and not self.is_set():
+                time.sleep(0.001)
+            places.clear()
+            return super().wait(timeout)
+
+    monkeypatch.setattr(deadlines, "Event", FromHere)
+    return places.append
+
+
+def test_a_task_that_never_ends_gets_an_exception(here: Callable[[str], None]) -> None:
     """Where it is: the traceback says so."""
 
     def loops(_: Deadline) -> None:
+        here("in the loop")
         while True:
             pass
 
@@ -37,12 +61,13 @@ def test_one_that_ends_in_time_returns() -> None:
     assert run_within(None, lambda _: "well") == "well"
 
 
-def test_what_is_masked_is_left_at_its_end() -> None:
+def test_what_is_masked_is_left_at_its_end(here: Callable[[str], None]) -> None:
     """A write is never cut in the middle."""
     reached = []
 
     def writes(deadline: Deadline) -> None:
         with deadline.masked():
+            here("masked")
             while not deadline.expired:
                 pass
             spin(0.01)
@@ -55,13 +80,14 @@ def test_what_is_masked_is_left_at_its_end() -> None:
     assert reached == ["the end of what is masked"]
 
 
-def test_masks_nest() -> None:
+def test_masks_nest(here: Callable[[str], None]) -> None:
     """The outermost one decides."""
     reached = []
 
     def writes(deadline: Deadline) -> None:
         with deadline.masked():
             with deadline.masked():
+                here("masked")
                 while not deadline.expired:
                     pass
             reached.append("still masked")
@@ -72,7 +98,7 @@ def test_masks_nest() -> None:
     assert reached == ["still masked"]
 
 
-def test_a_task_that_swallows_it_gets_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_swallows_it_gets_it_again(here: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """A bare except is no way out."""
     monkeypatch.setattr(deadlines, "_AGAIN_SECONDS", 0.05)
     swallowed = []
@@ -80,10 +106,12 @@ def test_a_task_that_swallows_it_gets_it_again(monkeypatch: pytest.MonkeyPatch) 
     def stubborn(_: Deadline) -> None:
         while len(swallowed) < 3:
             try:
+                here("in the handler's reach")
                 while True:
                     pass
             except BaseException as error:  # noqa: BLE001
                 swallowed.append(type(error))
+        here("out of it")
         while True:
             pass
 
