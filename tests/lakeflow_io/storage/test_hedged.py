@@ -67,7 +67,8 @@ def test_an_answer_is_not_kept_waiting(stores: Any, stalls: int, monkeypatch: py
 
 
 def release_after_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stalls goes on once the error of another request has been heard."""
+    """What stalls goes on once the error of another request has been heard; there is no third request."""
+    monkeypatch.setattr(hedged, "_REQUESTS", len(store.fates))  # which would be sent where the second one is slow
 
     class Answers(Queue[Any]):
         def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002
@@ -135,7 +136,7 @@ def test_a_slow_link_is_not_made_slower(stores: Any) -> None:
     threads = [threading.Thread(target=get_hedged, args=(store, "s3://b/m.avro")) for store in slow]
     for each in threads:
         each.start()
-    while hedged._stores["s3://b"].hedges < 2:
+    while sum(known.hedges for known in hedged._stores.values()) < 2:
         threading.Event().wait(0.01)
     for each in slow:
         each.released.set()
