@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from loopback import free_port
 
 import lakeflow as lf
 from lakeflow_io.errors import AccessDeniedError, CatalogError, ConfigError, LakeflowError, NotFoundError
@@ -80,12 +80,8 @@ def test_properties_that_describe_no_catalog(properties: dict[str, str]) -> None
 
 def test_a_rest_catalog_that_does_not_answer() -> None:
     """Nobody listens: a CatalogError that says which catalog, from any call."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-
     with pytest.raises(CatalogError, match="Cannot"):
-        lf.connect(type="rest", uri=f"http://127.0.0.1:{port}").namespaces()
+        lf.connect(type="rest", uri=f"http://127.0.0.1:{free_port()}").namespaces()
 
 
 @pytest.mark.parametrize("wrong", [{"client.secret-access-key": "wrong"}, {"client.access-key-id": "nobody"}])

@@ -15,12 +15,21 @@ if TYPE_CHECKING:
 __all__ = ["free_port", "listening"]
 
 
+_held: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, and that is given to nobody else as long as this process lives.
+
+    It stays bound, without a listener: whoever asks for any port gets another one, and who connects to it is refused
+    until a server is told to listen on it, which may, as it allows addresses to be used again (SO_REUSEADDR).
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    _held.append(held)
+    port: int = held.getsockname()[1]
+    return port
 
 
 @contextmanager

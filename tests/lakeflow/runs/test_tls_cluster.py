@@ -302,12 +302,12 @@ def test_a_driver_in_clear_is_refused(cluster):
 @pytest.mark.usefixtures("impatient")
 def test_a_scheduler_that_is_not_there_is_told(cluster):
     """Nobody listens on the port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as held:  # nobody else gets the port meanwhile
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
 
-    with _configured(cluster.security()), pytest.raises(RunError, match=f"No Dask scheduler answers at .*{port}"):
-        open_executor(f"tls://127.0.0.1:{port}")
+        with _configured(cluster.security()), pytest.raises(RunError, match=f"No Dask scheduler answers at .*{port}"):
+            open_executor(f"tls://127.0.0.1:{port}")
 
 
 def test_a_worker_without_lakeflow_refuses_tasks_and_lives(cluster):

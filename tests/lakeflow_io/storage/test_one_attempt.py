@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from loopback import free_port
 
 from lakeflow_io.errors import AccessDeniedError, ConfigError, ObjectNotFoundError, StoreError, ThrottledError
 from lakeflow_io.storage import ObjectStoreTransport
@@ -117,12 +118,8 @@ def test_a_whole_object_survives_a_cut_body(web: Any, kind: Any) -> None:
 @pytest.mark.parametrize("call", VERBS, ids=lambda call: call[0])
 def test_nobody_there_may_be_retried(call: Any) -> None:
     """A refused connection is a plain StoreError, at once."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-
     with pytest.raises(StoreError) as caught:
-        _read(_transport(f"http://127.0.0.1:{port}"), "s3://bucket/key", *call)
+        _read(_transport(f"http://127.0.0.1:{free_port()}"), "s3://bucket/key", *call)
 
     assert type(caught.value) is StoreError
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from loopback import free_port
 from obstore.exceptions import GenericError
 
 from lakeflow_io.errors import AccessDeniedError, ObjectNotFoundError, StoreError, StoreFullError, UnsupportedError
@@ -47,11 +47,8 @@ def test_a_bucket_that_is_not_there_is_a_store_error(seaweed: Seaweed) -> None:
 @pytest.mark.parametrize("verb", ["get", "put"])
 def test_an_unreachable_endpoint_fails_in_bounded_time(verb: str) -> None:
     """Where nobody listens, retries end, and the endpoint's key is named."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
     transport = ObjectStoreTransport(
-        {"s3.endpoint": f"http://127.0.0.1:{port}", "s3.access-key-id": "a", "s3.secret-access-key": "b"}
+        {"s3.endpoint": f"http://127.0.0.1:{free_port()}", "s3.access-key-id": "a", "s3.secret-access-key": "b"}
     )
 
     with pytest.raises(StoreError, match="s3://bucket/key"):
