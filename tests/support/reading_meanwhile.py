@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import TYPE_CHECKING
 
@@ -11,17 +12,18 @@ if TYPE_CHECKING:
 __all__ = ["seen_whole"]
 
 
-def seen_whole(reads: Sequence[Callable[[], set[str | None]]], publish: Callable[[], None]) -> int:
-    """Read without a pause, a thread for each reader, until something has been published.
+def seen_whole(
+    reads: Sequence[Callable[[], set[str | None]]], publish: Callable[[int], object], *, times: int, least: int
+) -> None:
+    """Read without a pause, a thread for each reader, while versions are published.
 
     Every request has to see the rows of one version, and all of them.
 
     Args:
         reads: Each makes a request; the tags of the rows in its answer, None for one that is missing.
-        publish: Pushes versions, each with a tag of its own.
-
-    Returns:
-        How many versions were seen.
+        publish: Pushes a version, which has a tag of its own by the number that is given.
+        times: How often it is called; oftener, where readers that got little of the processor need more versions.
+        least: So many versions are seen.
     """
     seen: list[set[str | None]] = []
     failures: list[BaseException] = []
@@ -38,7 +40,10 @@ def seen_whole(reads: Sequence[Callable[[], set[str | None]]], publish: Callable
     for thread in threads:
         thread.start()
     try:
-        publish()
+        for number in itertools.count():
+            if failures or (number >= times and len(set().union(*seen)) >= least):
+                break
+            publish(number)
     finally:
         stop.set()
         for thread in threads:
@@ -46,4 +51,3 @@ def seen_whole(reads: Sequence[Callable[[], set[str | None]]], publish: Callable
     assert not failures
     assert {1} == {len(tags) for tags in seen}
     assert {None} not in seen
-    return len(set.union(*seen))
