@@ -197,7 +197,7 @@ def test_a_body_that_doesnt_come(root: Path, monkeypatch: pytest.MonkeyPatch) ->
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/v1/caches/scores:batchGet", "headers": []}
-    asyncio.run(asyncio.wait_for(app(root)(scope, receive, send), 2))
+    asyncio.run(asyncio.wait_for(app(root)(scope, receive, send), 60))
 
     assert sent[0]["status"] == 408
 
