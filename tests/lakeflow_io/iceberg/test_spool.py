@@ -17,7 +17,10 @@ ROWS = pa.table({"x": range(1000)})
 
 def opened(folder: Path) -> list[str]:
     """Files of a folder that this process has open."""
-    targets = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    targets = []
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # another thread has closed it since
+            targets.append(str(each.readlink()))
     return [each for each in targets if str(folder) in each]
 
 
