@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,9 @@ class Store(MemoryTransport):
         super().__init__()
         self.asked: list[str] = []
         self.failing: list[str] = []
+        self.together: tuple[str, ...] = ()
+        """Objects of which none is answered before all have been asked for."""
+        self._came = asyncio.Event()
 
     async def get_range_async(self, uri: str, start: int, length: int, on_first_byte: Any = None) -> memoryview:
         """As asked, or once a failure that passes."""
@@ -38,6 +42,10 @@ class Store(MemoryTransport):
             if part in uri:
                 self.failing.remove(part)
                 raise StoreError("it went away")
+        if uri in self.together:
+            if set(self.asked).issuperset(self.together):
+                self._came.set()
+            await self._came.wait()
         return await super().get_range_async(uri, start, length, on_first_byte)
 
     def take(self, path: str) -> str:
@@ -132,9 +140,11 @@ def test_what_was_remembered_wrongly_is_forgotten(many: Any, store: Store) -> No
 def test_any_budget_will_do(many: Any, store: Store, memory: int) -> None:
     """Deletes that are larger than the budget are waited for like a row group that is; they count."""
     spec, pieces = moved(many.table.scan(where="id >= 50"), store)
+    store.together = tuple(each.path for each in pieces[0].deletes)
 
     found, counters = read(spec, pieces, store, memory=memory)
 
+    assert len(store.together) == 2
     assert found == [each for each in LEFT if each >= 50]
     assert counters.peak_bytes >= sum(each.size for each in pieces[0].deletes)
 
