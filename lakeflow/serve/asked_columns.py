@@ -20,7 +20,7 @@ _HINT = "write columns=a,b: each name percent-encoded, with commas between."
 
 
 def asked_columns(query: bytes, opened: OpenVersion) -> list[str] | None:
-    """Return the columns that a query names, in its order; None where it names none.
+    """Return the columns that a query names, in its order: none for `columns=`; None where it doesn't say.
 
     Args:
         query: What is behind the `?` of a URL, percent-encoded. Other parameters than `columns` mean nothing.
@@ -28,7 +28,7 @@ def asked_columns(query: bytes, opened: OpenVersion) -> list[str] | None:
 
     Raises:
         RequestError: 414, too long.
-        InputError: `columns` is there twice or empty, or the version has no such column.
+        InputError: `columns` is there twice, names a column twice, or one that the version doesn't have.
     """
     if not query:
         return None
@@ -41,7 +41,7 @@ def asked_columns(query: bytes, opened: OpenVersion) -> list[str] | None:
     if len(values) > 1:
         raise InputError("The query has columns= more than once.", _HINT)
     try:
-        names = [unquote_to_bytes(name).decode() for name in values[0].split(b",")]
+        names = [unquote_to_bytes(name).decode() for name in values[0].split(b",") if values[0]]
     except UnicodeDecodeError:
         raise InputError("The name of a column isn't UTF-8.", _HINT) from None
     try:

@@ -33,7 +33,7 @@ from lakeflow_io.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import urllib3
 
@@ -94,18 +94,21 @@ class Client:
         self._names: dict[str, KeyNames] = {}
         """Of the key's columns, of caches that were asked for keys which need them."""
 
-    def get(self, cache: str, key: Key, default: _T | None = None) -> dict[str, Any] | _T | None:
+    def get(
+        self, cache: str, key: Key, default: _T | None = None, *, columns: Sequence[str] | None = None
+    ) -> dict[str, Any] | _T | None:
         """Return the row of one key as a dict, as `Cache.get` does.
 
         Args:
             cache: A cache's name.
             key: An int, str or bytes, as the cache's key column is; a tuple of them where several columns are the key.
             default: What to return where there is no such row.
+            columns: Which columns, in this order; all where None.
 
         Raises:
             LakeflowError: as `get_many`, and UnsupportedError for a value without a Python form.
         """
-        table = self.get_many(cache, [key])
+        table = self.get_many(cache, [key], columns=columns)
         try:
             row: dict[str, Any] = table.to_pylist()[0]
         except (ValueError, OverflowError) as error:
@@ -113,7 +116,7 @@ class Client:
             raise UnsupportedError(message, "read it as Arrow, with get_many().") from error
         return row if row.pop(FOUND) else default
 
-    def get_many(self, cache: str, keys: ManyKeys) -> pa.Table:
+    def get_many(self, cache: str, keys: ManyKeys, *, columns: Sequence[str] | None = None) -> pa.Table:
         """Return one row per key, in the order asked, duplicates included, all of one version.
 
         Many keys go in several requests, by number and size. Where a version is published between two
@@ -124,6 +127,7 @@ class Client:
             keys: ints, strs or bytes; or an Arrow array, a numpy integer array, or a data frame's column. Where
                 several columns are the key: tuples, or a table, a frame or an array of structs that has them by name.
                 Their names are asked for once, in a request of its own.
+            columns: Which columns, in this order; all where None. `found` comes last in any case.
 
         Returns:
             The columns as they were loaded, the key column holding the keys asked for, and a last
@@ -133,29 +137,29 @@ class Client:
         Raises:
             NotFoundError: there is no such cache.
             SchemaError: a null, or keys that don't fit the key column.
-            InputError: the server can't take the name or a key, or one row is larger than an answer may be.
+            InputError: the server can't take the name, a key or a column, or one row is larger than an answer may be.
             AccessDeniedError: the token is missing or another.
             ThrottledError, StoreError: the server can't be reached, or can't answer now.
             UnsupportedError: the cache is of another version of lakeflow than the server.
         """
-        given = key_array(keys)
+        given, url = key_array(keys), f"{self._url_of(cache)}:batchGet{_query(columns)}"
         if not (isinstance(given, list) or pa.types.is_struct(given.type)):
-            return self._rows(cache, pa.record_batch([given], names=["key"]))
+            return self._rows(url, pa.record_batch([given], names=["key"]))
         known = self._names.get(cache)
         names = self._key_names(cache) if known is None else known
         try:
-            return self._rows(cache, keys_by_name(given, names))
+            return self._rows(url, keys_by_name(given, names))
         except SchemaError:
             if known is None or (names := self._key_names(cache)) == known:
                 raise
-            return self._rows(cache, keys_by_name(given, names))  # of a version that was published since
+            return self._rows(url, keys_by_name(given, names))  # of a version that was published since
 
-    def _rows(self, cache: str, asked: pa.RecordBatch) -> pa.Table:
+    def _rows(self, url: str, asked: pa.RecordBatch) -> pa.Table:
         for _ in range(_READINGS):
-            tables = list(self._tables(cache, asked))
+            tables = list(self._tables(url, asked))
             if len({table.schema.metadata[VERSION] for table in tables}) == 1:
                 return pa.concat_tables(tables)
-        message = f"Cache {cache!r} was published anew each of {_READINGS} times while its rows were asked for."
+        message = f"{url}: the cache was published anew each of {_READINGS} times while rows were asked for."
         raise StoreError(message, "try again, or ask for fewer keys.")
 
     def close(self) -> None:
@@ -177,23 +181,22 @@ class Client:
         """Leave the connections behind: another process opens its own."""
         return {**self.__dict__, "_pool": None}
 
-    def _tables(self, cache: str, keys: pa.RecordBatch) -> Iterator[pa.Table]:
+    def _tables(self, url: str, keys: pa.RecordBatch) -> Iterator[pa.Table]:
         """Ask batch by batch, in halves where a request or its answer is too large."""
         parts = deque(keys.slice(start, BATCH_KEYS) for start in range(0, max(keys.num_rows, 1), BATCH_KEYS))
         while parts:
             part = parts.popleft()
             body = _stream(part)
             halved = part.num_rows > 1
-            table = None if halved and len(body) > BODY_BYTES else self._ask(cache, body, halved=halved)
+            table = None if halved and len(body) > BODY_BYTES else self._ask(url, body, halved=halved)
             if table is None:
                 half = part.num_rows // 2
                 parts.extendleft([part.slice(half), part.slice(0, half)])
             else:
                 yield table
 
-    def _ask(self, cache: str, body: bytes, *, halved: bool) -> pa.Table | None:
+    def _ask(self, url: str, body: bytes, *, halved: bool) -> pa.Table | None:
         """Send one batch; None where it is too large and can be halved."""
-        url = f"{self._url_of(cache)}:batchGet"
         answer = self._send("POST", url, body)
         if answer.status == _TOO_LARGE and halved:
             return None
@@ -269,6 +272,17 @@ def _checked(url: str) -> str:
     if not known:
         raise ConfigError(f"{url!r} is no address of a server.", "give one such as 'http://127.0.0.1:8080'.")
     return url.rstrip("/")
+
+
+def _query(columns: Sequence[str] | None) -> str:
+    """Return what picks columns, to be put behind a URL."""
+    from urllib.parse import quote
+
+    if columns is None:
+        return ""
+    if isinstance(columns, str) or not all(isinstance(name, str) for name in columns):
+        raise InputError(f"columns={columns!r} is no list of columns.", 'give one, such as ["score"].')
+    return "?columns=" + ",".join(quote(name.encode(errors="surrogatepass"), safe="") for name in columns)
 
 
 def _stream(batch: pa.RecordBatch) -> bytes:

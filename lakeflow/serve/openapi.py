@@ -147,7 +147,7 @@ _COLUMNS: dict[str, Any] = {
     "description": "Columns of the rows, in this order; all without it. Each percent-encoded, with commas between.",
     "style": "form",
     "explode": False,
-    "schema": {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
+    "schema": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
 }
 _KNOWN: dict[str, Any] = {
     "name": "If-None-Match",

@@ -227,6 +227,20 @@ def test_mistakes_are_the_caches_own_errors(client: lf.Client, name: str, keys: 
     assert type(raised.value) is error
 
 
+def test_columns_are_picked(client: lf.Client, root: Path) -> None:
+    """As the cache picks them, in many requests and in one; what can't be is refused as the cache does."""
+    cache, keys = Cache("numbers", root), [*range(12_000), -1]
+
+    for columns in (["half"], ["half", "id"], []):
+        assert cache.get_many(keys, columns=columns).equals(
+            client.get_many("numbers", keys, columns=columns).replace_schema_metadata(None)
+        )
+        assert cache.get(7, columns=columns) == client.get("numbers", 7, columns=columns)
+    for wrong in (["nope"], ["id", "id"], "id", [1], ["\ud800"]):
+        with pytest.raises(lf.errors.InputError):
+            client.get_many("numbers", [1], columns=wrong)
+
+
 def test_a_value_without_a_python_form(client: lf.Client) -> None:
     """Arrow holds it, a dict can't."""
     assert client.get_many("late", [1]).num_rows == 1
