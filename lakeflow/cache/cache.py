@@ -205,7 +205,10 @@ class Cache:
         return self._summary(self._version().manifest)
 
     def versions(self) -> list[CacheVersion]:
-        """Return every version that can be read, oldest first; none where nothing was published."""
+        """Return every version that can be read, oldest first; none where nothing was published.
+
+        One whose manifest is gone, damaged or of another lakeflow is left out, with a warning in the log.
+        """
         manifests, pointer = published(self._shelf)
         return [CacheVersion.of(manifest, pointer) for manifest in manifests]
 
@@ -217,9 +220,10 @@ class Cache:
         Raises:
             NotFoundError: there is no such version.
         """
-        known = [found.id for found in self.versions()]
+        pointer = self._shelf.read_pointer()
+        known = pointer.published if pointer else ()
         if version not in known:
-            raise NotFoundError.among("version", version, self._shelf.place, known)
+            raise NotFoundError.among("version", version, self._shelf.place, list(known))
         view = copy.copy(self)
         view._read_from(version)  # noqa: SLF001  (of this class)
         return view

@@ -19,7 +19,9 @@ from lakeflow_io.errors import (
     InternalError,
     LakeflowError,
     NotFoundError,
+    ObjectNotFoundError,
     PlanChangedError,
+    UnsupportedError,
 )
 
 if TYPE_CHECKING:
@@ -199,11 +201,24 @@ def pin(cache: Shelf, version: str | None, *, pinned: bool) -> Manifest:
 
 
 def published(cache: Shelf) -> tuple[list[Manifest], Pointer | None]:
-    """Return every published version, oldest first, and the pointer that names them."""
+    """Return every published version that can be read, oldest first, and the pointer that names them.
+
+    One whose manifest is damaged, or was written by another lakeflow, is left out: what is published next, and what
+    is read, needs none of it.
+    """
 
     def read(pointer: Pointer | None) -> tuple[list[Manifest], Pointer | None]:
-        names = pointer.published if pointer else ()
-        return [cache.manifest(name) for name in names], pointer
+        found = []
+        for name in pointer.published if pointer else ():
+            try:
+                found.append(cache.manifest(name))
+            except (CorruptFileError, UnsupportedError) as error:
+                _log.warning("Version %s of %s can't be read: %s", name, cache.place, error)
+            except ObjectNotFoundError as error:
+                if cache.read_pointer() != pointer:
+                    raise  # it was removed, and the pointer to it, too: read again
+                _log.warning("Version %s of %s can't be read: %s", name, cache.place, error)
+        return found, pointer
 
     return read_consistently(cache.read_pointer, read)
 

@@ -1,4 +1,4 @@
-"""`CURRENT` is one small file, without which nothing can be read: a rollback to a version by its id brings it back."""
+"""What becomes of a cache whose `CURRENT` is lost, which a rollback brings back, or the manifest of one version."""
 
 from __future__ import annotations
 
@@ -110,3 +110,24 @@ def test_a_collection_leaves_whole_versions_without_a_pointer(cache: Cache) -> N
 
     assert again(cache).rollback(third.id).id == third.id
     assert len(again(cache).versions()) == 3
+
+
+@pytest.mark.parametrize("content", [None, b"{", b'{"format": 1, "hash": "older", "key": "id"}'])
+def test_a_manifest_that_is_lost_stops_nobody(cache: Cache, content: bytes | None) -> None:
+    """Other versions are read, listed and published as ever; the one it is of says what is wrong, and goes in time."""
+    first, second, third = (each.id for each in cache.versions())
+    uri, transport = f"{cache._shelf.uri}/versions/{first}/manifest.json", open_transport({})
+    transport.delete(uri) if content is None else transport.put(uri, content)
+
+    assert [each.id for each in again(cache).versions()] == [second, third]
+    assert again(cache).get(1) == {"id": 1, "number": 1}
+    with pytest.raises(LakeflowError, match=first):
+        again(cache).at(first).get(1)
+    with pytest.raises(LakeflowError, match=first):
+        again(cache).rollback(first)
+    published = again(cache).load(pa.table({"id": [1], "number": [9]}), key="id", run_id="monday")
+
+    assert [each.id for each in again(cache).versions()] == [second, third, published.id]
+    assert again(cache).load(pa.table({"id": [1]}), key="id", run_id="monday").id == published.id
+    again(cache).gc()
+    assert first not in " ".join(each.uri for each in transport.list(cache._shelf.uri))
