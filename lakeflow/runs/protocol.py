@@ -192,9 +192,12 @@ def _run_and_publish(
     try:
         outcome, ran = _run_rest(works, done, job, workers, journal, tally)
     except (ObjectNotFoundError, RunError):  # the latter where all that was left was set aside for it
-        if not publisher.all_published():  # else a twin that was done first took the shared tables away
-            raise
-        return 0
+        if publisher.all_published():  # a twin that was done first took the shared tables away
+            return 0
+        sealed = journal.sealed()
+        if sealed is not None:
+            sealed.check(publisher.plan.run_id)  # whether somebody gave the run up, and removed what it needs
+        raise
     seal = journal.seal(Seal("publish", outcome.split, tuple(sorted(outcome.quarantined))))
     seal.check(publisher.plan.run_id)
     publisher.publish(seal, done)

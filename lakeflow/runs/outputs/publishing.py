@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lakeflow.runs.outputs.packing import PACK_FROM_BYTES, PackTask, pack_all, ranges
 from lakeflow.runs.outputs.sink import Publication, RunLabel
 from lakeflow.runs.state.seal import abandoned
-from lakeflow_io.errors import PlanChangedError, RunError
+from lakeflow_io.errors import ObjectNotFoundError, PlanChangedError, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +72,13 @@ class Publisher:
             CommitConflictError: another writer's commit contradicts an output; the outputs before it are visible.
         """
         self._refuse_abandoned()
+        try:
+            self._publish(seal, done)
+        except (ObjectNotFoundError, RunError):
+            self._refuse_abandoned()  # who gave the run up removes what it needs
+            raise
+
+    def _publish(self, seal: Seal, done: Done | None) -> None:
         done, total = self._marked(seal, done)
         markers: list[dict[str, Any]] | None = None
         for name, sink in self._outputs.sinks.items():

@@ -13,7 +13,14 @@ import pytest
 import lakeflow as lf
 from lakeflow.cache import Collected, sink
 from lakeflow.runs.outputs.publishing import Publisher
-from lakeflow_io.errors import FunctionError, InputError, NotFoundError, RunAbandonedError
+from lakeflow.runs.state.journal import Journal
+from lakeflow_io.errors import (
+    FunctionError,
+    InputError,
+    NotFoundError,
+    ObjectNotFoundError,
+    RunAbandonedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,6 +214,32 @@ def test_a_run_that_is_about_to_publish_is_given_up(
     assert staged(cache) == []
     with pytest.raises(NotFoundError):
         _ = cache.version
+
+
+def test_a_run_that_is_given_up_says_so(cache: lf.Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that it misses, of a task or a marker, is gone because of that."""
+    run(cache, "sunday")
+
+    monkeypatch.setattr("lakeflow.cache.publishing.abandon.last_heard", lambda *_: 0.0)
+
+    def misses(_: int) -> pa.Table:
+        attempt(cache, "monday")
+        cache.gc()
+        raise ObjectNotFoundError("A segment is gone.")
+
+    markers = Journal.markers
+
+    def late(journal: Journal, *arguments: Any) -> Any:
+        cache.gc()
+        return markers(journal, *arguments)
+
+    monkeypatch.setattr(Journal, "markers", late)
+    into = cache.sink("id")
+
+    with pytest.raises(RunAbandonedError):
+        lf.foreach([1], misses, into=into, run_id="monday", engine="serial", progress=False)
+    with pytest.raises(RunAbandonedError):
+        run(cache, "tuesday")
 
 
 def test_a_run_publishes_though_it_is_given_up(cache: lf.Cache, monkeypatch: pytest.MonkeyPatch) -> None:
