@@ -12,6 +12,7 @@ from lakeflow.cache.files.manifest import Origin
 from lakeflow.cache.files.pointer import read_consistently
 from lakeflow.cache.files.verify import repair, verify
 from lakeflow.cache.keys.column import key_names
+from lakeflow.cache.publishing.checks import checked
 from lakeflow.cache.publishing.publish import pin, published, rollback
 from lakeflow.cache.publishing.retention import KEEP_VERSIONS, Collected, Retention, collect
 from lakeflow.cache.reading.answer import AnswerKind, check_kind, handed_over
@@ -256,7 +257,7 @@ class Cache:
             The version, current now.
 
         Raises:
-            InputError: `data` isn't Arrow data.
+            InputError: `data` isn't Arrow data, or `checks` no list of checks.
             SchemaError: the key column or another column can't be used.
             DuplicateKeyError: two rows have one key; it names the first few.
             CheckFailedError: a check failed; it names all that did. The old version stays current.
@@ -266,7 +267,9 @@ class Cache:
             StoreError: another failure; the old version stays current.
         """
         origin = Origin(run_id=run_id, source=source)
-        return self._published(load(self._shelf, data, key_names(key), origin, self._retention, checks, self._layout))
+        return self._published(
+            load(self._shelf, data, key_names(key), origin, self._retention, checked(checks), self._layout)
+        )
 
     def update(
         self,
@@ -304,7 +307,7 @@ class Cache:
             StoreError: another failure; the old version stays current.
         """
         origin = Origin(run_id=run_id, source=source)
-        return self._published(update(self._shelf, data, delete, origin, self._retention, checks))
+        return self._published(update(self._shelf, data, delete, origin, self._retention, checked(checks)))
 
     def rollback(self, version: str | None = None) -> CacheVersion:
         """Make an earlier version current again, for every reader.
@@ -449,7 +452,7 @@ class Cache:
         if update and names != self.key:
             message = f"The rows have the key {names}, and cache {self.name!r} has {self.key}."
             raise SchemaError(message, "update with the cache's key.")
-        return CacheSink(self._shelf, names, self._retention, checks, update=update, layout=self._layout)
+        return CacheSink(self._shelf, names, self._retention, checked(checks), update=update, layout=self._layout)
 
     def fetch(self) -> None:
         """Have all files of the version that is read on this machine now, and those of later ones before they are read.

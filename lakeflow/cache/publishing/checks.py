@@ -7,6 +7,7 @@ published), both open for reading. It returns None, or what is wrong; raising an
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -23,13 +24,19 @@ if TYPE_CHECKING:
 
     from lakeflow.cache.reading.version import OpenVersion
 
-__all__ = ["Check", "drift_from_previous", "max_null", "min_rows", "run_checks", "shown"]
+__all__ = ["Check", "checked", "drift_from_previous", "max_null", "min_rows", "run_checks", "shown"]
 
 Check: TypeAlias = "Callable[[OpenVersion, OpenVersion | None], str | None]"
 
 
 def min_rows(limit: int) -> Check:
-    """Return a check that a version has at least `limit` rows."""
+    """Return a check that a version has at least `limit` rows.
+
+    Raises:
+        InputError: the limit is no number.
+    """
+    if not isinstance(limit, (int, float)):
+        raise InputError(f"min_rows({limit!r}): the limit is a number of rows.", "give one, such as 1000.")
 
     def check(new: OpenVersion, previous: OpenVersion | None) -> str | None:
         del previous
@@ -100,6 +107,18 @@ def drift_from_previous(column: str, limit: float) -> Check:
     return _Named(f"drift_from_previous({column!r}, {limit!r})", check)
 
 
+def checked(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Return checks as they can be run more than once.
+
+    Raises:
+        InputError: they are no list of callables.
+    """
+    listed = tuple(checks) if isinstance(checks, Iterable) else None
+    if listed is None or not all(map(callable, listed)):
+        raise InputError(f"checks={checks!r} is no list of checks.", "give one, such as [min_rows(1000)].")
+    return listed
+
+
 def run_checks(checks: Sequence[Check], new: OpenVersion, previous: OpenVersion | None) -> None:
     """Run all checks.
 
@@ -123,7 +142,9 @@ def run_checks(checks: Sequence[Check], new: OpenVersion, previous: OpenVersion 
             failures.append(f"{name}: {said}")
     if failures:
         message = (
-            f"{len(failures)} of {len(checks)} checks failed, so nothing was published. " + "; ".join(failures) + "."
+            f"{len(failures)} of {len(checks)} checks failed, so nothing was published. "
+            + "; ".join(failures).rstrip(".")
+            + "."
         )
         stays = f"version {previous.id} stays current; " if previous else ""
         raise CheckFailedError(message, f"{stays}mend the data, or change the limit.") from cause

@@ -121,8 +121,10 @@ def test_a_column_that_cannot_be_checked_is_a_failure(cache: Cache, column: str)
     cache.load(table, key="id")
     check = max_null(column, 1) if column == "nope" else drift_from_previous(column, 1)
 
-    with pytest.raises(CheckFailedError, match=repr(column)):
+    with pytest.raises(CheckFailedError, match=repr(column)) as failed:
         cache.load(table, key="id", checks=[check])
+
+    assert not failed.value.message.endswith("..")
 
 
 def test_a_new_column_has_nothing_to_drift_from(cache: Cache) -> None:
@@ -172,6 +174,19 @@ def test_limits_that_cannot_be_are_refused(limit: float) -> None:
         max_null("score", limit)
     with pytest.raises(InputError):
         drift_from_previous("score", -abs(limit))
+    no_number: Any = "3"
+    with pytest.raises(InputError):
+        min_rows(no_number)
+
+
+@pytest.mark.parametrize("checks", [min_rows(1), None, "x", [None], ["min_rows"]], ids=str)
+def test_what_is_no_list_of_checks_is_refused(cache: Cache, checks: Any) -> None:
+    """Before anything is built."""
+    with pytest.raises(InputError, match="checks="):
+        cache.load(scores(1), key="id", checks=checks)
+    with pytest.raises(InputError, match="checks="):
+        cache.sink("id", checks)
+    assert cache.versions() == []
 
 
 def test_a_failed_check_changes_nothing(cache: Cache, tmp_path: Path) -> None:
