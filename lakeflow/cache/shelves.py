@@ -44,14 +44,13 @@ def shelf_at(root: str | os.PathLike[str] | None, name: str, storage: Mapping[st
 
 
 def shelves(root: str | os.PathLike[str] | None, storage: Mapping[str, str] | None = None) -> list[Shelf]:
-    """Return the caches of a root that have a version, by name.
+    """Return the folders of a root that may be caches, with a version or not, by name.
 
     Raises:
         ConfigError: caches can't lie there.
         StoreError: the store can't be asked.
     """
-    found = [shelf_at(root, name, storage) for name in sorted(cache_names(absolute_root(root), storage))]
-    return [shelf for shelf in found if shelf.read_pointer() is not None]
+    return [shelf_at(root, name, storage) for name in sorted(cache_names(absolute_root(root), storage))]
 
 
 def cache_names(root: str, storage: Mapping[str, str] | None = None) -> list[str]:

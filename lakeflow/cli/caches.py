@@ -12,13 +12,14 @@ import click
 from lakeflow.cli.cache_diff import diff_command
 from lakeflow.cli.options import json_option, named_cache, older_than_option, root_option
 from lakeflow.cli.output import print_json, print_rows
-from lakeflow_io.errors import InputError, NotFoundError
+from lakeflow_io.errors import DataError, InputError, NotFoundError, ObjectNotFoundError
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from lakeflow.cache.keys.column import KeyColumn
     from lakeflow.cache.reading.version import CacheVersion
+    from lakeflow_io.errors import LakeflowError
 
 __all__ = ["cache_group"]
 
@@ -38,13 +39,20 @@ cache_group.add_command(diff_command)
 @json_option
 @click.pass_context
 def ls_command(context: click.Context, *, as_json: bool) -> None:
-    """List the caches that have a version."""
+    """List the caches that have a version; the first one that is damaged is told at the end."""
     from lakeflow.cache.cache import Cache
     from lakeflow.cache.shelves import absolute_root, shelves
 
     rows: list[dict[str, Any]] = []
+    damaged: list[LakeflowError] = []
     for shelf in shelves(context.obj["root"], context.obj["storage"]):
-        version = Cache(shelf.name, shelf.root, storage=shelf.storage).version
+        try:
+            if shelf.read_pointer() is None:
+                continue
+            version = Cache(shelf.name, shelf.root, storage=shelf.storage).version
+        except (DataError, ObjectNotFoundError) as error:  # others can be listed all the same
+            damaged.append(error)
+            continue
         rows.append(
             {
                 "cache": shelf.name,
@@ -55,7 +63,10 @@ def ls_command(context: click.Context, *, as_json: bool) -> None:
                 "source": version.source,
             }
         )
-    _print_table(rows, as_json=as_json, empty=f"No caches in {absolute_root(context.obj['root'])}.")
+    if rows or not damaged:
+        _print_table(rows, as_json=as_json, empty=f"No caches in {absolute_root(context.obj['root'])}.")
+    if damaged:
+        raise damaged[0]
 
 
 @cache_group.command("get")

@@ -43,7 +43,10 @@ def _span(context: click.Context, parameter: click.Parameter, text: str) -> time
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
     if found is None:
         raise click.BadParameter(f"{text!r} is no time: write 90m, 36h or 7d.")
-    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    try:
+        return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    except OverflowError:
+        raise click.BadParameter(f"{text!r} is longer than {timedelta.max.days} days.") from None
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

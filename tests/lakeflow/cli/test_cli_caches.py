@@ -42,6 +42,20 @@ def test_ls_lists_caches(tmp_path: Path, ids: list[str], capsys: pytest.CaptureF
     assert "No caches" in none[2]
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_ls_lists_what_is_whole(
+    tmp_path: Path, ids: list[str], capsys: pytest.CaptureFixture[str], *, as_json: bool
+) -> None:
+    """A cache that is damaged is an error, after all others were listed."""
+    (tmp_path / "pairs" / "CURRENT").write_text("torn")
+
+    code, out, said = lakeflow(capsys, "cache", "--root", str(tmp_path), "ls", *(["--json"] if as_json else []))
+
+    assert code == 1
+    assert ids[1] in out
+    assert "CURRENT can't be decoded" in said
+
+
 def test_versions_tell_pins(tmp_path: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Which is current and which are pinned."""
     Cache("scores", tmp_path).pin(ids[0])
@@ -98,12 +112,12 @@ def test_gc_gives_up_silent_runs(tmp_path: Path, ids: list[str], capsys: pytest.
 
     early, given_up = (lakeflow(capsys, *command, *more, "--json") for more in ([], ["--older-than", "0s"]))
     again = lakeflow(capsys, *command, "--older-than", "0s")
-    refused = lakeflow(capsys, *command, "--older-than", "soon")
+    refused = [lakeflow(capsys, *command, "--older-than", span) for span in ("soon", "9999999999d", "9" * 400 + "s")]
 
     assert [json.loads(out)["given_up"] for _, out, _ in (early, given_up)] == [[], ["monday"]]
     assert json.loads(given_up[1])["bytes"] > 0
     assert again[:2] == (0, "0 removed, 0 bytes.\n")
-    assert refused[0] == 2
+    assert [code for code, _, _ in refused] == [2, 2, 2]
     assert cache.version.id == ids[-1]
 
 
