@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import pyarrow as pa
 
 from lakeflow.cache.files.columns import chosen
+from lakeflow.cache.keys.asked import listed
 from lakeflow.cache.reading.answer import AnswerKind, check_kind, handed_over
 from lakeflow_io.errors import CorruptFileError, NotFoundError, SchemaError
 
@@ -127,7 +128,7 @@ class PushedReader:
     def get_many(self, keys: ManyKeys, columns: Sequence[str] | None, to: AnswerKind) -> Any:
         """Return what `Cache.get_many` does, and raise what it raises."""
         check_kind(to)
-        many: Any = keys if hasattr(keys, "__arrow_c_stream__") or hasattr(keys, "__len__") else list(keys)
+        many: Any = keys if hasattr(keys, "__arrow_c_stream__") or hasattr(keys, "__len__") else listed(keys)
         while True:
             known, asked = self._asked(lambda column: column.array(many))
             pointer, found = self._tables(known, asked, columns)

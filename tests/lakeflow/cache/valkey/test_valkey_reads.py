@@ -93,6 +93,9 @@ def test_a_miss_is_a_default_and_a_wrong_key_is_an_error(
     assert reader.get_many([]).num_rows == 0
     with pytest.raises(SchemaError, match="expects int"):
         reader.get("7")
+    one: Any = 5
+    with pytest.raises(SchemaError, match="no list of keys"):
+        reader.get_many(one)
 
 
 def test_the_keys_are_as_documented(local_and_pushed: Any, rows_of: Any, cache: Cache, url: str, raw: Any) -> None:
