@@ -51,16 +51,21 @@ def writing(path: Path | str) -> Generator[None]:
 class reading:  # noqa: N801  (as it is used; a request that opens a version enters some: a generator takes five calls)
     """Explain a failure to read `path`, which a manifest or the pointer names.
 
+    Args:
+        path: What is read.
+        hint: What to do where it is damaged or gone.
+
     Raises:
         ObjectNotFoundError: the file isn't there.
         CorruptFileError: the file isn't what its name says.
         AccessDeniedError, StoreError: the file system refused.
     """
 
-    __slots__ = ("_path",)
+    __slots__ = ("_hint", "_path")
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, hint: str = "roll back to another version, or build it again.") -> None:
         self._path = path
+        self._hint = hint
 
     def __enter__(self) -> None:
         pass
@@ -68,12 +73,12 @@ class reading:  # noqa: N801  (as it is used; a request that opens a version ent
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         if isinstance(error, (FileNotFoundError, NotADirectoryError)):
             message = f"{self._path} is gone, though the cache says that it exists."
-            raise ObjectNotFoundError(message, "roll back to another version, or build it again.") from error
+            raise ObjectNotFoundError(message, self._hint) from error
         if isinstance(error, OSError):
             raise _of_system("read", self._path, error) from error
         if isinstance(error, (pa.ArrowException, ValueError, KeyError, TypeError)):
             message = f"{self._path} can't be decoded: {error}"
-            raise CorruptFileError(message, "roll back to another version, or build it again.") from error
+            raise CorruptFileError(message, self._hint) from error
 
 
 def _of_system(action: str, path: Path | str, error: OSError) -> StoreError:

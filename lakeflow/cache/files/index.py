@@ -131,7 +131,7 @@ def mapped_file(folder: Path, facts: FileFacts) -> pa.Buffer:
         CorruptFileError: it has another size.
     """
     path = f"{folder}/{facts.name}"  # a request may wait for this: a tenth of the time of a Path
-    with reading(path):
+    with reading(path, _remedy(path)):
         content = mapped(path)
     _need_size(path, content.size, facts)
     return content
@@ -144,7 +144,7 @@ def check_size(path: Path, facts: FileFacts) -> None:
         ObjectNotFoundError: the file is gone.
         CorruptFileError: it has another size.
     """
-    with reading(path):
+    with reading(path, _remedy(path)):
         size = path.stat().st_size
     _need_size(path, size, facts)
 
@@ -152,7 +152,13 @@ def check_size(path: Path, facts: FileFacts) -> None:
 def _need_size(path: Path | str, size: int, facts: FileFacts) -> None:
     if size != facts.bytes:
         message = f"{path} has {size} bytes; the manifest says {facts.bytes}."
-        raise CorruptFileError(message, "roll back to another version, or build it again.")
+        raise CorruptFileError(message, _remedy(path))
+
+
+def _remedy(path: Path | str) -> str:
+    """Say what to do where a file is gone or cut short: all but the payload is computed from that."""
+    computed = str(path).endswith((".idx", ".rows"))
+    return "call repair(), which computes it again." if computed else "roll back to another version, or build it again."
 
 
 def differs(path: Path | str, before: int, hint: str, start: int, end: int) -> CorruptFileError:
