@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from lakeflow.cache.publishing.abandon import give_up
 from lakeflow.cache.publishing.publish import published
-from lakeflow.runs.state.journal import Journal
+from lakeflow.runs.state.journal import RUNS, Journal
 from lakeflow.runs.work import ATTEMPT
 from lakeflow_io.storage import open_transport
+from lakeflow_io.storage.location import join
 
 if TYPE_CHECKING:
     from lakeflow.cache.shelf import Shelf
@@ -54,14 +55,17 @@ def remove_leftovers(shelf: Shelf, limit: float | None = None) -> Leftovers:
     for name, size in segments.listed():
         if match := _SEGMENT.fullmatch(name):
             found[match["run"]].append((name, size))
+    transport = open_transport(shelf.storage)
+    if limit is not None:  # such as failed before their first segment: their shared tables may be large
+        for run_id in transport.folders(join(shelf.uri, RUNS)):
+            found.setdefault(run_id, [])
     if not found:
         return Leftovers(0, ())
     # A load's run id is a label, which says nothing about a run of that name.
     known = {each.origin.run_id for each in published(shelf)[0] if each.origin.plan_digest}
-    transport = open_transport(shelf.storage)
     freed, given_up = 0, []
     for run_id, names in found.items():
-        journal = Journal.of(transport, shelf.uri, run_id)
+        journal = Journal(transport, join(shelf.uri, RUNS, run_id))
         if run_id not in known and not journal.published() and not journal.is_abandoned():
             if limit is None or not give_up(journal, limit):
                 continue

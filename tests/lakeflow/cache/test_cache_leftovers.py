@@ -21,6 +21,7 @@ from lakeflow_io.errors import (
     ObjectNotFoundError,
     RunAbandonedError,
 )
+from lakeflow_io.storage import open_transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,6 +186,37 @@ def test_a_silent_run_is_given_up(cache: lf.Cache, monkeypatch: pytest.MonkeyPat
     with pytest.raises(RunAbandonedError):
         run(cache)
     assert cache.version == current
+
+
+def test_a_run_without_a_segment_is_given_up(cache: lf.Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tasks failed, and what it left are tables that they share; runs that have published stay as they are."""
+    run(cache, "sunday")
+
+    def fails(_: int, names: pa.Table) -> pa.Table:
+        return names[0] // 0
+
+    with pytest.raises(FunctionError):
+        lf.foreach(
+            [1],
+            fails,
+            into=cache.sink("id"),
+            run_id="monday",
+            shared={"names": part(1)},
+            engine="serial",
+            progress=False,
+        )
+    shelf = cache.sink("id").cache
+    journal = Journal.of(open_transport(shelf.storage), shelf.uri, "monday")
+    left = [info.uri for info in journal.transport.list(journal.shared_folder)]
+    monkeypatch.setattr("lakeflow.cache.publishing.abandon.last_heard", lambda *_: 0.0)
+
+    collected = cache.gc()
+
+    assert len(left) == 1
+    assert collected.given_up == ("monday",)
+    assert list(journal.transport.list(journal.shared_folder)) == []
+    assert run(cache, "sunday").version_id == cache.version.id
+    assert cache.gc().given_up == ()
 
 
 def test_an_attempt_of_a_run_that_was_given_up_leaves_nothing(cache: lf.Cache, monkeypatch: pytest.MonkeyPatch) -> None:
