@@ -63,8 +63,8 @@ def local_cluster(workers: int | None = None) -> Generator[Any]:
         workers: How many processes; default one a core.
 
     Raises:
-        ConfigError: distributed isn't installed, or this is itself a worker process that runs an
-            unguarded main script again.
+        ConfigError: distributed isn't installed, or the main script is unguarded: workers don't start, and this may
+            be one of them, which runs it again.
     """
     try:
         import distributed
@@ -82,20 +82,37 @@ def local_cluster(workers: int | None = None) -> Generator[Any]:
         _quiet("distributed"),
         configured(_CONFIGURATION),
         tempfile.TemporaryDirectory(prefix="lakeflow-dask-") as folder,
-        distributed.LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=count,
+        _started(count, folder) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,  # type: ignore[no-untyped-call]
+    ):
+        yield client
+    sweep_copies()  # nobody maps what only these workers did
+
+
+def _started(workers: int, folder: str) -> Any:
+    """Start a cluster that keeps its files in `folder`.
+
+    Raises:
+        ConfigError: the workers end before they can say that they are there.
+    """
+    import distributed
+
+    try:
+        return distributed.LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=workers,
             threads_per_worker=1,
-            memory_limit=memory_limit() // count,
+            memory_limit=memory_limit() // workers,
             processes=True,
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",  # a free port: several clusters may run at once
             local_directory=folder,
             silence_logs=logging.CRITICAL,
-        ) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,  # type: ignore[no-untyped-call]
-    ):
-        yield client
-    sweep_copies()  # nobody maps what only these workers did
+        )
+    except RuntimeError as error:
+        raise ConfigError(
+            f"The worker processes of this machine don't start: {error}",
+            'each of them imports the main script again: put what it runs under `if __name__ == "__main__":`.',
+        ) from error
 
 
 class _Environment:

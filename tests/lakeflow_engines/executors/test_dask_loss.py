@@ -9,10 +9,11 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import distributed
 import pytest
 
 from lakeflow_engines.executors import local_cluster, open_executor
-from lakeflow_io.errors import OutOfMemoryError, WorkerLostError
+from lakeflow_io.errors import ConfigError, OutOfMemoryError, WorkerLostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,3 +169,15 @@ def test_slots_follow_workers(fragile: Any) -> None:
         fragile.cluster.scale(2)
         while executor.slots != 2:
             assert executor.next(60.0) is None
+
+
+def test_workers_that_do_not_start_are_the_scripts_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each runs an unguarded main script again, and ends; distributed says that nannies fail, and not why."""
+
+    def fails(**_: object) -> None:
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(distributed, "LocalCluster", fails)
+
+    with pytest.raises(ConfigError, match=r"(?s)don't start.*__main__"), local_cluster.local_cluster(1):
+        pass
