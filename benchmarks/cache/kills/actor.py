@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STUCK_SECONDS", "Actor"]
 
-STUCK_SECONDS = 60
+STUCK_SECONDS = 300  # only a hang takes that long; a minute wasn't enough beside five times as many processes as cores
 
 
 class Actor:
@@ -43,7 +43,7 @@ class Actor:
         return self.marks[-1][0] if self.marks else "starting"
 
     def reaches(self, phase: str) -> bool:
-        """Wait until a phase begins, from now on; False where it ends, or a minute does, before."""
+        """Wait until a phase begins, from now on; False where it ends, or `STUCK_SECONDS` do, before."""
         self._drain()
         seen, limit = len(self.marks), time.monotonic() + STUCK_SECONDS
         while phase not in [each for each, _ in self.marks[seen:]]:
@@ -64,7 +64,7 @@ class Actor:
         return [(phase, ended - begun) for (phase, begun), (_, ended) in pairwise(self.marks)]
 
     def ends(self) -> bool:
-        """Wait for its end; False where it has to be killed after a minute."""
+        """Wait for its end; False where it has to be killed after `STUCK_SECONDS`."""
         stuck = not ended([self._process], STUCK_SECONDS)
         kill(self._process)
         self._drain()
