@@ -15,7 +15,7 @@ HEAVY = {"dask", "distributed", "polars", "duckdb", "pandas", "pyiceberg", "boto
 def modules_after(code: str) -> set[str]:
     """Top-level packages that a fresh interpreter has loaded after `code`."""
     script = f"{code}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=240, check=True)
     return set(done.stdout.split())
 
 

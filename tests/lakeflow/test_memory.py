@@ -119,7 +119,7 @@ def test_head_of_constants_decodes_little(constants: lf.Table, monkeypatch: pyte
     assert len(decoded) <= 3
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(240)
 def test_an_append_of_many_batches_is_linear(
     embedded: lf.Lake, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,7 +53,7 @@ def test_a_lakehouse_without_tables_is_one(
     assert "No tables yet" in err
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("engine", ["bogus", "", "Threads", "tcp:/127.0.0.1"])
 def test_a_demo_on_an_unknown_engine_ends_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], engine: str
@@ -70,14 +70,14 @@ def test_a_demo_on_an_unknown_engine_ends_at_once(
     assert list(tmp_path.rglob("*.parquet")) == []
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(240)
 def test_the_program_itself_makes_nothing(tmp_path: Path) -> None:
     """The same for the installed entry point, in a process of its own."""
     environment = {name: value for name, value in os.environ.items() if name != "LAKEFLOW_HOME"}
 
     done = subprocess.run(
         [sys.executable, "-c", "from lakeflow.cli import main; main()", "tables"],
-        capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path, env=environment,
+        capture_output=True, text=True, timeout=240, check=False, cwd=tmp_path, env=environment,
     )  # fmt: skip
 
     assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (2, "", False)

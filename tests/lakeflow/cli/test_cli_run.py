@@ -372,7 +372,7 @@ def test_ctrl_c_says_how_to_resume(pair: Any, jobs: str, lakeflow: Any, times: i
     if times > 1:
         driver.send_signal(signal.SIGINT)
     Path("go").touch()
-    driver.wait(60)
+    driver.wait(100)
     code, out, _ = lakeflow("resume", "s1", "--json")
 
     err = log.read_text()

@@ -174,7 +174,7 @@ def leaves(rows: pa.Table) -> pa.Table:
     sys.exit(rows.num_rows)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("engine", ["serial", "threads", "dask"])
 @pytest.mark.parametrize("into", [True, False], ids=["into", "results"])
 def test_a_function_that_exits_is_a_function_error(
@@ -215,7 +215,7 @@ def raises_unpicklable(rows: Any) -> Any:
     raise Locked(rows, 2)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("engine", ["serial", "threads", "dask"])
 @pytest.mark.parametrize("into", [True, False], ids=["into", "results"])
 def test_an_exception_that_cannot_travel_is_named(
@@ -235,7 +235,7 @@ def test_an_exception_that_cannot_travel_is_named(
     assert "Locked" in caught.value.traceback_text
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(240)
 def test_a_result_that_cannot_travel_is_named(pair: Any, dask_client: Any) -> None:
     """A lock as a result can't be sent back: an error of ours names it, and nothing hangs."""
 

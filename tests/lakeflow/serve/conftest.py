@@ -34,7 +34,7 @@ def _serving(
     environment = {**os.environ, "TMPDIR": str(root.parent)}  # also what a killed server leaves goes with the test
     with subprocess.Popen(command, stdout=output, stderr=subprocess.PIPE, env=environment) as process:
         try:
-            url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 30
+            url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 120
             while True:
                 try:
                     assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
@@ -46,7 +46,7 @@ def _serving(
             yield process, url
         finally:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,7 @@ def test_lines_on_standard_output(root: Path, tmp_path: Path, serving: Any) -> N
     with (
         (tmp_path / "log").open("wb") as output,
         serving(root, "--workers", "2", output=output) as (_, url),
-        httpx.Client(base_url=url, headers={"connection": "close"}) as client,
+        httpx.Client(base_url=url, timeout=120, headers={"connection": "close"}) as client,
     ):
         for _ in range(8):
             client.get("/v1/caches/people/secret")

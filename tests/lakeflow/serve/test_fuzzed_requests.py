@@ -64,7 +64,7 @@ def application(root: Path) -> Application:
 @pytest.fixture(scope="module")
 def client(root: Path, serving: Any) -> Iterator[httpx.Client]:
     """Of a running server."""
-    with serving(root) as (_, url), httpx.Client(base_url=url) as client:
+    with serving(root) as (_, url), httpx.Client(base_url=url, timeout=120) as client:
         yield client
 
 

@@ -31,7 +31,7 @@ def url(serving: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture
 def connection(url: str) -> Iterator[socket.socket]:
     """A connection of its own to the server."""
-    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=30) as connected:
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=120) as connected:
         yield connected
 
 
@@ -82,7 +82,7 @@ def test_a_client_that_reads_when_it_has_sent_all(url: str, pieces: int) -> None
         body = whole if number % 2 else iter([whole[:PIECE]] * pieces)
         return client.post("/v1/caches/numbers:batchGet", content=body).status_code
 
-    with httpx.Client(base_url=url) as client, ThreadPoolExecutor(4) as pool:
+    with httpx.Client(base_url=url, timeout=120) as client, ThreadPoolExecutor(4) as pool:
         assert set(pool.map(send, range(200))) == {413}
 
 

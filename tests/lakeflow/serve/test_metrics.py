@@ -101,7 +101,7 @@ def test_two_real_processes(root: Path, tmp_path: Path, serving: Any) -> None:
     with (
         (tmp_path / "log").open("wb") as output,
         serving(root, *options, output=output) as (_, url),
-        httpx.Client(base_url=url, headers=alone) as client,
+        httpx.Client(base_url=url, timeout=120, headers=alone) as client,
     ):
         for number in range(1, 17):
             assert client.get("/v1/caches/scores/1").status_code == 200

@@ -164,7 +164,7 @@ def test_a_server_with_a_token(root: Path, serving: Any, monkeypatch: pytest.Mon
     with serving(root) as (_, url):
         refused = httpx.get(f"{url}/v1/caches/scores/1")
         answered = httpx.get(f"{url}/v1/caches/scores/1", headers={"authorization": f"Bearer {TOKEN}"})
-        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=120) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nx: " + b"x" * 100_000)
             large = connection.recv(100)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NEVER_SECONDS = 1e9
-HANG_SECONDS = 60
+HANG_SECONDS = 240
 
 
 class _Buffer(bytearray):

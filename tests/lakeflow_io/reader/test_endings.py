@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string())])
-HANG_SECONDS = 60
+HANG_SECONDS = 240
 
 
 @pytest.fixture

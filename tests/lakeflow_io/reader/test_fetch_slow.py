@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lakeflow_io.reader import Counters
 
 NEVER_SECONDS = 1e9
-HANG_SECONDS = 60
+HANG_SECONDS = 240
 
 
 @pytest.mark.usefixtures("warmed")

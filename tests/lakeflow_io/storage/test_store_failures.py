@@ -76,7 +76,7 @@ def test_a_full_disk_is_its_own_error(tmp_path: Path) -> None:
         ["unshare", "-rm", "sh", "-c", f'{mount} && exec "$@"', "sh", sys.executable, "-c", FILL, str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
 

@@ -233,7 +233,7 @@ file.write(bytes(30_000_000))
 
 def test_python_ends_with_a_file_unfinished(tmp_path: Path) -> None:
     """A process whose last act was a write ends at once, and nothing is visible."""
-    subprocess.run([sys.executable, "-c", UNFINISHED, str(tmp_path)], timeout=60, check=True)
+    subprocess.run([sys.executable, "-c", UNFINISHED, str(tmp_path)], timeout=240, check=True)
 
     assert list(ObjectStoreTransport({}).list(f"file://{tmp_path}")) == []
 

@@ -199,7 +199,7 @@ def test_another_process_makes_an_equal_function(pair: Any, namespace: str, tmp_
     said = [
         subprocess.run(
             [sys.executable, script, namespace, word],
-            capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True, text=True, timeout=240, check=False, env={**os.environ, "PYTHONHASHSEED": seed},
         )
         for seed, word in (("1", "fail"), ("2", "finish"))
     ]  # fmt: skip
