@@ -118,7 +118,7 @@ class CacheSink(Sink):
         del packed
         check()
         origin = Origin(label.run_id, label.plan_digest, label.source, label.function or None, label.code or None)
-        manifest = find_run(self.cache, origin) or self._build(origin, staged, check)
+        manifest = find_run(self.cache, origin) or self._build(origin, staged)
         self.writer().discard(staged)
         self._remove_leftovers()
         return publication_of(manifest)
@@ -131,7 +131,7 @@ class CacheSink(Sink):
                 "Segments of attempts that died stay in %s; the next gc removes them: %s", self.cache.place, error
             )
 
-    def _build(self, origin: Origin, staged: Sequence[dict[str, Any]], check: Callable[[], None]) -> Manifest:
+    def _build(self, origin: Origin, staged: Sequence[dict[str, Any]]) -> Manifest:
         store = self.cache.segments()
         try:
             with self.cache.scratch() as scratch:
@@ -144,6 +144,5 @@ class CacheSink(Sink):
         except ObjectNotFoundError:
             earlier = find_run(self.cache, origin)  # a twin driver published, and deleted the segments
             if earlier is None:
-                check()  # whether somebody gave the run up, and removed them
                 raise
             return earlier

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ __all__ = ["Leftovers", "remove_leftovers"]
 
 # What attempts call them: an attempt's key, and a number of their own.
 _SEGMENT = re.compile(rf"(?P<run>[A-Za-z0-9][A-Za-z0-9_.-]{{0,127}})-{ATTEMPT}-[0-9a-f]{{32}}\.(arrow|idx)")
+_READERS = 16  # a cache may have had a run a night for years
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,22 @@ def remove_leftovers(shelf: Shelf, limit: float | None = None) -> Leftovers:
         return Leftovers(0, ())
     # A load's run id is a label, which says nothing about a run of that name.
     known = {each.origin.run_id for each in published(shelf)[0] if each.origin.plan_digest}
+    journals = {run_id: Journal(transport, join(shelf.uri, RUNS, run_id)) for run_id in found}
+    with ThreadPoolExecutor(_READERS, "lakeflow-leftovers") as pool:
+        over = dict(
+            zip(found, pool.map(lambda run_id: run_id in known or _is_over(journals[run_id]), found), strict=True)
+        )
     freed, given_up = 0, []
     for run_id, names in found.items():
-        journal = Journal(transport, join(shelf.uri, RUNS, run_id))
-        if run_id not in known and not journal.published() and not journal.is_abandoned():
-            if limit is None or not give_up(journal, limit):
+        if not over[run_id]:
+            if limit is None or not give_up(journals[run_id], limit):
                 continue
             given_up.append(run_id)
         for name, size in names:
             segments.delete(name)
             freed += size
     return Leftovers(freed, tuple(sorted(given_up)))
+
+
+def _is_over(journal: Journal) -> bool:
+    return journal.published() or journal.is_abandoned()
