@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lakeflow.runs.plan import RunPlan
     from lakeflow.runs.run import Run
     from lakeflow.runs.state.journal import Journal
+    from lakeflow.runs.state.listing import FoundRun
     from lakeflow.runs.work import Work
 
 __all__ = ["named_function", "resume", "shared_tables"]
@@ -97,7 +98,7 @@ def resume(
     workers = Workers(
         engine, slots, Policy(retries, on_error, max_failures, deadline, hard_deadline, speculate), progress
     )
-    found = find_run(connected(lake), run_id, into) if into is None or isinstance(into, str) else into.found_run(run_id)
+    found = _found(lake, run_id, into)
     plan, journal = found.plan, found.journal
     outputs = _outputs(lake, plan, into, checks)
     check_same_outputs(plan, outputs.describe())
@@ -113,6 +114,15 @@ def resume(
         return run_of(run_id, works, ended, started)
     finally:
         workers.close()
+
+
+def _found(lake: Lake | None, run_id: str, into: str | Cache | None) -> FoundRun:
+    if into is None or isinstance(into, str):
+        return find_run(connected(lake), run_id, into)
+    if not hasattr(into, "found_run"):
+        message = f"into={into!r} is neither a table's name nor a cache."
+        raise InputError(message, "give the name of the table, such as kg.titles, or the cache.")
+    return into.found_run(run_id)
 
 
 def _finished(publisher: Publisher, checks: Sequence[Check] | None) -> bool:

@@ -256,6 +256,8 @@ def test_a_run_that_is_not_there_is_not_found(pair: Any, embedded: lf.Lake) -> N
         embedded.resume("match-2")
     with pytest.raises(InputError):
         embedded.resume("../match-1")
+    with pytest.raises(InputError, match="table's name"):
+        lf.resume("match-1", into=pair.into)
 
 
 def test_one_id_in_two_tables_needs_a_name(pair: Any, embedded: lf.Lake, namespace: str) -> None:
