@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run_valkey"]
 
-_START_SECONDS = 30
+_START_SECONDS = 120  # only a hang takes that long
 
 
 @contextmanager

@@ -30,7 +30,7 @@ __all__ = ["VICTIMS", "Case", "Disturbances", "Site"]
 
 VICTIMS = ("driver", "worker", "scheduler")
 _WEIGHTS, _SHARE = (5, 4, 1), 0.25
-_TRIES, _STUCK_SECONDS = 12, 90
+_TRIES, _STUCK_SECONDS = 12, 300
 _FOREIGN = {"id": [-1], "value": [0]}
 
 

@@ -80,6 +80,8 @@ def _site(stack: ExitStack) -> Site:
     server = stack.enter_context(run_seaweed(folder / "seaweed"))
     proxy = stack.enter_context(run_proxy(server.catalog_uri))
     processes = Processes("benchmarks.chaos.driver")
+    cluster = Cluster(processes, _WORKERS)
+    stack.callback(cluster.close)
     stack.callback(processes.close)
     lake = lf.connect(**server.catalog_properties)
     lake.create_table(_SOURCE, job.source_rows(0, 1).schema)
@@ -87,7 +89,7 @@ def _site(stack: ExitStack) -> Site:
         lake.table(_SOURCE).append(job.source_rows(index * _ROWS, _ROWS))
     return Site(
         processes=processes,
-        cluster=Cluster(processes, _WORKERS),
+        cluster=cluster,
         catalog=load_catalog("chaos", **server.catalog_properties),
         lake=lake,
         proxy=proxy,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_full_disk"]
 
-_DISK_BYTES, _TIMES, _SECONDS = 8 << 20, 3, 90
+_DISK_BYTES, _TIMES, _SECONDS = 8 << 20, 3, 300
 
 
 def check_full_disk(site: Site, random: Random) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cluster", "Processes"]
 
-_READY_SECONDS = 30
+_READY_SECONDS = 120  # only a hang takes that long
 
 
 class Processes:
@@ -78,12 +78,17 @@ class Cluster:
 
     def __init__(self, processes: Processes, workers: int) -> None:
         self._processes, self._count = processes, workers
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._held = socket.socket()  # bound for as long as this lives: nobody is given the port between two schedulers
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind(("127.0.0.1", 0))
+        self._port = self._held.getsockname()[1]
         self.address = f"tcp://127.0.0.1:{self._port}"
         self.scheduler: BaseProcess | None = None
         self.workers: list[BaseProcess] = []
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._held.close()
 
     def mend(self) -> None:
         """Start what isn't there."""

@@ -21,6 +21,7 @@ KILLS = int(os.environ.get("LAKEFLOW_CHAOS_KILLS", "2"))
 ALL_KINDS = 50
 
 
+@pytest.mark.timeout(1200)  # seconds: what is stuck for 300 is counted, and reported
 def test_nothing_is_lost_and_nothing_is_there_twice(tmp_path):
     """Kills of drivers, workers and the scheduler, with disturbed commits, twins and expired snapshots."""
     result = run_chaos(kills=KILLS, seed=20, out=str(tmp_path / "out.json"))
