@@ -1,4 +1,4 @@
-"""`lakeflow cache ls | versions | get | stats | verify | rollback | pin | unpin | diff | gc | push`, from a shell."""
+"""`lakeflow cache ls | versions | get | stats | verify | repair | rollback | pin | unpin | diff | gc | push`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 from lakeflow.cli.cache_diff import diff_command
 from lakeflow.cli.options import json_option, named_cache, older_than_option, root_option
 from lakeflow.cli.output import print_json, print_rows
+from lakeflow.quantities import number_of
 from lakeflow_io.errors import DataError, InputError, NotFoundError, ObjectNotFoundError
 
 if TYPE_CHECKING:
@@ -72,16 +73,20 @@ def ls_command(context: click.Context, *, as_json: bool) -> None:
 @cache_group.command("get")
 @click.argument("name")
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@click.option("--columns", metavar="A,B", help="Columns to show, in this order; default all.")
 @json_option
 @click.pass_context
-def get_command(context: click.Context, name: str, keys: tuple[str, ...], *, as_json: bool) -> None:
+def get_command(
+    context: click.Context, name: str, keys: tuple[str, ...], columns: str | None, *, as_json: bool
+) -> None:
     """Show the row of each KEY in the cache NAME; where several columns are the key, a KEY is a list in JSON."""
     from lakeflow.cache.keys.column import key_of
     from lakeflow.cache.opening import open_cache
 
     cache = open_cache(name, context.obj["root"], storage=context.obj["storage"])
     column = key_of(cache.schema, cache.key)
-    rows = [(key, cache.get(_as_key(name, column, key))) for key in keys]
+    picked = [each.strip() for each in columns.split(",")] if columns else None
+    rows = [(key, cache.get(_as_key(name, column, key), columns=picked)) for key in keys]
     for _, row in rows:
         if row is not None and as_json:
             print_json(row)
@@ -152,11 +157,12 @@ def stats_command(context: click.Context, name: str, *, as_json: bool) -> None:
 @cache_group.command("rollback")
 @click.argument("name")
 @click.argument("version", required=False)
+@json_option
 @click.pass_context
-def rollback_command(context: click.Context, name: str, version: str | None) -> None:
+def rollback_command(context: click.Context, name: str, version: str | None, *, as_json: bool) -> None:
     """Make an earlier VERSION current again; default the one before the current one."""
     current = named_cache(context, name).rollback(version)
-    click.echo(f"{name}: {current.id} is current, {current.rows:,} rows.")
+    _print_version(name, current, f"{name}: {current.id} is current, {current.rows:,} rows.", as_json=as_json)
 
 
 @cache_group.command("pin")
@@ -167,7 +173,7 @@ def rollback_command(context: click.Context, name: str, version: str | None) -> 
 def pin_command(context: click.Context, name: str, version: str | None, *, as_json: bool) -> None:
     """Keep a VERSION, whatever is published, until it is unpinned; default the current one."""
     pinned = named_cache(context, name).pin(version)
-    _print_pin(name, pinned, f"{name}: {pinned.id} stays until it is unpinned.", as_json=as_json)
+    _print_version(name, pinned, f"{name}: {pinned.id} stays until it is unpinned.", as_json=as_json)
 
 
 @cache_group.command("unpin")
@@ -178,23 +184,38 @@ def pin_command(context: click.Context, name: str, version: str | None, *, as_js
 def unpin_command(context: click.Context, name: str, version: str | None, *, as_json: bool) -> None:
     """Let a VERSION go when it is old enough, at a publish or by gc; default the current one."""
     unpinned = named_cache(context, name).unpin(version)
-    _print_pin(name, unpinned, f"{name}: {unpinned.id} isn't pinned.", as_json=as_json)
+    _print_version(name, unpinned, f"{name}: {unpinned.id} isn't pinned.", as_json=as_json)
 
 
-def _print_pin(name: str, version: CacheVersion, text: str, *, as_json: bool) -> None:
+def _print_version(name: str, version: CacheVersion, text: str, *, as_json: bool) -> None:
     if as_json:
-        print_json({"cache": name, "version": version.id, "current": version.current, "pinned": version.pinned})
+        facts = {"version": version.id, "rows": version.rows, "current": version.current, "pinned": version.pinned}
+        print_json({"cache": name, **facts})
     else:
         click.echo(text)
 
 
 @cache_group.command("verify")
 @click.argument("name")
+@json_option
 @click.pass_context
-def verify_command(context: click.Context, name: str) -> None:
+def verify_command(context: click.Context, name: str, *, as_json: bool) -> None:
     """Read every file of the current version and compare checksums."""
     current = named_cache(context, name).verify()
-    click.echo(f"{name}: {current.id} is whole, {current.rows:,} rows.")
+    _print_version(name, current, f"{name}: {current.id} is whole, {current.rows:,} rows.", as_json=as_json)
+
+
+@cache_group.command("repair")
+@click.argument("name")
+@json_option
+@click.pass_context
+def repair_command(context: click.Context, name: str, *, as_json: bool) -> None:
+    """Compute indexes and rows files of the current version again that are damaged or gone."""
+    repaired = named_cache(context, name).repair()
+    if as_json:
+        print_json({"cache": name, "repaired": repaired})
+    else:
+        click.echo("\n".join([*repaired, f"{number_of(len(repaired), 'file')} repaired."]))
 
 
 @cache_group.command("gc")

@@ -99,6 +99,37 @@ def test_gc_removes_versions_only_when_told_how_many_stay(
     assert lakeflow(capsys, "cache", "--root", str(tmp_path), "gc", "nope")[0] == 2
 
 
+def test_a_damaged_index_is_repaired(tmp_path: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """`verify` finds it, `repair` computes it again, and a second time there is nothing to do."""
+    command = ["cache", "--root", str(tmp_path)]
+    index = tmp_path / "scores" / "versions" / ids[1] / "shard-0000.idx"
+    index.write_bytes(index.read_bytes()[:-1] + b"?")
+
+    damaged = lakeflow(capsys, *command, "verify", "scores")
+    repaired = lakeflow(capsys, *command, "repair", "scores", "--json")
+    again = lakeflow(capsys, *command, "repair", "scores")
+    whole = lakeflow(capsys, *command, "verify", "scores", "--json")
+
+    assert (damaged[0], "repair()" in damaged[2]) == (1, True)
+    assert json.loads(repaired[1]) == {"cache": "scores", "repaired": ["shard-0000.idx"]}
+    assert again[:2] == (0, "0 files repaired.\n")
+    assert json.loads(whole[1]) == {"cache": "scores", "version": ids[1], "rows": 2, "current": True, "pinned": False}
+    rolled = lakeflow(capsys, *command, "rollback", "scores", "--json")
+    assert json.loads(rolled[1])["version"] == ids[0]
+
+
+def test_columns_are_picked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the order asked."""
+    Cache("wide", tmp_path).load(pa.table({"id": [7], "a": [1], "b": [2]}), key="id")
+    command = ["cache", "--root", str(tmp_path), "get", "wide", "7", "--columns"]
+
+    picked = lakeflow(capsys, *command, "b, id", "--json")
+    unknown = lakeflow(capsys, *command, "c")
+
+    assert list(json.loads(picked[1]).items()) == [("b", 2), ("id", 7)]
+    assert (unknown[0], "'c'" in unknown[2]) == (2, True)
+
+
 def test_gc_gives_up_silent_runs(tmp_path: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """After a week, or the time that is given."""
     cache = Cache("scores", tmp_path)
@@ -144,7 +175,7 @@ def test_a_pinned_version_stays(tmp_path: Path, ids: list[str], capsys: pytest.C
     no_version = lakeflow(capsys, *command, "unpin", "scores", "nope")
     no_cache = lakeflow(capsys, *command, "pin", "nope")
 
-    fact = {"cache": "scores", "version": ids[0], "current": False, "pinned": True}
+    fact = {"cache": "scores", "version": ids[0], "rows": 1, "current": False, "pinned": True}
     assert [(code, json.loads(out)) for code, out, _ in pinned] == [(0, fact)] * 2
     assert json.loads(kept[1])["removed"] == []
     assert unpinned[:2] == (0, f"scores: {ids[0]} isn't pinned.\n")
