@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STUCK_SECONDS", "Actor"]
 
-STUCK_SECONDS = 300  # only a hang takes that long; a minute wasn't enough beside five times as many processes as cores
+STUCK_SECONDS = 120  # only a hang takes that long, on any machine
 
 
 class Actor:

@@ -98,13 +98,13 @@ def collect(pipe: Connection, place: Place, notes: str, keep: int) -> None:
 
 def read(pipe: Connection, place: Place, notes: str, seed: int) -> None:
     """Ask for random rows without a rest: reading."""
-    cache, parent, random, last = place.cache(), os.getppid(), np.random.default_rng(seed), 0
+    cache, parent, random, last = place.cache(), os.getppid(), np.random.default_rng(seed), -1
     with _errors_noted(notes):
         while os.getppid() == parent:
             ids = np.concatenate([[0], random.choice(IDS, _ASKED)])
             mixed, number = wrong(ids, cache.get_many(ids))
             _note(notes, {"rows": len(ids), "mixed": mixed, "back": number < last, "last": number})
-            if not last:
+            if last < 0:  # once: who listens may be long in coming back to the pipe, which blocks when it is full
                 _mark(pipe, "reading")
             last = max(last, number)
 
