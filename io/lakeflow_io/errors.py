@@ -23,11 +23,10 @@
      |   +- CommitConflictError       another writer won; nothing of this commit is visible
      +- RunError                    the run's: shards that failed or a cluster that went away
      |   +- OutOfMemoryError          a shard needed more memory than its worker has
-     |   +- RunInterruptedError       somebody pressed Ctrl-C; what ran has ended, the rest hasn't begun
+     |   +- RunInterruptedError       Ctrl-C: what ran has ended, and the run can be resumed
      |   +- TaskTimeoutError          a shard took longer than its deadline
      |   +- WorkerLostError           a worker process died while it ran a shard
      |   +- RunAbandonedError         a run that was given up, whose files may be gone
-     |   +- RunInterruptedError       Ctrl-C: what ran has ended, and the run can be resumed
      +- InternalError               ours: please report it
 
 A caller who wants one clause writes `except lakeflow.LakeflowError`. A caller who retries writes
