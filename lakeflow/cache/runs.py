@@ -38,7 +38,7 @@ def run_into(shelf: Shelf, run_id: str) -> FoundRun:
 
 
 def runs_into(shelf: Shelf) -> list[RunInfo]:
-    """Return the runs whose first output is a cache, newest first; takes a listing, and about two requests a run."""
+    """Return the runs whose first output is a cache, newest first; takes a listing, and a few requests a run."""
     rows = {each.origin.run_id: each.rows for each in published(shelf)[0] if each.origin.plan_digest}
 
     def look(journal: Journal) -> RunInfo | None:

@@ -180,7 +180,7 @@ def resume_command(
         lambda: resume(
             run_id,
             lake=lake,
-            into=into,
+            into=found.plan.outputs[0]["table"] if into is None else into,  # where it was found
             checks=[] if no_checks else None,
             function=find_function(function, remote="://" in given["engine"]) if function else None,
             allow_code_change=allow_code_change,

@@ -98,6 +98,8 @@ def resume(
     workers = Workers(
         engine, slots, Policy(retries, on_error, max_failures, deadline, hard_deadline, speculate), progress
     )
+    if into is None or isinstance(into, str):
+        lake = connected(lake)  # once: all that follows looks there, too
     found = _found(lake, run_id, into)
     plan, journal = found.plan, found.journal
     outputs = _outputs(lake, plan, into, checks)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from lakeflow.cache.keys.asked import array_of, listed
+from lakeflow.cache.keys.views import without_views
 from lakeflow_io.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from lakeflow.cache.keys.column import Key, KeyNames, ManyKeys
 
 __all__ = ["key_array", "keys_by_name"]
-
-_LARGE = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary(), pa.null(): pa.string()}
 
 
 def key_array(keys: ManyKeys) -> pa.Array | list[Any]:
@@ -98,4 +97,4 @@ def _inferred(keys: list[Key]) -> pa.Array:
 
 def _large(array: pa.Array) -> pa.Array:
     """Bring an array into a type that the server takes."""
-    return array.cast(_LARGE.get(array.type, array.type))
+    return array.cast(pa.string() if pa.types.is_null(array.type) else without_views(array.type))

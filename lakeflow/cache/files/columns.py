@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from lakeflow.cache.keys.column import KeyNames, key_of
+from lakeflow.cache.keys.views import dictionary_without_views, without_views
 from lakeflow_io.errors import InputError, NotFoundError, SchemaError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ _UNSUPPORTED = (
     pa.types.is_large_list_view,
     pa.types.is_run_end_encoded,
 )
-_WITHOUT_VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 
 
 def stored(table: pa.Table, key: KeyNames) -> pa.Table:
@@ -187,13 +187,13 @@ def _stored_type(kind: pa.DataType) -> pa.DataType:
         return pa.large_string() if types.is_string(value) else _stored_type(value)
     if any(test(kind) for test in _UNSUPPORTED):
         raise UnsupportedError(f"A cache can't hold a column of type {kind}.", "cast it to a plain type.")
-    return _WITHOUT_VIEWS.get(kind, kind) if not types.is_nested(kind) else _rebuilt(kind, _stored_type)
+    return without_views(kind) if not types.is_nested(kind) else _rebuilt(kind, _stored_type)
 
 
 def _castable(kind: pa.DataType) -> pa.DataType:
     """Return the type that Arrow can cast to the stored one: dictionaries of views are those of what views become."""
     if pa.types.is_dictionary(kind):
-        return pa.dictionary(kind.index_type, _WITHOUT_VIEWS.get(kind.value_type, kind.value_type), kind.ordered)
+        return dictionary_without_views(kind)
     plain = isinstance(kind, pa.BaseExtensionType) or not pa.types.is_nested(kind)
     return kind if plain else _rebuilt(kind, _castable)
 

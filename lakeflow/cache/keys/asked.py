@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from lakeflow.cache.keys.views import dictionary_without_views
 from lakeflow_io.errors import SchemaError
 
 if TYPE_CHECKING:
     from lakeflow.cache.keys.column import Key
 
 __all__ = ["array_of", "listed"]
-
-_WITHOUT_VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 
 
 def array_of(keys: Any) -> pa.Array | None:
@@ -54,6 +53,6 @@ def listed(keys: Any) -> list[Key]:
 
 def _whole(keys: pa.ChunkedArray) -> pa.Array:
     if pa.types.is_dictionary(keys.type):
-        kind, values = keys.type, _WITHOUT_VIEWS.get(keys.type.value_type, keys.type.value_type)
-        keys = keys.cast(pa.dictionary(kind.index_type, values, kind.ordered)).cast(values)  # of views Arrow can't
+        kind = dictionary_without_views(keys.type)
+        keys = keys.cast(kind).cast(kind.value_type)  # of views Arrow can't at once
     return keys.combine_chunks()

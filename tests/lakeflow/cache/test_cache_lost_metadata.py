@@ -112,6 +112,20 @@ def test_a_collection_leaves_whole_versions_without_a_pointer(cache: Cache) -> N
     assert len(again(cache).versions()) == 3
 
 
+def test_a_publish_without_a_pointer_begins_anew(cache: Cache) -> None:
+    """It makes one, and removes what was there; beside one that is damaged nothing is published."""
+    lose(cache, b"")
+    with pytest.raises(CorruptFileError, match="CURRENT"):
+        again(cache).load(pa.table({"id": [1], "number": [9]}), key="id")
+    lose(cache, None)
+
+    published = again(cache).load(pa.table({"id": [1], "number": [9]}), key="id")
+
+    assert [each.id for each in again(cache).versions()] == [published.id]
+    manifests = [each.uri for each in open_transport({}).list(cache._shelf.uri) if each.uri.endswith("manifest.json")]
+    assert [published.id in uri for uri in manifests] == [True]
+
+
 @pytest.mark.parametrize("content", [None, b"{", b'{"format": 1, "hash": "older", "key": "id"}'])
 def test_a_manifest_that_is_lost_stops_nobody(cache: Cache, content: bytes | None) -> None:
     """Other versions are read, listed and published as ever; the one it is of says what is wrong, and goes in time."""
