@@ -172,7 +172,7 @@ def parse_manifest(data: bytes | memoryview, path: Path | str) -> Manifest:
         seen = (content["format"], content["hash"])
         if seen != known:
             message = f"{path} has format and hash {seen}; this version of lakeflow reads {known}."
-            raise UnsupportedError(message, "upgrade lakeflow, or remove the cache and build it again.")
+            raise UnsupportedError(message, "upgrade lakeflow, or build the cache again: publish a version over it.")
         return Manifest(
             version=content["version"],
             created=datetime.fromisoformat(content["created"]),
@@ -189,7 +189,7 @@ def _layout_of(content: dict[str, Any], path: Path | str) -> Layout:
     layout: Layout = content.get("layout", "columns")
     if layout not in LAYOUTS:
         message = f"{path} has layout {layout!r}; this version of lakeflow reads {', '.join(LAYOUTS)}."
-        raise UnsupportedError(message, "upgrade lakeflow, or remove the cache and build it again.")
+        raise UnsupportedError(message, "upgrade lakeflow, or build the cache again: publish a version over it.")
     return layout
 
 

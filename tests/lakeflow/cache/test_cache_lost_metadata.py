@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -9,7 +10,14 @@ import pyarrow as pa
 import pytest
 
 from lakeflow.cache import Cache
-from lakeflow_io.errors import CommitConflictError, CorruptFileError, LakeflowError, NotFoundError, ObjectNotFoundError
+from lakeflow_io.errors import (
+    CommitConflictError,
+    CorruptFileError,
+    LakeflowError,
+    NotFoundError,
+    ObjectNotFoundError,
+    UnsupportedError,
+)
 from lakeflow_io.storage import open_transport
 
 if TYPE_CHECKING:
@@ -110,6 +118,18 @@ def test_a_collection_leaves_whole_versions_without_a_pointer(cache: Cache) -> N
 
     assert again(cache).rollback(third.id).id == third.id
     assert len(again(cache).versions()) == 3
+
+
+def test_a_cache_of_another_format_is_published_over(cache: Cache) -> None:
+    """It can't be read, and says what to do; that is then possible."""
+    uri, transport = f"{cache._shelf.uri}/versions/{cache.version.id}/manifest.json", open_transport({})
+    transport.put(uri, json.dumps({**json.loads(bytes(transport.get(uri))), "format": 1}).encode())
+
+    with pytest.raises(UnsupportedError, match="publish a version over it"):
+        again(cache).get(1)
+    again(cache).load(pa.table({"id": [1], "number": [9]}), key="id")
+
+    assert again(cache).get(1) == {"id": 1, "number": 9}
 
 
 def test_a_publish_without_a_pointer_begins_anew(cache: Cache) -> None:
